@@ -1,0 +1,71 @@
+/**
+ * The primitives every merge is made of, on strip buffers `B`. The reference set (reference.ts) is readable TypeScript and
+ * is the specification; any other set must give the same bits.
+ *
+ * Where an operation makes a buffer it takes `out`, a buffer of the same length to write into, and returns it; without
+ * `out` it allocates. For element-wise operations `out` may be one of the inputs.
+ */
+import type { Binary, Compare, Reduction, Unary } from '../core/graph-words.ts'
+import type { RandomKey } from '../core/philox.ts'
+
+/** Elements in one block of the fixed-lane sums. */
+export const BLOCK = 4096
+
+/** A magnitude's 31-bit key is read in three digits, the highest first. */
+export const DIGITS = [
+  { shift: 20, bins: 2048 },
+  { shift: 10, bins: 1024 },
+  { shift: 0, bins: 1024 },
+] as const
+export type Digit = 0 | 1 | 2
+
+/** What a block sum adds up: terms of a, or of a and b. `squaredDistance` is Σ(a − b)². */
+export type BlockSum = Reduction | 'squaredDistance'
+
+/**
+ * Many sums side by side, one for each element. A term is the f64 product plane × weight, exact where both hold f32
+ * values. Nothing is rounded until it is read, so order doesn't matter and what was added can be taken away.
+ */
+export interface ExactSums<B> {
+  readonly length: number
+  add(plane: B, weight: B, sign: 1 | -1): void
+  /** The same with one weight for all elements. */
+  addScaled(plane: B, weight: number, sign: 1 | -1): void
+  merge(other: ExactSums<B>): void
+  /**
+   * Each sum rounded once to f64, half to even; a zero is +0. Beyond the largest f64 it is an infinity. A term that is
+   * not finite makes its element NaN until that term is taken away.
+   */
+  read(out?: B): B
+  clear(): void
+}
+
+export interface Kernels<B> {
+  /** A buffer of zeros. */
+  allocate(length: number): B
+  /** Elements first … first + count − 1, sharing the memory. */
+  view(a: B, first: number, count: number): B
+  fill(length: number, value: number, out?: B): B
+  binary(op: Binary, a: B, b: B, out?: B): B
+  unary(op: Unary, a: B, out?: B): B
+  /** Masks are 0 and 1. */
+  compare(op: Compare, a: B, b: B, out?: B): B
+  /** a where the mask is not 0, else b. */
+  choose(mask: B, a: B, b: B, out?: B): B
+  /** A mask: element `first + i` is kept where its random word is below round(probability · 2³²), half to even. */
+  keep(key: RandomKey, first: number, probability: B, out?: B): B
+  /** Sum over one block of at most 4,096 elements: element i joins lane i mod 8, ((0+1)+(2+3))+((4+5)+(6+7)). */
+  reduce(op: BlockSum, a: B, b?: B): number
+  /** Counts one digit of the magnitude keys whose digits above it are `prefix`. */
+  histogram(a: B, digit: Digit, prefix: number, into: Uint32Array): void
+  countEqual(a: B, key: number): number
+  /** Index of the n-th element, from 1, with this magnitude key; −1 where fewer are here. */
+  nthEqual(a: B, key: number, n: number): number
+  /** A mask: magnitude key above `key`, or equal to it at an index `first + i` of at most `lastTie`. */
+  aboveCutoff(a: B, first: number, key: number, lastTie: number, out?: B): B
+  /** Each element's values ascending, −0 before +0, over the planes. `out` may be the planes themselves. */
+  sort(planes: readonly B[], out?: readonly B[]): readonly B[]
+  /** Σ weightᵢ · planeᵢ as `exactSums` has it, without keeping the sums. */
+  weightedSum(planes: readonly B[], weights: readonly number[], out?: B): B
+  exactSums(length: number): ExactSums<B>
+}
