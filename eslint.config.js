@@ -9,7 +9,7 @@ const approximate = [
   .split(' ')
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'coverage/', 'src/kernels/assembly/', '*.cjs'] },
+  { ignores: ['dist/', 'node_modules/', 'coverage/', 'reports/', 'src/kernels/assembly/', '*.cjs'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: {
