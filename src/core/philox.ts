@@ -1,6 +1,6 @@
 /**
- * Philox4x32-10 (Salmon et al., 2011): randomness by counter. Word e is a function of the key and e alone, so a mask does
- * not know about tiles, threads or order.
+ * Philox4x32-10 (Salmon et al., 2011): randomness by counter. A word is a function of the key and its index alone, so a
+ * mask does not know about tiles, threads or order.
  */
 
 /** The two key words, each an unsigned 32-bit integer. */
@@ -11,27 +11,30 @@ export interface RandomKey {
 
 const ROUNDS = 10
 
-/** High 32 bits of an unsigned 32 × 32-bit product, by halves of 16 bits: every step stays below 2⁵³. */
+/** High 32 bits of an unsigned 32 × 32-bit product, from halves of 16 bits: no partial sum reaches 2³². */
 function highWord(a: number, b: number): number {
   const aLow = a & 0xffff
   const aHigh = a >>> 16
   const bLow = b & 0xffff
   const bHigh = b >>> 16
-  const middle = aHigh * bLow + ((aLow * bLow) >>> 16)
-  return (aHigh * bHigh + Math.floor(middle / 0x10000) + ((middle & 0xffff) + aLow * bHigh) / 0x10000) >>> 0
+  const middle = ((Math.imul(aLow, bLow) >>> 16) + (Math.imul(aHigh, bLow) >>> 0)) >>> 0
+  const other = ((middle & 0xffff) + (Math.imul(aLow, bHigh) >>> 0)) >>> 0
+  return (Math.imul(aHigh, bHigh) + (middle >>> 16) + (other >>> 16)) | 0
 }
 
-/** One block of four words from a whole counter. */
-export function philoxCounter(key: RandomKey, counter: ArrayLike<number>, out: Uint32Array): void {
-  let c0 = counter[0]! | 0
-  let c1 = counter[1]! | 0
-  let c2 = counter[2]! | 0
-  let c3 = counter[3]! | 0
-  let k0 = key.low | 0
-  let k1 = key.high | 0
+/** Four words from a whole counter of four. */
+export function philox4x32(
+  keyLow: number,
+  keyHigh: number,
+  counter: readonly [number, number, number, number],
+  out: Uint32Array,
+): void {
+  let [c0, c1, c2, c3] = counter
+  let k0 = keyLow | 0
+  let k1 = keyHigh | 0
   for (let round = 0; round < ROUNDS; round++) {
-    const high0 = highWord(0xd2511f53, c0 >>> 0)
-    const high1 = highWord(0xcd9e8d57, c2 >>> 0)
+    const high0 = highWord(0xd2511f53, c0)
+    const high1 = highWord(0xcd9e8d57, c2)
     const low0 = Math.imul(0xd2511f53, c0)
     const low1 = Math.imul(0xcd9e8d57, c2)
     c0 = high1 ^ c1 ^ k0
@@ -45,4 +48,26 @@ export function philoxCounter(key: RandomKey, counter: ArrayLike<number>, out: U
   out[1] = c1
   out[2] = c2
   out[3] = c3
+}
+
+/** The words of elements 4 · block … 4 · block + 3. */
+export function philoxBlock(
+  keyLow: number,
+  keyHigh: number,
+  blockLow: number,
+  blockHigh: number,
+  out: Uint32Array,
+): void {
+  philox4x32(keyLow, keyHigh, [blockLow, blockHigh, 0, 0], out)
+}
+
+/** The words of elements first … first + out.length − 1, for any first below 2⁵³. */
+export function randomWords(key: RandomKey, first: number, out: Uint32Array): void {
+  const four = new Uint32Array(4)
+  let i = 0
+  while (i < out.length) {
+    const block = Math.floor((first + i) / 4)
+    philoxBlock(key.low, key.high, block >>> 0, Math.floor(block / 2 ** 32), four)
+    for (let lane = (first + i) % 4; lane < 4 && i < out.length; lane++, i++) out[i] = four[lane]!
+  }
 }

@@ -13,9 +13,9 @@ export const BLOCK = 4096
 
 /** A magnitude's 31-bit key is read in three digits, the highest first. */
 export const DIGITS = [
-  { shift: 20, bins: 2048 },
-  { shift: 10, bins: 1024 },
-  { shift: 0, bins: 1024 },
+  { shift: 20, bits: 11, bins: 2048 },
+  { shift: 10, bits: 10, bins: 1024 },
+  { shift: 0, bits: 10, bins: 1024 },
 ] as const
 export type Digit = 0 | 1 | 2
 
