@@ -34,12 +34,21 @@ function check(value: unknown, depth: number, pointer: string): void {
       throw refuse('a number that is not a safe integer', pointer)
   } else if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) check(value[i], depth + 1, `${pointer}/${i}`)
-  } else if (typeof value === 'object' && value !== null) {
+  } else if (isPlain(value)) {
     for (const [key, item] of Object.entries(value)) {
       if (!KEY.test(key)) throw refuse(`the key ${JSON.stringify(key.slice(0, 80))}, which is not snake_case,`, pointer)
       check(item, depth + 1, `${pointer}/${key}`)
     }
-  } else if (typeof value !== 'boolean') throw refuse(value === null ? 'null' : `a ${typeof value}`, pointer)
+  } else if (typeof value === 'object' && value !== null) throw refuse('an object that is not a plain record', pointer)
+  else if (typeof value !== 'boolean')
+    throw refuse(value === null || value === undefined ? String(value) : `a ${typeof value}`, pointer)
+}
+
+/** Dates, maps and instances would be written as something else than what they are. */
+function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
 /** Throws unless the value is inside the profile. */

@@ -10,14 +10,18 @@ export type Decimal = string & { readonly [decimal]: true }
 
 const FORM = /^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/
 
+/** What was given, if it is short and can be said; else what kind of thing it is. */
+const shown = (given: unknown): string =>
+  typeof given === 'string'
+    ? JSON.stringify(given.slice(0, 80))
+    : typeof given === 'object' && given !== null
+      ? `this ${Array.isArray(given) ? 'list' : 'record'}`
+      : String(given)
+
 const invalid = (given: unknown) =>
-  new TributaryError(
-    'DECIMAL_INVALID',
-    `${JSON.stringify(given)?.slice(0, 80) ?? String(given)} is not a finite decimal number`,
-    {
-      hint: 'write it like 0.25, 3 or 1e-4',
-    },
-  )
+  new TributaryError('DECIMAL_INVALID', `${shown(given)} is not a finite decimal number`, {
+    hint: 'write it like 0.25, 3 or 1e-4',
+  })
 
 /** A number, or its text in JSON's form, as an f64. */
 export function parseDecimal(given: unknown): number {
