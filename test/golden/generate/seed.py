@@ -4,6 +4,7 @@ import hashlib
 import json
 import pathlib
 import struct
+from fractions import Fraction
 
 MASK = 0xFFFFFFFF
 
@@ -72,6 +73,19 @@ for at, (strategy, content, tensor, stream) in enumerate(uses):
         "low": low, "high": high, "words": [word(low, high, element) for element in elements],
     })
 
+
+
+def mask(low, high, first, probability, length):
+    below = round(Fraction(probability) * 2**32)  # half to even
+    kept = "".join("1" if word(low, high, first + i) < below else "0" for i in range(length))
+    return {"low": low, "high": high, "first": first, "probability": probability, "kept": kept}
+
+
+masks = [
+    mask(keys[0]["low"], keys[0]["high"], first, probability, length)
+    for first, probability, length in [(0, 0.2, 200), (3, 0.5, 61), (2**34 - 5, 0.53, 40), (10**12 + 1, 0.9, 40), (0, 1e-9, 9)]
+]
+
 vectors = {
     "contents": [
         {"contents": [roots[i].hex() for i in chosen], "seed": seed_from_contents([roots[i] for i in chosen]).hex()}
@@ -80,6 +94,7 @@ vectors = {
     "integers": [{"n": n, "seed": seed_from_integer(n).hex()} for n in integers],
     "elements": elements,
     "keys": keys,
+    "masks": masks,
 }
 path = pathlib.Path(__file__).parent.parent / "vectors" / "seed.json"
 path.write_text(json.dumps(vectors, indent=1, ensure_ascii=False) + "\n")
