@@ -4,9 +4,10 @@
  * path a term takes, the sum stays exact, so paths leave no trace.
  */
 import { invariant } from '../core/invariant.ts'
+import { errorOfSum } from '../core/libm.ts'
 import { nearest, units } from './exact.ts'
 import type { ExactSums } from './kernels.ts'
-import { addThree, errorOfSum } from './two-sum.ts'
+import { addThree } from './add-three.ts'
 
 /** What the planes can't hold of one element: units, and how many of its terms are not finite. */
 interface Rest {

@@ -40,7 +40,10 @@ export class CutoffSearch<B> {
   /** One block, whose elements are `first`, `first + 1`, … of the scope. */
   see(block: B, first: number): void {
     if (this.#cutoff) return
-    if (this.#digit !== 'ties') { this.#kernels.histogram(block, this.#digit, this.#key, this.#counts); return; }
+    if (this.#digit !== 'ties') {
+      this.#kernels.histogram(block, this.#digit, this.#key, this.#counts)
+      return
+    }
     const here = this.#kernels.countEqual(block, this.#key)
     if (here < this.#wanted) this.#wanted -= here
     else

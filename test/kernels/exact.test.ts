@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { exactSum, nearest, units } from '../../src/kernels/exact.ts'
 import type { ExactSums } from '../../src/kernels/kernels.ts'
 import { referenceKernels as kernels } from '../../src/kernels/reference.ts'
-import { addThree } from '../../src/kernels/two-sum.ts'
+import { addThree } from '../../src/kernels/add-three.ts'
 import { f32s, f64s, sums, type Term } from './adversary.ts'
 
 type Sums = ExactSums<Float64Array>

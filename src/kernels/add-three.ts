@@ -1,12 +1,7 @@
 /** Three f64 values added with one rounding. */
+import { errorOfSum } from '../core/libm.ts'
 
 const cell = new DataView(new ArrayBuffer(8))
-
-/** The error of a + b: `sum` and it are together exactly a + b, unless something overflows (then it is not finite). */
-export function errorOfSum(a: number, b: number, sum: number): number {
-  const part = sum - a
-  return a - (sum - part) + (b - part)
-}
 
 /** a + b rounded to odd: where it is inexact, the neighbour whose last bit is 1, so that no later rounding is a second one. */
 function addToOdd(a: number, b: number): number {
