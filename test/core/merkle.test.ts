@@ -166,6 +166,15 @@ test('[MRK-4] a proof holds at its own index only', () => {
   })
 })
 
+test('[MRK-4] a path that is too short or too long for the size proves nothing, whatever it leads to', () => {
+  const leaves = leavesOf(INPUTS.map(fromHex))
+  const [a, b] = leaves
+  expect(merkle.verifyInclusion(a!, 0, 2, [], a!)).toBe(false)
+  expect(merkle.verifyInclusion(a!, 0, 8, merkle.inclusionProof(leaves.slice(0, 4), 0), fromHex(HEADS[4]!))).toBe(false)
+  expect(merkle.verifyInclusion(b!, 0, 1, [a!], merkle.treeHead([a!, b!]))).toBe(false)
+  expect(merkle.verifyInclusion(a!, 0, 0, [], a!)).toBe(false)
+})
+
 test('[MRK-4] asking for a proof of a leaf that is not there is a bug of the caller', () => {
   expect(() => merkle.inclusionProof(leavesOf([Uint8Array.of(1)]), 1)).toThrow(InvariantError)
   expect(() => merkle.inclusionProof([], 0)).toThrow(InvariantError)
