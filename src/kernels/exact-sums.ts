@@ -107,10 +107,10 @@ export class CascadeSums implements ExactSums<Float64Array> {
     return Number.isFinite(sum) ? sum : nearest(units(high) + units(low) + units(lowest))
   }
 
-  /** A term that high and low can't take: `rest` is below both, unless something on the way was not finite. */
+  /** A term that high and low can't take: `rest` is below both, or NaN where something on the way overflowed. */
   #spill(i: number, term: number, high: number, low: number, rest: number, sign: 1 | -1): void {
     if (!Number.isFinite(term)) this.#keep(i, 0n, sign)
-    else if (!Number.isFinite(high) || !Number.isFinite(rest)) this.#keep(i, units(term), 0)
+    else if (!Number.isFinite(rest)) this.#keep(i, units(term), 0)
     else {
       this.#high[i] = high
       this.#low[i] = low

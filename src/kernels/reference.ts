@@ -1,40 +1,12 @@
 /** The kernels, written to be read: these lines are the specification, and every other set must give their bits. */
-import type { Binary, Compare, Unary } from '../core/graph-words.ts'
 import { invariant } from '../core/invariant.ts'
 import { randomWords } from '../core/philox.ts'
+import { BINARY, BLOCK_SUM, COMPARE, UNARY } from './element-wise.ts'
 import { CascadeSums } from './exact-sums.ts'
-import { BLOCK, type BlockSum, DIGITS, type Kernels } from './kernels.ts'
+import { BLOCK, DIGITS, type Kernels } from './kernels.ts'
 import { weightedSum } from './weighted-sum.ts'
 
 type Plane = Float64Array
-
-const BINARY: Readonly<Record<Binary, (a: number, b: number) => number>> = {
-  plus: (a, b) => a + b,
-  minus: (a, b) => a - b,
-  times: (a, b) => a * b,
-  over: (a, b) => a / b,
-  min: (a, b) => (b < a ? b : a),
-  max: (a, b) => (b > a ? b : a),
-}
-
-const UNARY: Readonly<Record<Unary, (a: number) => number>> = {
-  abs: (a) => Math.abs(a),
-  sqrt: (a) => Math.sqrt(a), // one operation of IEEE 754, like the four above
-  f32: (a) => Math.fround(a),
-}
-
-const COMPARE: Readonly<Record<Compare, (a: number, b: number) => boolean>> = {
-  above: (a, b) => a > b,
-  atLeast: (a, b) => a >= b,
-}
-
-const BLOCK_SUM: Readonly<Record<BlockSum, (a: number, b: number) => number>> = {
-  sum: (a) => a,
-  l1: (a) => Math.abs(a),
-  l2: (a) => a * a,
-  dot: (a, b) => a * b,
-  squaredDistance: (a, b) => (a - b) * (a - b),
-}
 
 const cell = new DataView(new ArrayBuffer(4))
 
@@ -67,22 +39,19 @@ export const referenceKernels: Kernels<Plane> = {
 
   binary(op, a, b, out = new Float64Array(a.length)) {
     sameLength(a, b, out)
-    const f = BINARY[op]
-    for (let i = 0; i < a.length; i++) out[i] = f(a[i]!, b[i]!)
+    BINARY[op](a, b, out)
     return out
   },
 
   unary(op, a, out = new Float64Array(a.length)) {
     sameLength(a, out)
-    const f = UNARY[op]
-    for (let i = 0; i < a.length; i++) out[i] = f(a[i]!)
+    UNARY[op](a, out)
     return out
   },
 
   compare(op, a, b, out = new Float64Array(a.length)) {
     sameLength(a, b, out)
-    const f = COMPARE[op]
-    for (let i = 0; i < a.length; i++) out[i] = f(a[i]!, b[i]!) ? 1 : 0
+    COMPARE[op](a, b, out)
     return out
   },
 
@@ -103,9 +72,8 @@ export const referenceKernels: Kernels<Plane> = {
   reduce(op, a, b = a) {
     sameLength(a, b)
     invariant(a.length <= BLOCK, `a block holds at most ${BLOCK} elements`)
-    const f = BLOCK_SUM[op]
     const lane = new Float64Array(8)
-    for (let i = 0; i < a.length; i++) lane[i & 7]! += f(a[i]!, b[i]!)
+    BLOCK_SUM[op](a, b, lane)
     return lane[0]! + lane[1]! + (lane[2]! + lane[3]!) + (lane[4]! + lane[5]! + (lane[6]! + lane[7]!))
   },
 

@@ -201,6 +201,19 @@ describe('exact sums', () => {
     expect(sums.read()).toEqual(column(MAX_VALUE))
   })
 
+  test('[NUM-5] a tie with infinity is decided far below it', () => {
+    const sums = kernels.exactSums(1)
+    const put = (value: number) => sums.addScaled(column(value), 1, 1)
+    put(MAX_VALUE)
+    put(2 ** 969)
+    put(2 ** 969)
+    expect(sums.read()).toEqual(column(Infinity))
+    put(-(2 ** -200))
+    expect(sums.read()).toEqual(column(MAX_VALUE))
+    put(2 ** -199)
+    expect(sums.read()).toEqual(column(Infinity))
+  })
+
   test('[NUM-5] a term that is not finite makes its own element NaN until it is taken away', () => {
     for (const broken of [Infinity, -Infinity, Number.NaN]) {
       const sums = kernels.exactSums(2)
