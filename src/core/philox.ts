@@ -26,10 +26,16 @@ function highWord(a: number, b: number): number {
 export function philox4x32(
   keyLow: number,
   keyHigh: number,
-  counter: readonly [number, number, number, number],
+  counter0: number,
+  counter1: number,
+  counter2: number,
+  counter3: number,
   out: Uint32Array,
 ): void {
-  let [c0, c1, c2, c3] = counter
+  let c0 = counter0 | 0
+  let c1 = counter1 | 0
+  let c2 = counter2 | 0
+  let c3 = counter3 | 0
   let k0 = keyLow | 0
   let k1 = keyHigh | 0
   for (let round = 0; round < ROUNDS; round++) {
@@ -58,7 +64,7 @@ export function philoxBlock(
   blockHigh: number,
   out: Uint32Array,
 ): void {
-  philox4x32(keyLow, keyHigh, [blockLow, blockHigh, 0, 0], out)
+  philox4x32(keyLow, keyHigh, blockLow, blockHigh, 0, 0, out)
 }
 
 /** The words of elements first … first + out.length − 1, for any first below 2⁵³. */

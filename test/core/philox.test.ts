@@ -13,7 +13,7 @@ const words = (text: string) => text.split(' ').map((word) => parseInt(word, 16)
 test.each(KNOWN)('[RNG-1] Philox4x32-10 gives the published answer for counter %s', (counter, key, answer) => {
   const out = new Uint32Array(4)
   const [low, high] = words(key) as [number, number]
-  philox4x32(low, high, words(counter) as [number, number, number, number], out)
+  philox4x32(low, high, ...(words(counter) as [number, number, number, number]), out)
   expect([...out]).toEqual(words(answer))
 })
 
