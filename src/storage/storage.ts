@@ -19,6 +19,10 @@ type NoPromise<T> = [Extract<T, PromiseLike<unknown>>] extends [never] ? [] : [n
 /** All of `work` or, when it throws, nothing. A transaction inside another is part of it. */
 export type Transact = <T>(work: () => T, ...neverAsynchronous: NoPromise<T>) => T
 
+/** What the type lets through (`any`), a driver refuses when it happens. */
+export const isThenable = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+
 export interface Facts {
   readonly models: ModelRepository
   readonly ops: OpLog

@@ -1,0 +1,40 @@
+/** Storage in memory, for tests and simulations: the same promises, until the process ends. `locate` names no real file. */
+import { openFsBlobStore } from '../fs/fs-blob-store.ts'
+import type { FileSystem } from '../file-system.ts'
+import type { Facts, Storage, Transact } from '../storage.ts'
+import { type Journal, createJournal } from './journal.ts'
+import { createMemoryFileSystem } from './memory-file-system.ts'
+import { createMemoryJobRepository } from './memory-job-repository.ts'
+import { createMemoryModels } from './memory-models.ts'
+import {
+  createMemoryLeaseRepository,
+  createMemoryOpLog,
+  createMemoryReceiptRepository,
+  createMemorySettingsRepository,
+  createMemorySpaceRepository,
+} from './memory-records.ts'
+import { createMemoryUploadRepository } from './memory-upload-repository.ts'
+
+const DIRECTORY = '/memory'
+
+const memoryFacts = (journal: Journal): Facts => ({
+  ...createMemoryModels(journal),
+  ops: createMemoryOpLog(journal),
+  spaces: createMemorySpaceRepository(journal),
+  receipts: createMemoryReceiptRepository(journal),
+  jobs: createMemoryJobRepository(journal),
+  uploads: createMemoryUploadRepository(journal),
+  lease: createMemoryLeaseRepository(journal),
+  settings: createMemorySettingsRepository(journal),
+})
+
+export async function createMemoryStorage(files: FileSystem = createMemoryFileSystem()): Promise<Storage> {
+  const journal = createJournal()
+  await files.makeDirectory(DIRECTORY)
+  return {
+    ...memoryFacts(journal),
+    blobs: await openFsBlobStore(files, DIRECTORY),
+    transact: journal.transact as Transact,
+    close: () => undefined,
+  }
+}
