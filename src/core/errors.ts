@@ -11,7 +11,9 @@ export const ERROR_CODES = [
   'DIGEST_MISMATCH', // bytes that are not what their name says
   // ops
   'OP_INVALID', // an op record that breaks its schema
+  'CONTRIBUTION_INVALID', // a contribution record that breaks its schema, or is too large for an op
   'SIGNATURE_INVALID',
+  'KEY_INVALID', // not an Ed25519 private key
   'CHAIN_BROKEN', // an op whose prev is not the op before it
   // tensors
   'PICKLE_REFUSED', // a format that runs code when it is opened
@@ -55,6 +57,7 @@ export const ERROR_CODES = [
   'MERGE_NOT_DONE',
   'MERGE_CANCELLED',
   'MANIFEST_MISSING',
+  'MANIFEST_INVALID', // a model's manifest that breaks its form or contradicts itself
   'BYTES_MISSING',
   'OUTPUT_EXISTS',
   'WORKER_DIED',
