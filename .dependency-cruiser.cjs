@@ -13,6 +13,14 @@ const pure = (name, from, allowed = '^$') => ({
   to: { dependencyTypes: ['core'], pathNot: allowed },
 })
 
+/** A package that may be imported from one place only, so that it can be replaced there. */
+const oneDoor = (packages, door) => ({
+  name: `one-door-for-${packages.replace(/[^a-z0-9]+/g, ' ').trim().replaceAll(' ', '-')}`,
+  severity: 'error',
+  from: { path: '^(src|merge-strategies)/', pathNot: door },
+  to: { path: `^node_modules/(@types/)?${packages}/` },
+})
+
 const CORE = '^src/core/'
 const CONTENT = '^src/(tensors|kernels|recipes)/'
 const STRATEGIES = '^merge-strategies/'
@@ -52,12 +60,11 @@ module.exports = {
       from: { path: '^src/(api|cli|dashboard)/' },
       to: { path: '^src/(api|cli|dashboard)/', pathNot: '^src/$1/' },
     },
-    {
-      name: 'yjs-has-one-door',
-      severity: 'error',
-      from: { pathNot: '^src/replication/yjs-codec[.]ts$' },
-      to: { path: '^node_modules/yjs/' },
-    },
+    oneDoor('yjs', '^src/replication/yjs-codec[.]ts$'),
+    oneDoor('better-sqlite3', '^src/storage/sqlite/'),
+    oneDoor('(@?fastify|prom-client)', '^src/api/'),
+    oneDoor('commander', '^src/cli/'),
+    oneDoor('yaml', '^src/(recipes|cli)/'),
   ],
   options: {
     tsPreCompilationDeps: true,
