@@ -1,0 +1,81 @@
+/**
+ * Chains and forks. An author writes one chain an epoch; two ops for one place fork it, and from the lowest such place
+ * on nothing of that epoch counts. More ops can only lower that place, so the order of arrival does not matter.
+ */
+import type { ChainHead } from './author.ts'
+import type { OpId, ReplicaId } from './ids.ts'
+import { accusedBy, type Op } from './op.ts'
+
+export interface Chain {
+  readonly rid: ReplicaId
+  readonly ep: number
+  /** Lowest place with two ops; infinite where there is none. */
+  readonly forkedAt: number
+  /** Ops that count: each follows the one before it, from seq 0 to before the fork. */
+  readonly ops: readonly Op[]
+  /** Where the author would write on. */
+  readonly head: ChainHead
+}
+
+export type Chains = ReadonlyMap<ReplicaId, ReadonlyMap<number, Chain>>
+
+interface Places {
+  readonly bySeq: Map<number, Op>
+  forkedAt: number
+}
+
+const prevOf = ({ record }: Op): OpId | undefined => (record.t === 'space.init' ? undefined : record.prev)
+
+/** Walks from seq 0 while there is one op that names the one before it. */
+function walk(rid: ReplicaId, ep: number, { bySeq, forkedAt }: Places): Chain {
+  const ops: Op[] = []
+  let last: Op | undefined
+  for (let seq = 0; seq < forkedAt; seq++) {
+    const op = bySeq.get(seq)
+    if (op === undefined || prevOf(op) !== last?.id) break
+    ops.push(op)
+    last = op
+  }
+  const head = { ep, nextSeq: ops.length, lastId: last?.id, lastHlc: last?.record.hlc ?? 0 }
+  return { rid, ep, forkedAt, ops, head }
+}
+
+/** Distinct ops of one space and generation. An evidence counts whoever brought it: it proves itself. */
+export function chainsOf(ops: Iterable<Op>): Chains {
+  const authors = new Map<ReplicaId, Map<number, Places>>()
+  const placesOf = (rid: ReplicaId, ep: number): Places => {
+    const epochs = entry(authors, rid, () => new Map<number, Places>())
+    return entry(epochs, ep, () => ({ bySeq: new Map<number, Op>(), forkedAt: Infinity }))
+  }
+  for (const op of ops) {
+    const { rid, ep, seq } = op.record
+    const places = placesOf(rid, ep)
+    if (places.bySeq.has(seq)) places.forkedAt = Math.min(places.forkedAt, seq)
+    else places.bySeq.set(seq, op)
+    if (op.record.t === 'evidence') {
+      const accused = accusedBy(op.record).record
+      if (accused.g !== op.record.g) continue
+      const fork = placesOf(accused.rid, accused.ep)
+      fork.forkedAt = Math.min(fork.forkedAt, accused.seq)
+    }
+  }
+  return new Map(
+    [...authors].map(([rid, epochs]) => [
+      rid,
+      new Map([...epochs].sort(([a], [b]) => a - b).map(([ep, places]) => [ep, walk(rid, ep, places)])),
+    ]),
+  )
+}
+
+/** Epochs of an author that are forked and lie before this one. */
+export function forkedBefore(chains: Chains, rid: ReplicaId, ep: number): readonly number[] {
+  const earlier = [...(chains.get(rid)?.values() ?? [])].filter((chain) => chain.ep < ep)
+  return earlier.filter((chain) => chain.forkedAt < Infinity).map((chain) => chain.ep)
+}
+
+/** The value at a key, made where it is missing. */
+export function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key)
+  if (value === undefined) map.set(key, (value = make()))
+  return value
+}

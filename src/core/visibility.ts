@@ -1,0 +1,166 @@
+/**
+ * Which contributions a space shows, once chains and membership are settled: the observed-remove set, with replacement
+ * in slots and with revocation. Each rule is one function.
+ */
+import { compareHex } from './bytes.ts'
+import { contributionId, type ContributionRecord } from './contribution.ts'
+import { type Chains, entry } from './forks.ts'
+import type { ContentRoot, ContributionId, Name, OpId, ReplicaId } from './ids.ts'
+import type { Authority } from './membership.ts'
+import type { Op } from './op.ts'
+import { type AddBody, type Envelope, isInert, type OpRecord, type Policy } from './op-schemas.ts'
+import type { RemoveBody, RevokeBody } from './op-schemas.ts'
+
+/** Why an op has no effect. */
+export type Ignored =
+  | 'forked' // at or after a place for which its author signed two ops
+  | 'after_fork' // in an epoch after a forked one, without amnesty
+  | 'detached' // what its author wrote before it is not here
+  | 'generation' // of a generation that the space has not reached
+  | 'removed' // its author was no longer a member
+  | 'not_a_member'
+  | 'not_allowed' // its author's role is too low
+  | 'inert' // of a type that these rules give no meaning to
+
+/** One add of a contribution: the name by which a remove kills it. */
+export interface Dot {
+  readonly op: OpId
+  readonly author: ReplicaId
+  readonly hlc: number
+}
+
+export interface VisibleContribution {
+  readonly id: ContributionId
+  readonly record: ContributionRecord
+  readonly dots: readonly Dot[]
+  /** Its slot shows another contribution as well. */
+  readonly conflict: boolean
+}
+
+export interface Revocation {
+  readonly op: OpId
+  readonly by: ReplicaId
+  readonly hlc: number
+  readonly reason?: string
+}
+
+type Add = Op<Envelope & AddBody>
+type Remove = Op<Envelope & RemoveBody>
+type Revoke = Op<Envelope & RevokeBody>
+
+/** Who may write at all may take away what its own key added, in an open space anything, an admin anything. */
+export const mayTake = (access: Policy['access'], isAdmin: () => boolean, by: ReplicaId, addedBy: ReplicaId): boolean =>
+  access === 'open' || by === addedBy || isAdmin()
+
+/** Why this op has no effect, or undefined where it has one. */
+function ignoredFor({ id, record }: Op, authority: Authority): Ignored | undefined {
+  if (record.t === 'space.init' || record.t === 'evidence') return undefined // they prove themselves
+  if (isInert(record)) return 'inert'
+  const standing = authority.standingAt(record)
+  if (standing === 'after_fork' || standing === 'removed' || standing === 'not_a_member') return standing
+  switch (record.t) {
+    case 'add':
+    case 'remove':
+      return standing === 'reader' ? 'not_allowed' : undefined
+    case 'revoke':
+      return standing === 'admin' ? undefined : 'not_allowed'
+    case 'member.add':
+    case 'member.remove':
+    case 'amnesty':
+      return authority.isEffective(id) ? undefined : 'not_allowed'
+  }
+}
+
+export class Visibility {
+  /** All adds that count, whether or not they are still visible. */
+  readonly adds = new Map<OpId, Add>()
+  readonly killed = new Set<OpId>()
+  readonly revoked = new Map<ContentRoot, readonly Revocation[]>()
+  readonly ignored = new Map<OpId, Ignored>()
+  readonly visible: readonly VisibleContribution[]
+  readonly slots: ReadonlyMap<Name, readonly ContributionId[]>
+
+  readonly #access: Policy['access']
+  readonly #authority: Authority
+
+  constructor(access: Policy['access'], chains: Chains, authority: Authority) {
+    this.#access = access
+    this.#authority = authority
+    const removes: Remove[] = []
+    const revokes: Revoke[] = []
+    for (const op of countingOps(chains)) {
+      const ignored = ignoredFor(op, authority)
+      if (ignored !== undefined) this.ignored.set(op.id, ignored)
+      else if (isOf(op, 'add')) this.adds.set(op.id, op)
+      else if (isOf(op, 'remove')) removes.push(op)
+      else if (isOf(op, 'revoke')) revokes.push(op)
+    }
+    for (const remove of removes) this.#remove(remove)
+    for (const add of this.adds.values()) this.#replace(add)
+    for (const revoke of revokes.sort((a, b) => compareHex(a.id, b.id))) this.#revoke(revoke)
+    this.slots = this.#slots()
+    this.visible = this.#visible()
+  }
+
+  /** A remove kills the dots it names, and so an add that it did not see survives. */
+  #remove(remove: Remove): void {
+    for (const dot of remove.record.dots) {
+      const add = this.adds.get(dot)
+      if (add !== undefined && this.#mayTake(remove, add)) this.killed.add(dot)
+    }
+  }
+
+  /** An add takes the place of dots in its own slot; killed itself, it has still taken it. */
+  #replace(by: Add): void {
+    for (const dot of by.record.replaces) {
+      const add = this.adds.get(dot)
+      if (add?.record.contribution.name === by.record.contribution.name && this.#mayTake(by, add)) this.killed.add(dot)
+    }
+  }
+
+  #revoke({ id, record: { rid, hlc, content, reason } }: Revoke): void {
+    const revocation = { op: id, by: rid, hlc, ...(reason !== undefined && { reason }) }
+    this.revoked.set(content, [...(this.revoked.get(content) ?? []), revocation])
+  }
+
+  #mayTake({ record }: Add | Remove, add: Add): boolean {
+    return mayTake(this.#access, () => this.#authority.standingAt(record) === 'admin', record.rid, add.record.rid)
+  }
+
+  #shown(): Add[] {
+    return [...this.adds.values()].filter(
+      ({ id, record }) => !this.killed.has(id) && !this.revoked.has(record.contribution.content),
+    )
+  }
+
+  #slots(): ReadonlyMap<Name, readonly ContributionId[]> {
+    const slots = new Map<Name, Set<ContributionId>>()
+    for (const { record } of this.#shown())
+      entry(slots, record.contribution.name, () => new Set()).add(contributionId(record.contribution))
+    return new Map(
+      [...slots].sort(([a], [b]) => compareHex(a, b)).map(([name, ids]) => [name, [...ids].sort(compareHex)]),
+    )
+  }
+
+  /** Adds of one record are one contribution with several dots. */
+  #visible(): readonly VisibleContribution[] {
+    const addsById = new Map<ContributionId, Add[]>()
+    for (const add of this.#shown()) entry(addsById, contributionId(add.record.contribution), () => []).push(add)
+    return [...addsById]
+      .sort(([a], [b]) => compareHex(a, b))
+      .map(([id, adds]) => {
+        const record = adds[0]!.record.contribution
+        return { id, record, dots: dotsOf(adds), conflict: this.slots.get(record.name)!.length > 1 }
+      })
+  }
+}
+
+const dotsOf = (adds: readonly Add[]): readonly Dot[] =>
+  adds.map(({ id, record }) => ({ op: id, author: record.rid, hlc: record.hlc })).sort((a, b) => compareHex(a.op, b.op))
+
+const isOf = <T extends OpRecord['t']>(op: Op, t: T): op is Op<Extract<OpRecord, { readonly t: T }>> =>
+  op.record.t === t
+
+function* countingOps(chains: Chains): Iterable<Op> {
+  for (const epochs of chains.values()) for (const chain of epochs.values()) yield* chain.ops
+}
