@@ -67,7 +67,7 @@ export function openConnection(path: string, options: DatabaseOptions = {}): Dat
   const stillInside = () => invariant(depth === 0 || raw.inTransaction, 'the transaction was ended by a failure in it')
 
   function prepare<Params extends unknown[], Row>(sql: string): Statement<Params, Row> {
-    const statement = call('PREPARE', () => raw.prepare<unknown[]>(sql))
+    const statement = call('PREPARE', () => raw.prepare(sql))
     const answering = <T>(work: () => T): T => {
       stillInside()
       return call(sql, work)
