@@ -4,7 +4,9 @@ import { storageError } from '../../src/storage/storage-error.ts'
 
 export interface Fault {
   /** Calls are counted from 1, from when the fault was planned. */
-  readonly atCall: number
+  readonly atCall?: number
+  /** Every call like this fails, such as /^syncDirectory/. */
+  readonly matching?: RegExp
   readonly code?: 'EIO' | 'ENOSPC'
   /** A failing write leaves the first half of its bytes; other calls have no effect. */
   readonly torn?: boolean
@@ -26,9 +28,10 @@ export function createFaultyFileSystem(inner: FileSystem): FaultyFileSystem {
 
   const guarded = async <T>(what: string, work: () => Promise<T>, tear?: () => Promise<void>): Promise<T> => {
     log.push(what)
-    const fails = fault !== undefined && (log.length === fault.atCall || (fault.forGood && log.length > fault.atCall))
+    const { atCall = Infinity, matching, forGood = false } = fault ?? {}
+    const fails = log.length === atCall || (forGood && log.length > atCall) || matching?.test(what) === true
     if (!fails) return work()
-    if (fault?.torn === true && log.length === fault.atCall) await tear?.()
+    if (fault?.torn === true && log.length === atCall) await tear?.()
     const code = fault?.code ?? 'EIO'
     throw storageError(Object.assign(new Error(`${code}: planned`), { code }), what)
   }

@@ -26,12 +26,12 @@ const failure = (code: string, doing: string) =>
   storageError(Object.assign(new Error(`${code}: in memory`), { code }), doing)
 
 export function createMemoryFileSystem(clock: () => number = Date.now, capacityBytes = 2 ** 40): MemoryFileSystem {
-  let now = new Map<string, Entry>()
-  let durable = new Map<string, Entry>()
+  let now = new Map<string, Entry>([['/', 'directory']])
+  let durable = new Map(now)
 
   const parentMustExist = (path: string, doing: string) => {
     const parent = dirname(path)
-    if (parent !== dirname(parent) && now.get(parent) !== 'directory') throw failure('ENOENT', doing)
+    if (now.get(parent) !== 'directory') throw failure('ENOENT', doing)
   }
   const usedBytes = () => [...now.values()].reduce((sum, entry) => sum + (entry === 'directory' ? 0 : entry.bytes), 0)
 
@@ -131,7 +131,7 @@ export function createMemoryFileSystem(clock: () => number = Date.now, capacityB
         name === dirname(name) || (left.has(name) && reachable(dirname(name)))
       now = new Map()
       for (const [name, entry] of left) {
-        if (name !== '/' && !reachable(name)) continue
+        if (!reachable(name)) continue
         if (entry === 'directory') now.set(name, entry)
         else {
           const bytes = entry.durable.slice()

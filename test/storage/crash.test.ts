@@ -1,0 +1,187 @@
+/** Power cuts and failing calls: what was acknowledged stays, what was not is either whole or not there. */
+import { describe, expect, test } from 'vitest'
+import { utf8 } from '../../src/core/bytes.ts'
+import type { BlobStore, SealedBlob } from '../../src/storage/blob-store.ts'
+import { openFsBlobStore } from '../../src/storage/fs/fs-blob-store.ts'
+import { type Crash, createMemoryFileSystem } from '../../src/storage/memory/memory-file-system.ts'
+import { bytesOf, namesIn, published, sealed } from '../contracts/blob-store-contract.ts'
+import { type Fault, createFaultyFileSystem } from '../support/faulty-file-system.ts'
+
+const DIRECTORY = '/data'
+const CRASHES: readonly Crash[] = ['unsynced lost', 'names kept, unsynced bytes lost', 'all kept']
+
+/** A disk whose power can be cut, and a file system on it that can fail. */
+async function aDisk() {
+  const disk = createMemoryFileSystem()
+  await disk.makeDirectory(DIRECTORY)
+  await disk.syncDirectory('/')
+  const files = createFaultyFileSystem(disk)
+  return { disk, files, open: () => openFsBlobStore(files, DIRECTORY) }
+}
+
+/** Every visible name is whole. */
+async function everyNameIsSound(blobs: BlobStore): Promise<void> {
+  for await (const { name } of blobs.list()) expect(await blobs.verify(name)).toBe('sound')
+}
+
+/** Two blobs, published in one call: what a small upload does. */
+async function upload(blobs: BlobStore): Promise<readonly SealedBlob[]> {
+  const blobsSealed = [await sealed(blobs, utf8('first tensor')), await sealed(blobs, utf8('second'), 'file')]
+  await blobs.publish(blobsSealed)
+  return blobsSealed
+}
+
+/** How many calls an upload takes in a store that holds something. */
+async function callsOfUpload(): Promise<number> {
+  const { files, open } = await aDisk()
+  const blobs = await open()
+  await published(blobs, utf8('promised before'))
+  files.plan(undefined)
+  await upload(blobs)
+  return files.calls
+}
+
+describe('the order of durability', () => {
+  test('[DUR-5] bytes are synced before they are renamed, and names before publish answers', async () => {
+    const { files, open } = await aDisk()
+    const blobs = await open()
+    files.plan(undefined)
+    const [first] = await upload(blobs)
+    const at = (call: string) => {
+      const index = files.log.indexOf(call)
+      expect(index, call).toBeGreaterThanOrEqual(0)
+      return index
+    }
+    const path = blobs.locate(first!.name)
+    const rename = at(`rename ${blobs.locateTemporary(first!.temporary)} ${path}`)
+    expect(at(`sync ${blobs.locateTemporary(first!.temporary)}`)).toBeLessThan(rename)
+    for (let name = path; name !== DIRECTORY;) {
+      name = name.slice(0, name.lastIndexOf('/'))
+      expect(at(`syncDirectory ${name}`)).toBeGreaterThan(rename)
+    }
+    expect(new Set(files.log.filter((call) => call.startsWith('syncDirectory'))).size).toBe(
+      files.log.filter((call) => call.startsWith('syncDirectory')).length,
+    )
+  })
+
+  test('[DUR-6] what publish acknowledged outlives a power cut of any kind', async () => {
+    for (const kind of CRASHES) {
+      const { disk, open } = await aDisk()
+      const names = (await upload(await open())).map(({ name }) => name)
+      disk.crash(kind)
+      const after = await open()
+      for (const name of names) expect(await after.verify(name), kind).toBe('sound')
+    }
+  })
+
+  test('[DUR-6] a name that an earlier process left unsynced is made durable by the next publish of it', async () => {
+    const { disk, files, open } = await aDisk()
+    const first = await open()
+    const blob = await sealed(first, utf8('twice'))
+    files.plan({ matching: /^syncDirectory/ })
+    await expect(first.publish([blob])).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+    expect(await first.has(blob.name)).toBe(true) // renamed, and not durable
+    files.plan(undefined)
+    const second = await open()
+    const name = await published(second, utf8('twice'))
+    disk.crash('unsynced lost')
+    expect(await (await open()).verify(name)).toBe('sound')
+  })
+})
+
+describe('faults', () => {
+  const faults: readonly Fault[] = [
+    { code: 'EIO' },
+    { code: 'EIO', torn: true },
+    { code: 'ENOSPC', torn: true },
+    { code: 'EIO', torn: true, forGood: true },
+  ]
+
+  test('[DUR-7] whichever call fails, no torn name is visible, nothing promised is lost, and the next try works', async () => {
+    const calls = await callsOfUpload()
+    expect(calls).toBeGreaterThan(20)
+    for (const fault of faults)
+      for (let atCall = 1; atCall <= calls; atCall++)
+        for (const kind of CRASHES) {
+          const { disk, files, open } = await aDisk()
+          const blobs = await open()
+          const promised = await published(blobs, utf8('promised before'))
+          files.plan({ ...fault, atCall })
+          await expect(upload(blobs), `${JSON.stringify(fault)} at ${atCall}`).rejects.toMatchObject({
+            code: fault.code === 'ENOSPC' ? 'DISK_FULL' : 'STORAGE_FAILED',
+          })
+          files.plan(undefined)
+          disk.crash(kind)
+          const after = await open()
+          await everyNameIsSound(after)
+          expect(await bytesOf(after, promised)).toEqual(utf8('promised before'))
+          await after.sweepTemporary(-1, Date.now())
+          expect(await disk.list(`${DIRECTORY}/tmp`)).toEqual([])
+          for (const { name } of await upload(after)) expect(await after.verify(name)).toBe('sound')
+          disk.crash('unsynced lost')
+          expect(await namesIn(await open())).toHaveLength(3)
+        }
+  })
+
+  test('[DUR-7] a publish that failed may be repeated with the same sealed blobs', async () => {
+    let atCall = 1
+    for (; ; atCall++) {
+      const { disk, files, open } = await aDisk()
+      const blobs = await open()
+      const both = [await sealed(blobs, utf8('first tensor')), await sealed(blobs, utf8('second'), 'file')]
+      files.plan({ atCall })
+      const failed = await blobs.publish(both).then(
+        () => false,
+        () => true,
+      )
+      files.plan(undefined)
+      if (!failed) break
+      await blobs.publish(both)
+      disk.crash('unsynced lost')
+      const after = await open()
+      for (const { name } of both) expect(await after.verify(name)).toBe('sound')
+    }
+    expect(atCall).toBeGreaterThan(10) // each call of a publish was made to fail once
+  })
+
+  test('[DUR-8] a writer that failed once never seals: a failed sync is not tried again', async () => {
+    for (const doomed of ['write', 'sync'] as const) {
+      const { files, open } = await aDisk()
+      const blobs = await open()
+      const writer = await blobs.create('tensor')
+      await writer.write(utf8('a'))
+      files.plan({ atCall: 1 })
+      const failing = doomed === 'write' ? writer.write(utf8('b')) : writer.seal()
+      await expect(failing).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+      await expect(writer.seal()).rejects.toThrow('not after a failure')
+      await writer.discard()
+      expect(await namesIn(blobs)).toEqual([])
+    }
+  })
+
+  test('[DUR-9] a full disk is told by name, serves what it holds, and takes bytes again when there is room', async () => {
+    const disk = createMemoryFileSystem(Date.now, 1_000)
+    await disk.makeDirectory(DIRECTORY)
+    const blobs = await openFsBlobStore(disk, DIRECTORY)
+    const held = await published(blobs, new Uint8Array(600))
+    const writer = await blobs.create('tensor')
+    await expect(writer.write(new Uint8Array(500))).rejects.toMatchObject({ code: 'DISK_FULL' })
+    await writer.discard()
+    expect(await blobs.verify(held)).toBe('sound')
+    await blobs.remove(held)
+    expect(await blobs.stat(await published(blobs, new Uint8Array(900).fill(1)))).toEqual({ bytes: 900 })
+  })
+
+  test('[STO-5] a damaged blob of another length is replaced when its bytes come again', async () => {
+    const { disk, open } = await aDisk()
+    const blobs = await open()
+    const name = await published(blobs, utf8('whole bytes'))
+    await disk.remove(blobs.locate(name))
+    const short = await disk.createExclusive(blobs.locate(name))
+    await short.write(utf8('whole'), 0)
+    await short.close()
+    expect(await blobs.verify(name)).toBe('damaged')
+    await published(blobs, utf8('whole bytes'))
+    expect(await blobs.verify(name)).toBe('sound')
+  })
+})
