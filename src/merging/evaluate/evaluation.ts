@@ -1,0 +1,40 @@
+/** What is to be evaluated: plain facts about a model, and where its elements come from. */
+import type { ContentRoot } from '../../core/ids.ts'
+import type { Seed } from '../../core/seed.ts'
+import type { Strategy } from '../../core/strategy.ts'
+
+/** Elements in one strip: what is computed at a time, and the block of the fixed-lane sums. */
+export const STRIP = 4096
+
+export interface EvaluationInput {
+  readonly content: ContentRoot
+  /** What a person calls it, for errors. */
+  readonly label?: string
+  readonly role?: string
+}
+
+export interface EvaluationTensor {
+  readonly name: string
+  readonly elements: number
+  readonly strategy: Strategy
+  /** Prepared: every default written. */
+  readonly params: unknown
+  readonly hasBase: boolean
+  /** In canonical order. `input` points into the evaluation's list. */
+  readonly inputs: readonly { readonly input: number; readonly weight: number; readonly params: unknown }[]
+}
+
+export interface Evaluation {
+  readonly seed: Seed
+  readonly inputs: readonly EvaluationInput[]
+  readonly tensors: readonly EvaluationTensor[]
+}
+
+/** A tensor of the base or of an input, or a sidecar tensor that came with an input. */
+export type StreamRef = 'base' | { readonly input: number; readonly sidecar?: string }
+
+/** Decodes `count` elements from `first` into `into`, as the f64 values of f32s. `tensor` points into the evaluation's list. */
+export type ReadStream<B> = (stream: StreamRef, tensor: number, first: number, count: number, into: B) => void
+
+/** Takes one strip of the output. The plane is lent until the call returns. */
+export type WriteStrip<B> = (first: number, plane: B) => void

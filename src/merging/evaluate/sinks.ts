@@ -1,0 +1,160 @@
+/** Reductions in the making. Each is shown every strip of its planes, in order, in as many passes as it asks for. */
+import type { CutoffNode, LaterNode, Reducing } from '../../core/graph.ts'
+import { math } from '../../core/libm.ts'
+import type { BlockSum, Kernels } from '../../kernels/kernels.ts'
+import { type Cutoff, CutoffSearch, keepCount } from '../../kernels/selection.ts'
+import { STRIP } from './evaluation.ts'
+
+export interface Sink<B> {
+  /** One strip. `first` counts elements from the start of the scope. */
+  see(planes: readonly B[], first: number, count: number): void
+  /** A tensor of the scope has been seen whole. */
+  endTensor(): void
+  endPass(): void
+  readonly done: boolean
+  /** Of a sink that is done. */
+  readonly value: unknown
+}
+
+/** Block sums, added in block order within a tensor, and tensors in the order of their names. */
+class Sums<B> implements Sink<B> {
+  readonly #kernels: Kernels<B>
+  readonly #op: BlockSum
+  readonly #pairs: readonly (readonly [number, number])[]
+  readonly #finish: (sums: readonly number[]) => unknown
+  readonly #inTensor: number[]
+  readonly #sums: number[]
+  done = false
+
+  constructor(
+    kernels: Kernels<B>,
+    op: BlockSum,
+    pairs: readonly (readonly [number, number])[],
+    finish: (sums: readonly number[]) => unknown,
+  ) {
+    this.#kernels = kernels
+    this.#op = op
+    this.#pairs = pairs
+    this.#finish = finish
+    this.#inTensor = pairs.map(() => 0)
+    this.#sums = pairs.map(() => 0)
+  }
+
+  see(planes: readonly B[]): void {
+    for (let i = 0; i < this.#pairs.length; i++) {
+      const [a, b] = this.#pairs[i]!
+      this.#inTensor[i]! += this.#kernels.reduce(this.#op, planes[a]!, planes[b])
+    }
+  }
+  endTensor(): void {
+    this.#inTensor.forEach((sum, i) => (this.#sums[i]! += sum))
+    this.#inTensor.fill(0)
+  }
+  endPass(): void {
+    this.done = true
+  }
+  get value(): unknown {
+    return this.#finish(this.#sums)
+  }
+}
+
+/** The greatest magnitude: lane by lane while strips come, across lanes at the end. Order leaves no trace. */
+class Greatest<B> implements Sink<B> {
+  readonly #kernels: Kernels<B>
+  readonly #lanes: B
+  readonly #magnitudes: B
+  done = false
+
+  constructor(kernels: Kernels<B>) {
+    this.#kernels = kernels
+    this.#lanes = kernels.allocate(STRIP)
+    this.#magnitudes = kernels.allocate(STRIP)
+  }
+  see([plane]: readonly B[], _first: number, count: number): void {
+    const k = this.#kernels
+    const whole = count === STRIP
+    const lanes = whole ? this.#lanes : k.view(this.#lanes, 0, count)
+    const magnitudes = whole ? this.#magnitudes : k.view(this.#magnitudes, 0, count)
+    k.binary('max', lanes, k.unary('abs', plane!, magnitudes), lanes)
+  }
+  endTensor(): void {
+    // lanes know no tensors
+  }
+  endPass(): void {
+    this.done = true
+  }
+  get value(): number {
+    const k = this.#kernels
+    for (let half = STRIP / 2; half >= 1; half /= 2) {
+      const low = k.view(this.#lanes, 0, half)
+      k.binary('max', low, k.view(this.#lanes, half, half), low)
+    }
+    return k.reduce('sum', k.view(this.#lanes, 0, 1))
+  }
+}
+
+class Selection<B> implements Sink<B> {
+  readonly #search: CutoffSearch<B>
+  readonly #elements: number
+  readonly #withEquals: boolean
+  readonly #all: boolean
+
+  constructor(kernels: Kernels<B>, { fraction, withEquals }: CutoffNode, elements: number) {
+    const kept = keepCount(fraction, elements)
+    const wanted = withEquals ? Math.min(elements, kept + 1) : kept
+    this.#all = wanted === elements
+    this.#search = new CutoffSearch(kernels, this.#all ? 0 : wanted)
+    this.#elements = elements
+    this.#withEquals = withEquals
+  }
+  see([plane]: readonly B[], first: number): void {
+    this.#search.see(plane!, first)
+  }
+  endTensor(): void {
+    // a search knows no tensors
+  }
+  endPass(): void {
+    this.#search.endPass()
+  }
+  get done(): boolean {
+    return this.#search.cutoff !== undefined
+  }
+  get value(): Cutoff {
+    const everything = { key: 0, lastTie: this.#elements - 1 }
+    if (this.#all) return everything
+    const found = this.#search.cutoff!
+    return this.#withEquals ? { ...found, lastTie: everything.lastTie } : found
+  }
+}
+
+const itself = (sums: readonly number[]): number => sums[0]!
+const root = (sums: readonly number[]): number => math.sqrt(sums[0]!)
+
+function symmetric(size: number): { pairs: [number, number][]; finish: (sums: readonly number[]) => number[][] } {
+  const pairs: [number, number][] = []
+  for (let i = 0; i < size; i++) for (let j = i; j < size; j++) pairs.push([i, j])
+  const finish = (sums: readonly number[]): number[][] => {
+    const matrix = Array.from({ length: size }, () => Array<number>(size).fill(0))
+    pairs.forEach(([i, j], n) => {
+      matrix[i]![j] = sums[n]!
+      matrix[j]![i] = sums[n]!
+    })
+    return matrix
+  }
+  return { pairs, finish }
+}
+
+/** A sink for this reduction over `elements` elements in all. */
+export function sinkFor<B>(node: Reducing, kernels: Kernels<B>, elements: number): Sink<B> {
+  if (node.kind === 'cutoff') return new Selection(kernels, node, elements)
+  if (node.kind === 'pairs') {
+    const { pairs, finish } = symmetric(node.planes.length)
+    return new Sums(kernels, node.op === 'gram' ? 'dot' : 'squaredDistance', pairs, finish)
+  }
+  if (node.op === 'linf') return new Greatest(kernels)
+  return new Sums(kernels, node.op, [[0, node.a === node.b ? 0 : 1]], node.op === 'l2' ? root : itself)
+}
+
+/** Times the planes of a reduction are read, as far as is known before reading. */
+export const passesOf = (node: LaterNode): number =>
+  node.kind !== 'cutoff' ? 1 : node.withEquals || (node.fraction > 0 && node.fraction < 1) ? 4 : 0

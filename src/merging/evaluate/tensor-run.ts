@@ -1,0 +1,238 @@
+/**
+ * One tensor of an evaluation: its recorded program, and what earlier passes found out about it. Values are worked out when
+ * they are first asked for, all reductions of one depth in one pass.
+ */
+import { TributaryError } from '../../core/errors.ts'
+import { type LaterNode, type Node, type NodeOf, type Program, type Reducing } from '../../core/graph.ts'
+import { at } from '../../core/invariant.ts'
+import { record } from '../../core/record.ts'
+import { randomKey } from '../../core/seed.ts'
+import { exactSum } from '../../kernels/exact.ts'
+import type { Kernels } from '../../kernels/kernels.ts'
+import { Depths, reach, type Reached, reachTerms } from './depth.ts'
+import type { Evaluation, EvaluationTensor, ReadStream, StreamRef } from './evaluation.ts'
+import { Lowering, type Surroundings } from './lower.ts'
+import type { ModelScope } from './model-scope.ts'
+import type { Schedule } from './schedule.ts'
+import { type Sink, sinkFor } from './sinks.ts'
+import type { Occasion, Strips } from './strips.ts'
+
+/** What all tensors of an evaluation share. */
+export interface Setting<B> {
+  readonly evaluation: Evaluation
+  readonly kernels: Kernels<B>
+  readonly read: ReadStream<B>
+  readonly strips: Strips<B>
+  modelScope(run: TensorRun<B>): ModelScope<B>
+}
+
+/** Sums that were made elsewhere, as the channels of this tensor's output. */
+export interface Accumulated<B> {
+  total(site: number): number
+  read(site: number, part: string, first: number, count: number, into: B): void
+}
+
+export class TensorRun<B> implements Surroundings {
+  readonly index: number
+  readonly tensor: EvaluationTensor
+  readonly program: Program
+  readonly reached: Reached
+  readonly #setting: Setting<B>
+  readonly #depths: Depths
+  readonly #known = new Map<LaterNode, unknown>()
+  readonly #checked = new Set<string>()
+  readonly #held: Accumulated<B> | undefined
+
+  /** For its output; for what it puts into each Σ; or for an output whose Σ were made elsewhere. */
+  constructor(setting: Setting<B>, index: number, purpose: 'output' | 'terms' | Accumulated<B> = 'output') {
+    this.#setting = setting
+    this.index = index
+    this.tensor = at(setting.evaluation.tensors, index)
+    const { strategy, params, hasBase, inputs } = this.tensor
+    const contributions = inputs.map(({ input, weight, params: own }) => {
+      const { role } = at(setting.evaluation.inputs, input)
+      return { weight, params: own, ...(role !== undefined && { role }) }
+    })
+    this.program = record(strategy, { params, hasBase, contributions })
+    this.reached = purpose === 'terms' ? reachTerms(this.program) : reach(this.program, [this.program.output])
+    this.#depths = new Depths(this.program)
+    this.#held = typeof purpose === 'object' ? purpose : undefined
+  }
+
+  /** Computes a plane strip by strip. A zero is +0. */
+  compute(node: Node, each: (first: number, plane: B) => void): void {
+    const schedule = Lowering.output<B>(node, this)
+    this.#setting.strips.run(schedule, this.#occasion(), each)
+    this.#markChecked(schedule)
+  }
+
+  /** One pass that shows the sinks every strip. */
+  show(sinks: ReadonlyMap<Reducing, Sink<B>>): void {
+    const schedule = Lowering.sinks<B>(sinks, this)
+    this.#setting.strips.run(schedule, this.#occasion())
+    this.#markChecked(schedule)
+    for (const sink of sinks.values()) sink.endTensor()
+  }
+
+  later(node: LaterNode): unknown {
+    if (!this.#known.has(node)) this.#known.set(node, this.#work(node))
+    return this.#known.get(node)
+  }
+
+  /** Reductions of the whole model that this tensor's output needs, in the order they were written. */
+  get modelReductions(): readonly Reducing[] {
+    return this.program.reductions.filter((node) => node.scope === 'model' && this.reached.laters.has(node))
+  }
+
+  depthOf(node: Reducing): number {
+    return this.#depths.ofLater(node)
+  }
+
+  #work(node: LaterNode): unknown {
+    switch (node.kind) {
+      case 'known':
+        return node.value
+      case 'map':
+        return node.f(this.later(node.from) as never)
+      case 'with':
+        return [this.later(node.a), this.later(node.b)]
+      case 'total':
+        return this.#held ? this.#held.total(node.site) : this.#total(node.site)
+      case 'reduce':
+      case 'pairs':
+      case 'cutoff':
+        if (node.scope === 'model') return this.#setting.modelScope(this).value(this, node)
+        this.#reduce(this.depthOf(node))
+        return this.#known.get(node)
+    }
+  }
+
+  #total(site: number): number {
+    const scalars = this.program.sites[site]!.scalars.map((scalar) => this.later(scalar) as number)
+    if (!scalars.every(Number.isFinite)) throw this.#failure('a summand of a total is not finite')
+    return exactSum(scalars)
+  }
+
+  /** All of this tensor's reductions of one depth. */
+  #reduce(depth: number): void {
+    const wave = this.program.reductions.filter(
+      (node) => node.scope === 'tensor' && this.depthOf(node) === depth && this.reached.laters.has(node),
+    )
+    const { kernels } = this.#setting
+    const sinks = new Map(wave.map((node) => [node, sinkFor(node, kernels, this.tensor.elements)]))
+    runPasses(sinks.values(), () => this.#pending(sinks))
+    for (const [node, sink] of sinks) this.#known.set(node, sink.value)
+  }
+
+  #pending(sinks: ReadonlyMap<Reducing, Sink<B>>): void {
+    this.show(new Map([...sinks].filter(([, sink]) => !sink.done)))
+  }
+
+  weight(value: unknown): number {
+    const weight = Math.fround(value as number)
+    if (!Number.isFinite(weight)) throw this.#failure(`a weight is ${String(value)}, which no f32 holds`)
+    return weight
+  }
+
+  stream({ stream }: NodeOf<'input'>): StreamRef {
+    if (stream === 'base') return stream
+    const { owner, sidecar } = stream
+    const { input } = at(this.tensor.inputs, owner)
+    return sidecar === undefined ? { input } : { input, sidecar }
+  }
+
+  unchecked(node: NodeOf<'input'>): boolean {
+    return !this.#checked.has(nameOf(this.stream(node)))
+  }
+
+  key({ owner, stream }: NodeOf<'keep'>) {
+    const { seed, inputs } = this.#setting.evaluation
+    const { content } = at(inputs, at(this.tensor.inputs, owner).input)
+    return randomKey({ seed, strategy: this.tensor.strategy.id, content, tensor: this.tensor.name, stream })
+  }
+
+  offset(node: Reducing): number {
+    return node.scope === 'model' ? this.#setting.modelScope(this).offsetOf(this) : 0
+  }
+
+  get sites() {
+    return this.program.sites
+  }
+  get accumulated(): boolean {
+    return this.#held !== undefined
+  }
+
+  #occasion(): Occasion<B> {
+    return {
+      tensor: this.index,
+      elements: this.tensor.elements,
+      read: this.#setting.read,
+      ...(this.#held && { readAccumulated: this.#held.read.bind(this.#held) }),
+      notFinite: {
+        input: (stream, element) => {
+          const who = stream === 'base' ? 'the base' : this.#called(stream.input)
+          throw new TributaryError(
+            'TENSOR_NOT_FINITE',
+            `${this.tensor.name} of ${who} has NaN or infinity at element ${element}`,
+            { details: this.#where(element), hint: 'leave this model out, or repair it' },
+          )
+        },
+        term: (owner, element) => {
+          const who = this.#called(at(this.tensor.inputs, owner).input)
+          throw this.#failure(`what ${who} contributes is too large for f32 at element ${element}`, element)
+        },
+      },
+    }
+  }
+
+  /** The numbers from earlier passes that entered the output, in the order the formula wrote them. */
+  scalars(): readonly number[] {
+    const laters = new Set<LaterNode>()
+    for (const node of this.program.nodes) {
+      if (!this.reached.nodes.has(node)) continue
+      if (node.kind === 'later') laters.add(node.later)
+      if (node.kind === 'blend') laters.add(node.coefficients)
+    }
+    const numbers = [...laters]
+      .filter(({ kind }) => kind !== 'known')
+      .flatMap((later) => this.later(later) as number | number[])
+    if (!numbers.every(Number.isFinite)) throw this.#failure('a coefficient is not finite')
+    return numbers
+  }
+
+  notFiniteOutput(element: number): never {
+    throw this.#failure(`the merged value is not finite at element ${element}`, element)
+  }
+
+  #failure(what: string, element?: number): TributaryError {
+    return new TributaryError('MERGE_NOT_FINITE', `${this.tensor.strategy.id}, tensor ${this.tensor.name}: ${what}`, {
+      details: this.#where(element),
+      hint: 'use smaller weights, or leave out the contribution that is far from the others',
+    })
+  }
+  #where(element?: number) {
+    return { tensor: this.tensor.name, ...(element !== undefined && { element }) }
+  }
+  #called(input: number): string {
+    const { label, content } = at(this.#setting.evaluation.inputs, input)
+    return label ?? content.slice(0, 12)
+  }
+
+  /** A stream is looked at once, in the first pass that reads it. */
+  #markChecked({ steps }: Schedule<B>): void {
+    for (const step of steps) if (step.do === 'read') this.#checked.add(nameOf(step.stream))
+  }
+}
+
+const nameOf = (stream: StreamRef): string => (stream === 'base' ? stream : `${stream.input}/${stream.sidecar ?? ''}`)
+
+/** Pass after pass, until every sink has what it needs. */
+export function runPasses<B>(sinks: Iterable<Sink<B>>, pass: () => void): void {
+  const all = [...sinks]
+  for (;;) {
+    const pending = all.filter((sink) => !sink.done)
+    if (pending.length === 0) return
+    pass()
+    for (const sink of pending) sink.endPass()
+  }
+}
