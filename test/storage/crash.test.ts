@@ -1,11 +1,17 @@
 /** Power cuts and failing calls: what was acknowledged stays, what was not is either whole or not there. */
+import { dirname } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { utf8 } from '../../src/core/bytes.ts'
 import type { BlobStore, SealedBlob } from '../../src/storage/blob-store.ts'
 import { openFsBlobStore } from '../../src/storage/fs/fs-blob-store.ts'
 import { type Crash, createMemoryFileSystem } from '../../src/storage/memory/memory-file-system.ts'
+import type { Storage } from '../../src/storage/storage.ts'
 import { bytesOf, namesIn, published, sealed } from '../contracts/blob-store-contract.ts'
 import { type Fault, createFaultyFileSystem } from '../support/faulty-file-system.ts'
+import { createFaultyStatements } from '../support/faulty-statements.ts'
+import { aModel, anOp } from '../support/stored-facts.ts'
+import { storageIn } from '../support/storage.ts'
+import { temporaryDirectory } from '../support/temp-dir.ts'
 
 const DIRECTORY = '/data'
 const CRASHES: readonly Crash[] = ['unsynced lost', 'names kept, unsynced bytes lost', 'all kept']
@@ -86,6 +92,81 @@ describe('the order of durability', () => {
     const name = await published(second, utf8('twice'))
     disk.crash('unsynced lost')
     expect(await (await open()).verify(name)).toBe('sound')
+  })
+
+  test('[DUR-6] what a worker wrote is as durable once it is adopted', async () => {
+    for (const kind of CRASHES) {
+      const { disk, open } = await aDisk()
+      const blobs = await open()
+      const { name } = await sealed(blobs, utf8('by a worker'))
+      const { id } = blobs.reserve()
+      const file = await blobs.openTemporary(id)
+      await file.write(utf8('by a worker'), 0)
+      await file.close()
+      await blobs.adopt([{ name, bytes: 11, temporary: id }])
+      disk.crash(kind)
+      expect(await (await open()).verify(name), kind).toBe('sound')
+    }
+  })
+
+  test('[DUR-12] what was synced to a temporary outlives a power cut, its name too', async () => {
+    for (const kind of CRASHES) {
+      const { disk, open } = await aDisk()
+      const blobs = await open()
+      const { id } = blobs.reserve()
+      const file = await blobs.openTemporary(id)
+      await file.write(utf8('half an upload'), 0)
+      await file.sync()
+      await file.write(utf8(' and more'), 14)
+      disk.crash(kind)
+      const after = await (await open()).openTemporary(id)
+      const bytes = new Uint8Array(14)
+      expect(await after.read(bytes, 0), kind).toBe(14)
+      expect(bytes).toEqual(utf8('half an upload'))
+    }
+  })
+})
+
+describe('bytes before facts', () => {
+  /** What an operation does with an upload: bytes, then the rows that name them, then the answer. */
+  async function ingest(storage: Storage): Promise<void> {
+    const blobs = [await sealed(storage.blobs, utf8('tensor')), await sealed(storage.blobs, utf8('{}'), 'file')]
+    const names = blobs.map(({ name }) => name)
+    storage.pins.claim(names)
+    await storage.blobs.publish(blobs)
+    storage.transact(() => {
+      storage.models.put(aModel(), names)
+      storage.ops.append(anOp())
+    })
+  }
+
+  test('[DUR-13] whichever call of files or database fails, no row names bytes that a power cut took', async () => {
+    for (const where of ['files', 'statements'] as const)
+      for (let at = 1; ; at++) {
+        const directory = await temporaryDirectory()
+        const disk = createMemoryFileSystem()
+        await disk.makeDirectory(directory)
+        for (let name = directory; name !== '/'; name = dirname(name)) await disk.syncDirectory(dirname(name))
+        const [files, statements] = [createFaultyFileSystem(disk), createFaultyStatements()]
+        const storage = await storageIn(directory, { files, beforeStatement: statements.beforeStatement })
+        if (where === 'files') files.plan({ atCall: at })
+        else statements.plan(at)
+        const acknowledged = await ingest(storage).then(
+          () => true,
+          () => false,
+        )
+        statements.plan(undefined)
+        disk.crash('unsynced lost')
+        const after = await storage.reopen({ files: disk })
+        expect([after.models.count(), after.ops.count()]).toEqual(acknowledged ? [1, 1] : [0, 0])
+        for (const name of after.models.blobs(aModel().id)) expect(await after.blobs.verify(name)).toBe('sound')
+        if (!acknowledged) await ingest(after)
+        after.close()
+        if (acknowledged) {
+          expect(at, where).toBeGreaterThan(where === 'files' ? 20 : 8)
+          break
+        }
+      }
   })
 })
 
