@@ -2,6 +2,7 @@
 import { TributaryError, isTributaryError } from '../core/errors.ts'
 import { type Given, prepareStrategy } from '../core/prepare.ts'
 import { at } from '../core/invariant.ts'
+import { needsOf } from './declaration.ts'
 import type { ResolvedInput } from './inputs.ts'
 import type { StrategyInUse } from './records.ts'
 
@@ -14,7 +15,7 @@ export function checkStrategies(
     const asked = perInput.map((own, i): { weight: number; params: Given; role?: string } => {
       const { role } = at(inputs, i)
       // a role of another strategy of this recipe is none here
-      const plays = role !== undefined && ((strategy.needs as { roles?: readonly string[] }).roles ?? []).includes(role)
+      const plays = role !== undefined && (needsOf(strategy).roles ?? []).includes(role)
       return { ...own, ...(plays && { role }) }
     })
     try {

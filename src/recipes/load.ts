@@ -86,7 +86,7 @@ function parseText(text: string, name: string): { document: Document; locate: (p
     uniqueKeys: true,
     stringKeys: true,
     prettyErrors: false,
-    logLevel: 'silent',
+    logLevel: 'error',
     lineCounter: lines,
   })
   const [problem] = [...document.errors, ...document.warnings]
