@@ -2,11 +2,10 @@
  * A checkpoint directory seen through its file list and headers: which files are weights, whether the index tells the
  * truth about them, and how a new one is cut into shards. Nothing is guessed: what is left out is listed with its reason.
  */
-import { compareUtf8 } from '../core/bytes.ts'
 import { TributaryError } from '../core/errors.ts'
-import { at, invariant } from '../core/invariant.ts'
+import { at } from '../core/invariant.ts'
 import { isPickleName } from './file-kinds.ts'
-import { checkModelPath, shown } from './names.ts'
+import { checkModelPath, shown, sortByUtf8 } from './names.ts'
 import type { SafetensorsHeader, TensorEntry } from './safetensors.ts'
 import { isJsonObject, type JsonObject, parseStrictJson } from './strict-json.ts'
 
@@ -90,7 +89,7 @@ function weightsAmong(paths: readonly string[], index: WeightMap | undefined): S
     // as loaders do: a file of this name is the whole model, and what lies beside it is something else
     return new Set(present.includes(SINGLE_PATH) ? [SINGLE_PATH] : present)
   const named = new Set(index.values())
-  const missing = [...named].filter((shard) => !present.includes(shard)).sort(compareUtf8)
+  const missing = sortByUtf8(named, (shard) => shard).filter((shard) => !present.includes(shard))
   if (missing.length > 0) {
     const lost = [...index.values()].filter((shard) => missing.includes(shard)).length
     throw mismatch(
@@ -108,7 +107,7 @@ function weightsAmong(paths: readonly string[], index: WeightMap | undefined): S
 
 /** Sorts a directory's files into weights, files kept beside them, and files left out. */
 export function chooseFiles(listed: readonly ListedFile[], index?: WeightMap): CheckpointFiles {
-  const paths = listed.map(({ path }) => path).sort(compareUtf8)
+  const paths = sortByUtf8(listed, ({ path }) => path).map(({ path }) => path)
   for (const [i, path] of paths.entries()) {
     checkModelPath(path)
     if (path === paths[i - 1])
@@ -128,7 +127,7 @@ export function chooseFiles(listed: readonly ListedFile[], index?: WeightMap): C
     else files.push(path)
   }
   if (weights.size === 0) throw checkpointEmpty(paths)
-  return { weights: [...weights].sort(compareUtf8), files, leftOut }
+  return { weights: sortByUtf8(weights, (path) => path), files, leftOut }
 }
 
 function whyNoWeights(path: string, index: WeightMap | undefined): string {
@@ -155,9 +154,7 @@ export function assembleCheckpoint(
   index?: WeightMap,
 ): readonly PlacedTensor[] {
   const placed = new Map<string, PlacedTensor>()
-  for (const path of [...headers.keys()].sort(compareUtf8)) {
-    const header = headers.get(path)
-    invariant(header !== undefined, 'a key of the map')
+  for (const [path, header] of sortByUtf8(headers, ([path]) => path)) {
     for (const tensor of header.tensors) {
       const earlier = placed.get(tensor.name)
       if (earlier !== undefined)
@@ -170,7 +167,7 @@ export function assembleCheckpoint(
     }
   }
   if (index !== undefined) checkIndex(placed, headers, index)
-  return [...placed.values()].sort((a, b) => compareUtf8(a.name, b.name))
+  return sortByUtf8(placed.values(), ({ name }) => name)
 }
 
 function checkIndex(

@@ -10,7 +10,7 @@ import { TributaryError } from '../core/errors.ts'
 import { type ContentRoot, type FileDigest, isHex64, type ModelId, type TensorRoot } from '../core/ids.ts'
 import { leafHash, treeHead } from '../core/merkle.ts'
 import { isDtype } from './dtypes.ts'
-import { checkModelPath, checkTensorName, shown } from './names.ts'
+import { checkModelPath, checkTensorName, shown, sortByUtf8 } from './names.ts'
 import { DIMENSIONS_MAX, tensorBytesOf, TENSORS_MAX, type TensorShape } from './safetensors.ts'
 
 export interface ManifestTensor extends TensorShape {
@@ -50,8 +50,7 @@ export const contentLeafOf = ({ name, dtype, shape, root }: ContentTensor): Uint
 
 /** The same for every order of the list, every sharding, every header. */
 export function contentRootOf(tensors: readonly ContentTensor[]): ContentRoot {
-  const sorted = [...tensors].sort((a, b) => compareUtf8(a.name, b.name))
-  return hex(treeHead(sorted.map(contentLeafOf))) as ContentRoot
+  return hex(treeHead(sortByUtf8(tensors, ({ name }) => name).map(contentLeafOf))) as ContentRoot
 }
 
 export function makeManifest(parts: {
@@ -62,15 +61,16 @@ export function makeManifest(parts: {
   const manifest: Manifest = {
     v: 1,
     content: contentRootOf(parts.tensors),
-    tensors: parts.tensors
-      .map(({ name, dtype, shape, bytes, root }) => ({ name, dtype, shape, bytes, root }))
-      .sort((a, b) => compareUtf8(a.name, b.name)),
-    files: parts.files
-      .map(({ path, bytes, sha256 }) => ({ path, bytes, sha256 }))
-      .sort((a, b) => compareUtf8(a.path, b.path)),
-    layout: parts.layout
-      .map(({ path, header, order }) => ({ path, header, order }))
-      .sort((a, b) => compareUtf8(a.path, b.path)),
+    // field by field: what else a caller's records carry must not enter the digest
+    tensors: sortByUtf8(parts.tensors, ({ name }) => name).map(({ name, dtype, shape, bytes, root }) => ({
+      name,
+      dtype,
+      shape,
+      bytes,
+      root,
+    })),
+    files: sortByUtf8(parts.files, ({ path }) => path).map(({ path, bytes, sha256 }) => ({ path, bytes, sha256 })),
+    layout: sortByUtf8(parts.layout, ({ path }) => path).map(({ path, header, order }) => ({ path, header, order })),
   }
   checkManifest(manifest)
   return manifest

@@ -1,5 +1,4 @@
 /** What tensors and files inside a model may be called: names that mean the same bytes everywhere, and reach nowhere else. */
-import { utf8 } from '../core/bytes.ts'
 import { type ErrorCode, TributaryError } from '../core/errors.ts'
 
 export const NAME_BYTES_MAX = 512
@@ -8,7 +7,7 @@ export const NAME_BYTES_MAX = 512
 function flawOf(text: string): string | undefined {
   if (text === '') return 'is empty'
   if (!text.isWellFormed()) return 'holds half of a surrogate pair'
-  const bytes = utf8(text).length
+  const bytes = Buffer.byteLength(text)
   if (bytes > NAME_BYTES_MAX) return `takes ${bytes} bytes, where at most ${NAME_BYTES_MAX} are allowed`
   if (/\p{Cc}/u.test(text)) return 'holds a control character'
   if (text.normalize('NFC') !== text) return 'is not in Unicode form NFC'
@@ -52,4 +51,14 @@ export function checkModelPath(path: string): void {
       flaw,
       'name files relative to the model directory, like tokenizer.json',
     )
+}
+
+/**
+ * A sorted copy, by the UTF-8 bytes of each item's text. Each text is encoded once: two hundred thousand names sort in a
+ * fraction of a second, where encoding both sides of every comparison takes many.
+ */
+export function sortByUtf8<T>(items: Iterable<T>, textOf: (item: T) => string): T[] {
+  const keyed = Array.from(items, (item) => ({ item, key: Buffer.from(textOf(item)).toString('latin1') }))
+  keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
+  return keyed.map(({ item }) => item)
 }

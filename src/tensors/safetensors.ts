@@ -2,12 +2,12 @@
  * The header of a safetensors file: eight bytes of length, then JSON that says where each tensor lies. Headers come from
  * strangers: every byte of the file must be accounted for, and a refusal says what is wrong, where, and by how much.
  */
-import { compareUtf8, concat, utf8 } from '../core/bytes.ts'
+import { concat, utf8 } from '../core/bytes.ts'
 import { TributaryError } from '../core/errors.ts'
 import { at, invariant } from '../core/invariant.ts'
-import { bytesPerElement, type Dtype, parseDtype } from './dtypes.ts'
+import { bytesPerElement, type Dtype, isDtype, parseDtype } from './dtypes.ts'
 import { refuseOtherKind } from './file-kinds.ts'
-import { checkTensorName, shown } from './names.ts'
+import { checkTensorName, shown, sortByUtf8 } from './names.ts'
 import { isJsonObject, type Json, type JsonObject, parseStrictJson } from './strict-json.ts'
 
 export const LENGTH_WORD_BYTES = 8
@@ -165,7 +165,7 @@ function parseEntry(name: string, value: Json): TensorEntry {
 
   const kind = value.get('dtype')
   if (typeof kind !== 'string') throw headerInvalid(`the dtype of tensor ${shown(name)} is not text`)
-  const dtype = parseDtype(kind, `tensor ${shown(name)}`)
+  const dtype = isDtype(kind) ? kind : parseDtype(kind, `tensor ${shown(name)}`)
   const shape = parseShape(name, value.get('shape'))
   const bytes = tensorBytesOf({ name, dtype, shape })
   const offsets = value.get('data_offsets')
@@ -190,8 +190,8 @@ function parseTensors(object: JsonObject): TensorEntry[] {
       `the header names ${count(named.length)} tensors, where at most ${count(TENSORS_MAX)} are allowed`,
       { hint: 'split the checkpoint into several models' },
     )
-  const tensors = named.map(([name, entry]) => parseEntry(name, entry))
-  tensors.sort((a, b) => a.begin - b.begin || a.end - b.end || compareUtf8(a.name, b.name))
+  const entries = named.map(([name, entry]) => parseEntry(name, entry))
+  const tensors = sortByUtf8(entries, ({ name }) => name).sort((a, b) => a.begin - b.begin || a.end - b.end)
   let reached = 0
   for (const [index, { name, begin, end }] of tensors.entries()) {
     if (begin !== reached) {
@@ -264,7 +264,7 @@ export function writeHeader(
   tensors: readonly TensorShape[],
   metadata: Iterable<readonly [string, string]> = [['format', 'pt']],
 ): Uint8Array {
-  const notes = [...metadata].sort(([a], [b]) => compareUtf8(a, b)).map(([key, text]) => [key, JSON.stringify(text)])
+  const notes = sortByUtf8(metadata, ([key]) => key).map(([key, text]) => [key, JSON.stringify(text)])
   const fields =
     notes.length === 0 ? [] : [`"__metadata__":{${notes.map(([k, v]) => `${JSON.stringify(k)}:${v}`).join(',')}}`]
   let begin = 0

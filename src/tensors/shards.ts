@@ -1,9 +1,8 @@
 /** Cutting a model's tensors into files: a pure function of names, shapes and the size of a shard. */
-import { compareUtf8 } from '../core/bytes.ts'
 import { TributaryError } from '../core/errors.ts'
 import { SINGLE_PATH } from './checkpoint.ts'
 import { bytesPerElement } from './dtypes.ts'
-import { shown } from './names.ts'
+import { shown, sortByUtf8 } from './names.ts'
 import { tensorBytesOf, type TensorShape } from './safetensors.ts'
 
 export interface Shard<T extends TensorShape = TensorShape> {
@@ -24,8 +23,8 @@ export interface ShardPlan<T extends TensorShape = TensorShape> {
  * Wider elements first, then by name. Names alone would put a one-byte tensor of odd length before an F32 one, and
  * loaders that cast the mapped file in place refuse a tensor that isn't aligned to its own elements.
  */
-const byLayout = (a: TensorShape, b: TensorShape): number =>
-  bytesPerElement(b.dtype) - bytesPerElement(a.dtype) || compareUtf8(a.name, b.name)
+const inLayout = <T extends TensorShape>(tensors: readonly T[]): T[] =>
+  sortByUtf8(tensors, ({ name }) => name).sort((a, b) => bytesPerElement(b.dtype) - bytesPerElement(a.dtype))
 
 /** Greedy in UTF-8 order of names: a shard is closed before the tensor that would make it larger than `shardBytes`. */
 export function planShards<T extends TensorShape>(tensors: readonly T[], shardBytes = Infinity): ShardPlan<T> {
@@ -33,7 +32,7 @@ export function planShards<T extends TensorShape>(tensors: readonly T[], shardBy
     throw new TributaryError('RECIPE_INVALID', `a shard of ${shardBytes} bytes can hold nothing`, {
       hint: 'give shard_bytes a positive size, like 5000000000',
     })
-  const sorted = [...tensors].sort((a, b) => compareUtf8(a.name, b.name))
+  const sorted = sortByUtf8(tensors, ({ name }) => name)
   const groups: { tensors: T[]; bytes: number }[] = []
   let open: { tensors: T[]; bytes: number } | undefined
   for (const [i, tensor] of sorted.entries()) {
@@ -51,7 +50,7 @@ export function planShards<T extends TensorShape>(tensors: readonly T[], shardBy
 
   const shards = groups.map((group, i) => ({
     path: groups.length === 1 ? SINGLE_PATH : shardPath(i + 1, groups.length),
-    tensors: group.tensors.sort(byLayout),
+    tensors: inLayout(group.tensors),
     bytes: group.bytes,
   }))
   return { shards, index: shards.length === 1 ? undefined : indexText(shards) }
@@ -64,7 +63,8 @@ const shardPath = (number: number, of: number): string =>
 export function indexText(shards: readonly Shard[]): string {
   const total = shards.reduce((sum, { bytes }) => sum + bytes, 0)
   const placed = shards.flatMap(({ path, tensors }) => tensors.map(({ name }) => ({ name, path })))
-  placed.sort((a, b) => compareUtf8(a.name, b.name))
-  const lines = placed.map(({ name, path }) => `    ${JSON.stringify(name)}: ${JSON.stringify(path)}`)
+  const lines = sortByUtf8(placed, ({ name }) => name).map(
+    ({ name, path }) => `    ${JSON.stringify(name)}: ${JSON.stringify(path)}`,
+  )
   return `{\n  "metadata": {\n    "total_size": ${total}\n  },\n  "weight_map": {\n${lines.join(',\n')}\n  }\n}\n`
 }

@@ -2,10 +2,11 @@
  * Tied tensors, found by content alone: frameworks store an output layer that shares its weights with the embedding once,
  * or twice, as they please. A name that only some models store, always as a copy of one they all store, is no difference.
  */
-import { compareUtf8, hex } from '../core/bytes.ts'
+import { hex } from '../core/bytes.ts'
 import { at, invariant } from '../core/invariant.ts'
 import { type Hash, leafHash, TreeBuilder } from '../core/merkle.ts'
 import type { ManifestTensor } from './manifest.ts'
+import { sortByUtf8 } from './names.ts'
 import { CHUNK_BYTES } from './tensor-hasher.ts'
 
 /** Two tensors of one key hold the same bytes in the same form. */
@@ -28,7 +29,7 @@ function isZero({ root, bytes }: ManifestTensor): boolean {
  */
 export function tiedNames(models: readonly (readonly ManifestTensor[])[]): ReadonlyMap<string, string> {
   const byName = models.map((tensors) => new Map(tensors.map((tensor) => [tensor.name, tensor])))
-  const names = [...new Set(models.flatMap((tensors) => tensors.map(({ name }) => name)))].sort(compareUtf8)
+  const names = sortByUtf8(new Set(models.flatMap((tensors) => tensors.map(({ name }) => name))), (name) => name)
   const shared = names.filter((name) => byName.every((model) => model.has(name)))
   /** For each model, the names that all models have, by their key in this one. */
   const sharedByKey = byName.map((model) => groupBy(shared, (name) => keyOf(getTensor(model, name))))
