@@ -1,0 +1,18 @@
+/**
+ * Port: something that runs merge and digest tasks: a worker thread in a replica, the same code inline in tests.
+ * Tasks given while another runs wait their turn.
+ */
+import type { DigestOutcome, DigestTask, MergeTask, TensorOutcome } from './task.ts'
+
+export interface Watch {
+  /** Bytes of output written, or of input hashed, so far. */
+  readonly onProgress?: (bytesDone: number) => void
+  /** Aborting ends the task with MERGE_CANCELLED at the next tile. */
+  readonly signal?: AbortSignal
+}
+
+export interface Merger {
+  merge(task: MergeTask, watch?: Watch): Promise<readonly TensorOutcome[]>
+  digest(task: DigestTask, watch?: Watch): Promise<readonly DigestOutcome[]>
+  close(): Promise<void>
+}

@@ -1,0 +1,75 @@
+/** What a worker is told: plain data, so it crosses a thread, and complete, so the worker asks nothing back. */
+import type { Dtype } from '../tensors/dtypes.ts'
+
+/** Part of a file. */
+export interface Slice {
+  readonly path: string
+  readonly offset: number
+  readonly bytes: number
+}
+
+/** A tensor as it lies on disk. */
+export interface TensorSlice extends Slice {
+  readonly dtype: Dtype
+}
+
+export interface TaskInput {
+  readonly content: string
+  readonly role?: string
+  /** What a person calls this input, for errors. Never hashed. */
+  readonly label: string
+}
+
+export interface TaskTensor {
+  readonly name: string
+  readonly shape: readonly number[]
+  readonly elements: number
+  readonly dtype: Dtype
+  readonly target: Slice
+  readonly rule:
+    | { readonly kind: 'copy'; readonly from: TensorSlice }
+    | {
+        readonly kind: 'merge'
+        readonly strategy: string
+        readonly params: unknown
+        readonly base?: TensorSlice
+        /** In canonical order; `input` points into the task's list. */
+        readonly inputs: readonly {
+          readonly input: number
+          readonly weight: number
+          readonly params: unknown
+          readonly value: TensorSlice
+          readonly sidecars?: Readonly<Record<string, TensorSlice>>
+        }[]
+      }
+}
+
+export interface MergeTask {
+  readonly merge: string
+  readonly seed: string
+  readonly inputs: readonly TaskInput[]
+  readonly tensors: readonly TaskTensor[]
+  /** Bytes of one tile of one stream; a multiple of 4,096 elements of any dtype. */
+  readonly tileBytes: number
+}
+
+export interface TensorOutcome {
+  readonly name: string
+  /** Tree head over the 1 MiB chunks written. */
+  readonly root: string
+  readonly scalars: readonly number[]
+}
+
+/** Tensors whose roots are wanted, with a census of what can't be merged. */
+export interface DigestTask {
+  readonly tensors: readonly { readonly name: string; readonly slice: TensorSlice }[]
+}
+
+export interface DigestOutcome {
+  readonly name: string
+  readonly root: string
+  readonly notFinite: number
+}
+
+export const taskBytes = (task: MergeTask): number => task.tensors.reduce((sum, tensor) => sum + tensor.target.bytes, 0)
+export const digestBytes = (task: DigestTask): number => task.tensors.reduce((sum, { slice }) => sum + slice.bytes, 0)
