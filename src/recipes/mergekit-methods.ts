@@ -23,7 +23,13 @@ export const METHODS: Readonly<Record<string, Method>> = {
     each: ['weight'],
     required: ['weight'],
   },
-  ties: { strategy: 'ties', base: 'task', whole: TASK_WHOLE, each: ['weight', 'density'], required: ['weight'] },
+  ties: {
+    strategy: 'ties',
+    base: 'task',
+    whole: [...TASK_WHOLE, 'rescale'],
+    each: ['weight', 'density'],
+    required: ['weight'],
+  },
   dare_linear: {
     strategy: 'dare_linear',
     base: 'task',

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { strategies } from '../../merge-strategies/index.ts'
 import { importMergekit } from '../../src/recipes/mergekit.ts'
 import { loadRecipe } from '../../src/recipes/load.ts'
 import { METHODS, METHODS_NOT_OFFERED } from '../../src/recipes/mergekit-methods.ts'
@@ -165,6 +166,28 @@ models:
         ['model.layers.4.*', { weight: '0.1' }],
       ],
     })
+  })
+
+  test.each(Object.keys(METHODS))('[MKY-1] what is imported for %s, the strategies that ship take', (method) => {
+    const { whole, each } = METHODS[method]!
+    const value = { t: 0.5, lambda: 0.5, normalize: true, rescale: true, weight: 0.5, density: 0.5 }
+    const said = (names: readonly string[]) =>
+      Object.fromEntries(Object.entries(value).filter(([name]) => names.includes(name)))
+    const document = {
+      merge_method: method,
+      base_model: 'lab/x',
+      models: ['a', 'b']
+        .slice(method === 'slerp' ? 1 : 0)
+        .map((name) => ({ model: `lab/${name}`, parameters: said(each) })),
+      parameters: said(whole),
+    }
+    const { recipe } = importMergekit(document, { allowPaths: false })
+    const candidates = ['a', 'b', 'x'].map((name) => aCandidate(name))
+    const found = resolve({ recipe, strategies, candidates, base: aBase('x') })
+    expect(found.strategy.id).toBe(method)
+    expect(found.inputs.length).toBe(2)
+    const printed = JSON.stringify([found.recipe, found.inputs.map(({ record }) => record)])
+    for (const name of [...whole, ...each]) expect(printed).toContain(name)
   })
 
   test('[MKY-5] config and tokenizer come from the model mergekit would take them from', () => {

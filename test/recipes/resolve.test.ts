@@ -53,6 +53,25 @@ describe('identity of a merge', () => {
     )
   })
 
+  test('[RES-2] inputs of one content and weight are sorted by their records', () => {
+    const twins = ['p', 'q', 'r'].map((name) => aCandidate(name, { content: a.content, headers: headersOf('a') }))
+    const document = {
+      strategy: 'ties',
+      params_for: [
+        ['lab/q', { density: 0.5 }],
+        ['lab/p', { density: 0.75 }],
+      ],
+    }
+    for (const candidates of [twins, [...twins].reverse(), [twins[1]!, twins[2]!, twins[0]!]]) {
+      const found = resolved(document, { candidates, base: aBase() })
+      expect(found.inputs.map(({ record }) => record['params'])).toEqual([
+        { density: '0.5' },
+        { density: '0.75' },
+        { density: '1' },
+      ])
+    }
+  })
+
   test('[RES-4] a default written out, an alias and a spelling are the same recipe', () => {
     const ids = [
       { strategy: 'weight_average' },
