@@ -1,0 +1,60 @@
+/** How a replica is set up: flags and environment, checked once, frozen. The only reader of the environment. */
+import { TributaryError } from './core/errors.ts'
+
+export interface ReplicaConfig {
+  readonly dataDirectory: string
+  readonly host: string
+  readonly port: number
+  /** Beyond loopback every request but the health checks carries it. Absent on loopback: none is asked for. */
+  readonly token: string | undefined
+  readonly tokenFile: string | undefined
+  /** Names, besides its own address, by which this replica may be called: for the Host check. */
+  readonly publicHosts: readonly string[]
+  readonly logLevel: string
+}
+
+export interface ConfigFlags {
+  readonly data?: string
+  readonly host?: string
+  readonly port?: string | number
+  readonly tokenFile?: string
+  readonly publicHost?: readonly string[]
+  readonly logLevel?: string
+}
+
+export const DEFAULTS = { data: './tributary-data', host: '127.0.0.1', port: 8420 } as const
+
+const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug']
+
+const wrong = (what: string, hint: string) => new TributaryError('CONFIG_INVALID', what, { hint })
+
+export function makeConfig(
+  flags: ConfigFlags,
+  environment: Readonly<Record<string, string | undefined>>,
+): ReplicaConfig {
+  const port = Number(flags.port ?? environment['TRIBUTARY_PORT'] ?? DEFAULTS.port)
+  if (!Number.isInteger(port) || port < 0 || port > 65535)
+    throw wrong(
+      `the port ${String(flags.port ?? environment['TRIBUTARY_PORT'])} is no port`,
+      'give a number from 0 to 65535; 0 takes a free one',
+    )
+  const logLevel = flags.logLevel ?? environment['TRIBUTARY_LOG'] ?? 'info'
+  if (!LOG_LEVELS.includes(logLevel))
+    throw wrong(`the log level ${logLevel} is unknown`, `use one of ${LOG_LEVELS.join(', ')}`)
+  const token = environment['TRIBUTARY_TOKEN']
+  if (token !== undefined && token.length < 16)
+    throw wrong('TRIBUTARY_TOKEN is shorter than 16 characters', 'use a longer one, or leave it unset and one is made')
+  const hosts = flags.publicHost ?? environment['TRIBUTARY_PUBLIC_HOSTS']?.split(',').map((host) => host.trim()) ?? []
+  return Object.freeze({
+    dataDirectory: flags.data ?? environment['TRIBUTARY_DATA'] ?? DEFAULTS.data,
+    host: flags.host ?? environment['TRIBUTARY_HOST'] ?? DEFAULTS.host,
+    port,
+    token,
+    tokenFile: flags.tokenFile ?? environment['TRIBUTARY_TOKEN_FILE'],
+    publicHosts: Object.freeze(hosts.filter((host) => host !== '')),
+    logLevel,
+  })
+}
+
+const LOOPBACK = /^(127(\.[0-9]{1,3}){3}|::1|\[::1\]|localhost)$/
+export const isLoopback = (host: string): boolean => LOOPBACK.test(host)
