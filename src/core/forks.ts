@@ -40,21 +40,22 @@ function walk(rid: ReplicaId, ep: number, { bySeq, forkedAt }: Places): Chain {
   return { rid, ep, forkedAt, ops, head }
 }
 
-/** Distinct ops of one space and generation. An evidence counts whoever brought it: it proves itself. */
-export function chainsOf(ops: Iterable<Op>): Chains {
+/** Of one generation, from distinct ops of one space. An evidence counts whoever brought it: it proves itself. */
+export function chainsOf(ops: Iterable<Op>, generation: number): Chains {
   const authors = new Map<ReplicaId, Map<number, Places>>()
   const placesOf = (rid: ReplicaId, ep: number): Places => {
     const epochs = entry(authors, rid, () => new Map<number, Places>())
     return entry(epochs, ep, () => ({ bySeq: new Map<number, Op>(), forkedAt: Infinity }))
   }
   for (const op of ops) {
-    const { rid, ep, seq } = op.record
+    const { g, rid, ep, seq } = op.record
+    if (g !== generation) continue
     const places = placesOf(rid, ep)
     if (places.bySeq.has(seq)) places.forkedAt = Math.min(places.forkedAt, seq)
     else places.bySeq.set(seq, op)
     if (op.record.t === 'evidence') {
       const accused = accusedBy(op.record).record
-      if (accused.g !== op.record.g) continue
+      if (accused.g !== generation) continue
       const fork = placesOf(accused.rid, accused.ep)
       fork.forkedAt = Math.min(fork.forkedAt, accused.seq)
     }

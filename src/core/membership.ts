@@ -73,9 +73,9 @@ class Papers {
 const startOf = (grant: Grant): number => grant.from_ep ?? 0
 
 /** Is the place beyond the last op that the removal leaves standing? */
-function reaches({ ep, last_seq, earlier = [] }: Removal, place: Place): boolean {
-  if (place.ep > ep) return true
-  const end = place.ep === ep ? last_seq : earlier.find(([epoch]) => epoch === place.ep)?.[1]
+function reaches({ last_ep, last_seq, earlier = [] }: Removal, place: Place): boolean {
+  if (place.ep > last_ep) return true
+  const end = place.ep === last_ep ? last_seq : earlier.find(([epoch]) => epoch === place.ep)?.[1]
   return end !== undefined && place.seq > end
 }
 
@@ -86,10 +86,10 @@ interface Setting {
   readonly papersBy: ReadonlyMap<ReplicaId, readonly Paper[]>
 }
 
-/** Grants that stand for an op of this place: a removal that reaches it ends all that begin no later than its epoch. */
+/** Grants that stand for an op of this place: a removal that reaches it ends all that begin no later than it. */
 function standingGrants(granted: Papers, taken: Papers, place: Place): readonly Grant[] {
   const removals = (taken.removals.get(place.rid) ?? []).filter((removal) => reaches(removal, place))
-  return coveringGrants(granted, place).filter((grant) => removals.every((removal) => startOf(grant) > removal.ep))
+  return coveringGrants(granted, place).filter((grant) => removals.every((removal) => startOf(grant) > removal.last_ep))
 }
 
 const coveringGrants = (granted: Papers, { rid, ep }: Place): readonly Grant[] =>

@@ -74,9 +74,10 @@ export type MemberAddBody = {
 export type MemberRemoveBody = {
   readonly t: 'member.remove'
   readonly member: ReplicaId
-  readonly ep: number
+  /** The member's last op that stands; −1 where none of this epoch does. `ep` and `seq` are the op's own place. */
+  readonly last_ep: number
   readonly last_seq: number
-  /** Ends of epochs before `ep`, so that they can't be written on afterwards. */
+  /** Ends of the epochs before, so that they can't be written on afterwards. */
   readonly earlier?: readonly EpochEnd[]
   readonly reason?: string
 }
@@ -126,14 +127,14 @@ const epochEnd: Field<EpochEnd> = (value) => {
 }
 
 const earlierEnds =
-  (ep: number): Field<readonly EpochEnd[]> =>
+  (lastEp: number): Field<readonly EpochEnd[]> =>
   (value) => {
     if (!Array.isArray(value) || value.length < 1 || value.length > EARLIER_MAX)
       throw new TributaryError('OP_INVALID', `it takes a list of 1 to ${EARLIER_MAX}`)
     const ends = value.map(epochEnd)
-    const epochs = [...ends.map(([epoch]) => epoch), ep]
+    const epochs = [...ends.map(([epoch]) => epoch), lastEp]
     if (epochs.some((epoch, i) => i > 0 && epochs[i - 1]! >= epoch))
-      throw new TributaryError('OP_INVALID', `its epochs do not ascend to less than ${ep}`)
+      throw new TributaryError('OP_INVALID', `its epochs do not ascend to less than ${lastEp}`)
     return ends
   }
 
@@ -200,13 +201,13 @@ function bodyOf(t: string, fields: Fields): Body {
         ...fields.maybe('from_ep', natural),
       }
     case 'member.remove': {
-      const ep = fields.take('ep', natural)
+      const lastEp = fields.take('last_ep', natural)
       return {
         t,
         member: fields.take('member', rid),
-        ep,
+        last_ep: lastEp,
         last_seq: fields.take('last_seq', integer(-1)),
-        ...fields.maybe('earlier', earlierEnds(ep)),
+        ...fields.maybe('earlier', earlierEnds(lastEp)),
         ...fields.maybe('reason', text),
       }
     }

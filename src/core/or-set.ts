@@ -57,7 +57,7 @@ export class SpaceState {
     this.base = base
     this.ops = ops
     for (const op of ops.values()) invariant(spaceOf(op) === this.space, `${op.id} is no op of the space ${this.space}`)
-    this.chains = chainsOf([...ops.values()].filter(({ record }) => record.g === GENERATION_KNOWN))
+    this.chains = chainsOf(ops.values(), GENERATION_KNOWN)
 
     if (policy.rules === RULES_KNOWN) {
       const authority = judgeMembership(rid, policy.access, this.chains)

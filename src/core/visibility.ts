@@ -7,6 +7,7 @@ import { contributionId, type ContributionRecord } from './contribution.ts'
 import { type Chains, entry } from './forks.ts'
 import type { ContentRoot, ContributionId, Name, OpId, ReplicaId } from './ids.ts'
 import type { Authority } from './membership.ts'
+import { sortedIds } from './merkle.ts'
 import type { Op } from './op.ts'
 import { type AddBody, type Envelope, isInert, type OpRecord, type Policy } from './op-schemas.ts'
 import type { RemoveBody, RevokeBody } from './op-schemas.ts'
@@ -56,6 +57,7 @@ export const mayTake = (access: Policy['access'], isAdmin: () => boolean, by: Re
 function ignoredFor({ id, record }: Op, authority: Authority): Ignored | undefined {
   if (record.t === 'space.init' || record.t === 'evidence') return undefined // they prove themselves
   if (isInert(record)) return 'inert'
+  if (authority.isEffective(id)) return undefined // a removal may be, though its author's own standing is undecided
   const standing = authority.standingAt(record)
   if (standing === 'after_fork' || standing === 'removed' || standing === 'not_a_member') return standing
   switch (record.t) {
@@ -67,7 +69,7 @@ function ignoredFor({ id, record }: Op, authority: Authority): Ignored | undefin
     case 'member.add':
     case 'member.remove':
     case 'amnesty':
-      return authority.isEffective(id) ? undefined : 'not_allowed'
+      return 'not_allowed'
   }
 }
 
@@ -98,8 +100,12 @@ export class Visibility {
     for (const remove of removes) this.#remove(remove)
     for (const add of this.adds.values()) this.#replace(add)
     for (const revoke of revokes.sort((a, b) => compareHex(a.id, b.id))) this.#revoke(revoke)
-    this.slots = this.#slots()
-    this.visible = this.#visible()
+    const shown = this.#shown()
+    this.slots = slotsOf(shown)
+    this.visible = [...shown].map(([id, adds]) => {
+      const record = adds[0]!.record.contribution
+      return { id, record, dots: dotsOf(adds), conflict: this.slots.get(record.name)!.length > 1 }
+    })
   }
 
   /** A remove kills the dots it names, and so an add that it did not see survives. */
@@ -127,33 +133,26 @@ export class Visibility {
     return mayTake(this.#access, () => this.#authority.standingAt(record) === 'admin', record.rid, add.record.rid)
   }
 
-  #shown(): Add[] {
-    return [...this.adds.values()].filter(
-      ({ id, record }) => !this.killed.has(id) && !this.revoked.has(record.contribution.content),
-    )
-  }
-
-  #slots(): ReadonlyMap<Name, readonly ContributionId[]> {
-    const slots = new Map<Name, Set<ContributionId>>()
-    for (const { record } of this.#shown())
-      entry(slots, record.contribution.name, () => new Set()).add(contributionId(record.contribution))
-    return new Map(
-      [...slots].sort(([a], [b]) => compareHex(a, b)).map(([name, ids]) => [name, [...ids].sort(compareHex)]),
-    )
-  }
-
   /** Adds of one record are one contribution with several dots. */
-  #visible(): readonly VisibleContribution[] {
-    const addsById = new Map<ContributionId, Add[]>()
-    for (const add of this.#shown()) entry(addsById, contributionId(add.record.contribution), () => []).push(add)
-    return [...addsById]
-      .sort(([a], [b]) => compareHex(a, b))
-      .map(([id, adds]) => {
-        const record = adds[0]!.record.contribution
-        return { id, record, dots: dotsOf(adds), conflict: this.slots.get(record.name)!.length > 1 }
-      })
+  #shown(): ReadonlyMap<ContributionId, readonly Add[]> {
+    const shown = new Map<ContributionId, Add[]>()
+    for (const add of this.adds.values()) {
+      const { contribution } = add.record
+      if (this.killed.has(add.id) || this.revoked.has(contribution.content)) continue
+      entry(shown, contributionId(contribution), () => []).push(add)
+    }
+    return sorted(shown)
   }
 }
+
+function slotsOf(shown: ReadonlyMap<ContributionId, readonly Add[]>): ReadonlyMap<Name, readonly ContributionId[]> {
+  const slots = new Map<Name, ContributionId[]>()
+  for (const [id, adds] of shown) entry(slots, adds[0]!.record.contribution.name, () => []).push(id)
+  return sorted(slots)
+}
+
+const sorted = <K extends string, V>(map: ReadonlyMap<K, V>): ReadonlyMap<K, V> =>
+  new Map(sortedIds(map.keys()).map((key) => [key, map.get(key)!]))
 
 const dotsOf = (adds: readonly Add[]): readonly Dot[] =>
   adds.map(({ id, record }) => ({ op: id, author: record.rid, hlc: record.hlc })).sort((a, b) => compareHex(a.op, b.op))

@@ -1,0 +1,141 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { fold, mayAdd, mayManageMembers, mayRetract, mayRevoke, type SpaceState } from '../../src/core/or-set.ts'
+import type { Op, SignedOp } from '../../src/core/op.ts'
+import { aWriter, contentOf } from '../support/ops.ts'
+import { deliveriesOf, histories, partsOf } from './histories.ts'
+import { oracle } from './or-set-oracle.ts'
+
+/** What the oracle speaks of, told by the fold. */
+const told = (state: SpaceState) => ({
+  visible: state.visible.map(({ id, dots, conflict }) => ({ id, dots: dots.map(({ op }) => op), conflict })),
+  root: state.root,
+  opsRoot: state.opsRoot,
+  revoked: [...state.revoked.keys()].sort(),
+  ignored: [...state.ignored.keys()].sort(),
+  members: state.members.map(({ rid, role }) => [rid, role]),
+})
+
+/** All of it: two states that look the same here are the same to every caller. */
+const whole = (state: SpaceState) => ({
+  ...told(state),
+  visible: state.visible,
+  slots: [...state.slots],
+  revocations: [...state.revoked].sort(([a], [b]) => (a < b ? -1 : 1)),
+  reasons: [...state.ignored].sort(([a], [b]) => (a < b ? -1 : 1)),
+  everyone: state.members,
+  acl: state.acl,
+  heads: [...state.chains.keys()].sort().map((rid) => state.head(rid)),
+})
+
+const options = (numRuns: number) => ({ seed: 1, numRuns })
+const union = (...sets: readonly (readonly Op[])[]): Op[] => [...new Set(sets.flat())]
+
+test('[SET-1] the fold is what its definitions say, for any history and any part of it that arrived', () => {
+  const seen = { visible: 0, conflicts: 0, ignored: new Set<string>(), removed: 0 }
+  const cases = histories().chain((history) => fc.tuple(fc.constant(history), partsOf(history)))
+  fc.assert(
+    fc.property(cases, ([{ ops }, part]) => {
+      for (const given of [ops, part]) {
+        const state = fold(given)
+        expect(told(state)).toEqual(oracle(given))
+        seen.visible += state.visible.length
+        seen.conflicts += state.visible.filter(({ conflict }) => conflict).length
+        for (const why of state.ignored.values()) seen.ignored.add(why)
+      }
+    }),
+    options(400),
+  )
+  // the histories reach every rule
+  expect(seen.visible).toBeGreaterThan(500)
+  expect(seen.conflicts).toBeGreaterThan(100)
+  expect([...seen.ignored].sort()).toEqual(
+    ['after_fork', 'detached', 'forked', 'inert', 'not_a_member', 'not_allowed', 'removed'].sort(),
+  )
+})
+
+test('[SET-2] order and repetition of ops do not matter', () => {
+  const cases = histories().chain((history) => fc.tuple(fc.constant(history.ops), deliveriesOf(history.ops)))
+  fc.assert(
+    fc.property(cases, ([ops, delivered]) => {
+      expect(whole(fold(delivered))).toEqual(whole(fold(ops)))
+    }),
+    options(150),
+  )
+})
+
+test('[SET-2] replicas that exchange their ops in any grouping come to one state', () => {
+  const cases = histories().chain((history) => fc.tuple(partsOf(history), partsOf(history), partsOf(history)))
+  fc.assert(
+    fc.property(cases, ([a, b, c]) => {
+      const left = whole(fold(union(union(a, b), c)))
+      expect(whole(fold(union(a, union(b, c))))).toEqual(left)
+      expect(whole(fold(union(c, union(b, a))))).toEqual(left)
+      expect(whole(fold(union(a, b, c, a)))).toEqual(left)
+    }),
+    options(100),
+  )
+})
+
+/** Somebody whose chain nobody has seen. */
+const freshWriter = () => aWriter(999)
+
+const isVisible = (ops: readonly Op[], dot: Op) =>
+  fold(ops).visible.some(({ dots }) => dots.some(({ op }) => op === dot.id))
+
+test('[SET-3] in an open space an add that nobody saw survives whatever others remove', () => {
+  fc.assert(
+    fc.property(histories(), ({ space, ops }) => {
+      fc.pre(space.init.record.policy.access === 'open')
+      const unseen = freshWriter().add(space, { name: 'n0', content: 'c0' })
+      expect(isVisible([...ops, unseen], unseen)).toBe(!fold(ops).revoked.has(contentOf('c0')))
+    }),
+    options(150),
+  )
+})
+
+test('[SET-5] revoked content is never visible again, whoever adds it and whenever', () => {
+  fc.assert(
+    fc.property(histories(), fc.nat(3), ({ space, ops }, n) => {
+      const { creator } = space
+      const state = fold(ops)
+      fc.pre(mayRevoke(state, creator.rid, creator.ep))
+      const revoke: SignedOp = creator.revoke(space, `c${n}`)
+      const again = freshWriter().add(space, { name: 'n0', content: `c${n}` })
+      const after = fold([again, revoke, ...ops])
+      expect(after.visible.filter(({ record }) => record.content === contentOf(`c${n}`))).toEqual([])
+    }),
+    options(150),
+  )
+})
+
+test('[SET-14] an op is refused beforehand exactly when the fold would ignore it', () => {
+  const seen = { allowed: 0, refused: 0 }
+  fc.assert(
+    fc.property(histories(), fc.nat(3), fc.nat(2), ({ space, ops }, who, ep) => {
+      const state = fold(ops)
+      const writer = aWriter(100 + who, ep)
+      writer.head.set(space.id, state.head(writer.rid, ep))
+      if (who === 0 && ep === 0) fc.pre(state.head(writer.rid, 0).nextSeq > 0)
+      const counts = (write: () => SignedOp) => {
+        writer.head.set(space.id, state.head(writer.rid, ep))
+        const op = write()
+        const counted = !fold([...ops, op]).ignored.has(op.id)
+        seen[counted ? 'allowed' : 'refused'] += 1
+        return counted
+      }
+      expect(mayAdd(state, writer.rid, ep)).toBe(counts(() => writer.add(space, { content: 'new' })))
+      expect(mayRevoke(state, writer.rid, ep)).toBe(counts(() => writer.revoke(space, 'c0')))
+      expect(mayManageMembers(state, writer.rid, ep)).toBe(counts(() => writer.grant(space, aWriter(7))))
+      for (const { dots } of state.visible.slice(0, 2))
+        for (const { op: dot } of dots.slice(0, 1)) {
+          const target = ops.find(({ id }) => id === dot)!
+          writer.head.set(space.id, state.head(writer.rid, ep))
+          const gone = !isVisible([...ops, writer.remove(space, target)], target)
+          expect(mayRetract(state, writer.rid, dot, ep)).toBe(gone)
+        }
+    }),
+    options(250),
+  )
+  expect(Math.min(seen.allowed, seen.refused)).toBeGreaterThan(100)
+})
