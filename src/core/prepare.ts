@@ -148,7 +148,7 @@ function checkArity({ contributions: { min, max } }: Needs, count: number, name:
   const wanted = max === undefined ? `at least ${min}` : min === max ? `exactly ${min}` : `${min} to ${max}`
   throw new TributaryError(
     'WRONG_NUMBER_OF_CONTRIBUTIONS',
-    `${name} takes ${wanted} contributions, and ${count} were selected`,
+    `${name} takes ${wanted} contribution${wanted.endsWith(' 1') ? '' : 's'}, and ${count} ${count === 1 ? 'was' : 'were'} selected`,
     {
       hint: count < min ? 'select more contributions' : 'select fewer contributions, or another strategy',
       details: { count, min, ...(max !== undefined && { max }) },

@@ -2,8 +2,16 @@
  * Lowering: from the nodes of a program to the steps of a schedule, once the values they take from earlier passes are
  * known. Σ over few contributions is one step; over many, accumulators take one contribution at a time.
  */
-import type { ChannelPart, LaterNode, Node, NodeOf, Reducing, Site } from '../../core/graph.ts'
-import { planesOf } from '../../core/graph.ts'
+import {
+  type ChannelPart,
+  type LaterNode,
+  type Node,
+  type NodeOf,
+  operandsOf,
+  planesOf,
+  type Reducing,
+  type Site,
+} from '../../core/graph.ts'
 import type { RandomKey } from '../../core/philox.ts'
 import type { Cutoff } from '../../kernels/selection.ts'
 import type { StreamRef } from './evaluation.ts'
@@ -56,7 +64,8 @@ export class Lowering<B> {
     const lowering = new Lowering<B>(about)
     for (const [node, sink] of sinks) {
       const planes = planesOf(node).map((plane) => lowering.#value(plane))
-      lowering.#steps.push({ do: 'sink', sink, planes, offset: about.offset(node) })
+      const origin = planesOf(node).map((plane) => ownerOf(plane, about.sites))
+      lowering.#steps.push({ do: 'sink', sink, planes, origin, offset: about.offset(node) })
     }
     return layOut(lowering.#steps, lowering.#constants, lowering.#sums, undefined)
   }
@@ -171,9 +180,7 @@ export class Lowering<B> {
     if (part === 'largest') return this.#largest(terms)
     const weighted = terms.map((term, owner) => ({ ...this.#weighing(term), term, owner }))
     const scalars = weighted.every(({ scalar }) => scalar !== undefined)
-    const origin = terms.every(({ plane }) => isBounded(plane))
-      ? undefined
-      : { what: 'term', owners: terms.map((_, owner) => owner) }
+    const origin = terms.every(({ plane }) => isBounded(plane)) ? undefined : terms.map((_, owner) => owner)
     if (scalars && terms.length <= TOGETHER_MAX) {
       const entering = weighted.map((own) => this.#entering(part, own.term, own.scalar, own.weight))
       const planes = entering.map(({ plane }) => plane)
@@ -184,7 +191,7 @@ export class Lowering<B> {
     this.#steps.push({ do: 'clear', sums })
     for (const { term, scalar, weight, owner } of weighted) {
       const { plane, by, byPlane } = this.#entering(part, term, scalar, weight)
-      const from: Origin | undefined = origin && { what: origin.what, owners: [owner] }
+      const from: Origin | undefined = origin && [owner, owner]
       if (byPlane === undefined) this.#steps.push({ do: 'addScaled', sums, a: plane, by: by, origin: from })
       else this.#steps.push({ do: 'add', sums, a: plane, weight: byPlane, origin: from })
     }
@@ -236,6 +243,21 @@ export class Lowering<B> {
     }, first)
     return this.#emit((out) => ({ do: 'binary', op: 'plus', a: best, b: zero, out })) // −0 and +0 are one
   }
+}
+
+/** The contribution whose tensors alone a plane is computed from, the base aside. */
+function ownerOf(node: Node, sites: readonly Site[]): number | undefined {
+  const owners = new Set<number>()
+  const seen = new Set<Node>()
+  const visit = (one: Node): void => {
+    if (seen.has(one)) return
+    seen.add(one)
+    if (one.kind === 'input' && one.stream !== 'base') owners.add(one.stream.owner)
+    for (const operand of operandsOf(one, sites)) visit(operand)
+  }
+  visit(node)
+  const [owner, ...others] = owners
+  return others.length === 0 ? owner : undefined
 }
 
 /** Every element is an f32 value for certain. */

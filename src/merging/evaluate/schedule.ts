@@ -7,11 +7,8 @@ import type { RandomKey } from '../../core/philox.ts'
 import type { StreamRef } from './evaluation.ts'
 import type { Sink } from './sinks.ts'
 
-/** Where a plane that must be finite came from: the tensors' inputs that its terms belong to. */
-export interface Origin {
-  readonly what: string
-  readonly owners: readonly number[]
-}
+/** Whose each plane is, where it is one contribution's alone. */
+export type Origin = readonly (number | undefined)[]
 
 /** Numbers in a step name values while it is built, and buffers once it is laid out. */
 export type Step<B> =
@@ -55,7 +52,13 @@ export type Step<B> =
     }
   | { readonly do: 'total'; readonly sums: number; readonly out: number }
   | { readonly do: 'sort'; readonly planes: readonly number[]; readonly outs: readonly number[] }
-  | { readonly do: 'sink'; readonly sink: Sink<B>; readonly offset: number; readonly planes: readonly number[] }
+  | {
+      readonly do: 'sink'
+      readonly sink: Sink<B>
+      readonly offset: number
+      readonly planes: readonly number[]
+      readonly origin: Origin
+    }
 
 export interface Schedule<B> {
   readonly steps: readonly Step<B>[]

@@ -12,6 +12,8 @@ export interface Sink<B> {
   endTensor(): void
   endPass(): void
   readonly done: boolean
+  /** False once a strip held what is not finite. */
+  readonly finite: boolean
   /** Of a sink that is done. */
   readonly value: unknown
 }
@@ -25,6 +27,7 @@ class Sums<B> implements Sink<B> {
   readonly #inTensor: number[]
   readonly #sums: number[]
   done = false
+  finite = true
 
   constructor(
     kernels: Kernels<B>,
@@ -43,7 +46,9 @@ class Sums<B> implements Sink<B> {
   see(planes: readonly B[]): void {
     for (let i = 0; i < this.#pairs.length; i++) {
       const [a, b] = this.#pairs[i]!
-      this.#inTensor[i]! += this.#kernels.reduce(this.#op, planes[a]!, planes[b])
+      const sum = this.#inTensor[i]! + this.#kernels.reduce(this.#op, planes[a]!, planes[b])
+      if (!Number.isFinite(sum)) this.finite = false
+      this.#inTensor[i] = sum
     }
   }
   endTensor(): void {
@@ -64,6 +69,7 @@ class Greatest<B> implements Sink<B> {
   readonly #lanes: B
   readonly #magnitudes: B
   done = false
+  finite = true
 
   constructor(kernels: Kernels<B>) {
     this.#kernels = kernels
@@ -75,6 +81,7 @@ class Greatest<B> implements Sink<B> {
     const whole = count === STRIP
     const lanes = whole ? this.#lanes : k.view(this.#lanes, 0, count)
     const magnitudes = whole ? this.#magnitudes : k.view(this.#magnitudes, 0, count)
+    if (!Number.isFinite(k.reduce('sum', plane!))) this.finite = false
     k.binary('max', lanes, k.unary('abs', plane!, magnitudes), lanes)
   }
   endTensor(): void {
@@ -98,6 +105,7 @@ class Selection<B> implements Sink<B> {
   readonly #elements: number
   readonly #withEquals: boolean
   readonly #all: boolean
+  readonly finite = true // magnitudes are compared, never added
 
   constructor(kernels: Kernels<B>, { fraction, withEquals }: CutoffNode, elements: number) {
     const kept = keepCount(fraction, elements)

@@ -17,7 +17,7 @@ export interface Occasion<B> {
   /** These must throw. */
   readonly notFinite: {
     input(stream: StreamRef, element: number): never
-    term(owner: number, element: number): never
+    term(owner: number | undefined, element: number): never
   }
 }
 
@@ -123,17 +123,9 @@ export class Strips<B> {
       case 'add':
       case 'addScaled': {
         const plane = buffers[step.a]!
-        const finite =
-          !step.origin || (this.finite(plane) && (step.do === 'addScaled' || this.finite(buffers[step.weight]!)))
-        if (!finite) {
+        if (step.origin) {
           const planes = step.do === 'add' ? [plane, buffers[step.weight]!] : [plane]
-          this.#blame(
-            { what: 'term', owners: planes.map(() => step.origin!.owners[0]!) },
-            planes,
-            first,
-            count,
-            occasion,
-          )
+          if (!planes.every((one) => this.finite(one))) this.#blame(step.origin, planes, first, count, occasion)
         }
         if (step.do === 'add') sums[step.sums]!.add(plane, buffers[step.weight]!, 1)
         else sums[step.sums]!.addScaled(plane, step.by, 1)
@@ -146,17 +138,18 @@ export class Strips<B> {
         k.sort(this.#list(step.planes, buffers, 0), this.#list(step.outs, buffers, 1))
         return
       case 'sink':
-        if (!step.sink.done) step.sink.see(this.#list(step.planes, buffers, 0), step.offset + first, count)
+        if (step.sink.done) return
+        step.sink.see(this.#list(step.planes, buffers, 0), step.offset + first, count)
+        if (!step.sink.finite) this.#blame(step.origin, this.#list(step.planes, buffers, 0), first, count, occasion)
     }
   }
 
   #blame(origin: Origin, planes: readonly B[], first: number, count: number, { notFinite }: Occasion<B>): void {
-    origin.owners.forEach((owner, i) => {
-      const plane = planes[i]!
-      if (!this.finite(plane)) {
-        const element = this.notFiniteAt(plane, count)
-        if (element >= 0) notFinite.term(owner, first + element)
-      }
+    origin.forEach((owner, i) => {
+      const plane = planes[i]
+      if (plane === undefined || this.finite(plane)) return
+      const element = this.notFiniteAt(plane, count)
+      if (element >= 0) notFinite.term(owner, first + element)
     })
   }
 

@@ -178,8 +178,11 @@ export class TensorRun<B> implements Surroundings {
           )
         },
         term: (owner, element) => {
-          const who = this.#called(at(this.tensor.inputs, owner).input)
-          throw this.#failure(`what ${who} contributes is too large for f32 at element ${element}`, element)
+          const who =
+            owner === undefined
+              ? 'what is computed'
+              : `what ${this.#called(at(this.tensor.inputs, owner).input)} contributes`
+          throw this.#failure(`${who} is too large for f32 at element ${element}`, element)
         },
       },
     }
