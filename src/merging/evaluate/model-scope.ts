@@ -8,10 +8,10 @@ import type { Node, Reducing, Stream } from '../../core/graph.ts'
 import { invariant } from '../../core/invariant.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
 import { reach } from './depth.ts'
-import { type Sink, sinkFor } from './sinks.ts'
-import { runPasses, type TensorRun } from './tensor-run.ts'
+import { runPasses, type Sink, sinkFor } from './sinks.ts'
+import type { ModelMeasures, TensorRun } from './tensor-run.ts'
 
-export class ModelScope<B> {
+export class ModelScope<B> implements ModelMeasures<B> {
   readonly #kernels: Kernels<B>
   readonly #runs: readonly TensorRun<B>[]
   readonly #offsets = new Map<TensorRun<B>, number>()

@@ -166,3 +166,14 @@ export function sinkFor<B>(node: Reducing, kernels: Kernels<B>, elements: number
 /** Times the planes of a reduction are read, as far as is known before reading. */
 export const passesOf = (node: LaterNode): number =>
   node.kind !== 'cutoff' ? 1 : node.withEquals || (node.fraction > 0 && node.fraction < 1) ? 4 : 0
+
+/** Pass after pass, until every sink has what it needs. */
+export function runPasses<B>(sinks: Iterable<Sink<B>>, pass: () => void): void {
+  const all = [...sinks]
+  for (;;) {
+    const pending = all.filter((sink) => !sink.done)
+    if (pending.length === 0) return
+    pass()
+    for (const sink of pending) sink.endPass()
+  }
+}

@@ -12,9 +12,8 @@ import type { Kernels } from '../../kernels/kernels.ts'
 import { Depths, reach, type Reached, reachTerms } from './depth.ts'
 import type { Evaluation, EvaluationTensor, ReadStream, StreamRef } from './evaluation.ts'
 import { Lowering, type Surroundings } from './lower.ts'
-import type { ModelScope } from './model-scope.ts'
 import type { Schedule } from './schedule.ts'
-import { type Sink, sinkFor } from './sinks.ts'
+import { runPasses, type Sink, sinkFor } from './sinks.ts'
 import type { Occasion, Strips } from './strips.ts'
 
 /** What all tensors of an evaluation share. */
@@ -23,7 +22,15 @@ export interface Setting<B> {
   readonly kernels: Kernels<B>
   readonly read: ReadStream<B>
   readonly strips: Strips<B>
-  modelScope(run: TensorRun<B>): ModelScope<B>
+  modelScope(run: TensorRun<B>): ModelMeasures<B>
+}
+
+/** What is measured over several tensors. */
+export interface ModelMeasures<B> {
+  /** The value of one of this tensor's reductions of the whole model. */
+  value(run: TensorRun<B>, node: Reducing): unknown
+  /** Elements of the scope before this tensor's first. */
+  offsetOf(run: TensorRun<B>): number
 }
 
 /** Sums that were made elsewhere, as the channels of this tensor's output. */
@@ -228,14 +235,3 @@ export class TensorRun<B> implements Surroundings {
 }
 
 const nameOf = (stream: StreamRef): string => (stream === 'base' ? stream : `${stream.input}/${stream.sidecar ?? ''}`)
-
-/** Pass after pass, until every sink has what it needs. */
-export function runPasses<B>(sinks: Iterable<Sink<B>>, pass: () => void): void {
-  const all = [...sinks]
-  for (;;) {
-    const pending = all.filter((sink) => !sink.done)
-    if (pending.length === 0) return
-    pass()
-    for (const sink of pending) sink.endPass()
-  }
-}
