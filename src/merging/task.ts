@@ -20,28 +20,37 @@ export interface TaskInput {
   readonly label: string
 }
 
+/** The bytes as they are. */
+export interface CopyRule {
+  readonly kind: 'copy'
+  readonly from: TensorSlice
+}
+
+export interface MergeRule {
+  readonly kind: 'merge'
+  readonly strategy: string
+  /** Prepared: every default written. */
+  readonly params: unknown
+  readonly base?: TensorSlice
+  /** In the order the strategy sees them; `input` points into the task's list. */
+  readonly inputs: readonly RuleInput[]
+}
+
+export interface RuleInput {
+  readonly input: number
+  readonly weight: number
+  readonly params: unknown
+  readonly value: TensorSlice
+  readonly sidecars?: Readonly<Record<string, TensorSlice>>
+}
+
 export interface TaskTensor {
   readonly name: string
   readonly shape: readonly number[]
   readonly elements: number
   readonly dtype: Dtype
   readonly target: Slice
-  readonly rule:
-    | { readonly kind: 'copy'; readonly from: TensorSlice }
-    | {
-        readonly kind: 'merge'
-        readonly strategy: string
-        readonly params: unknown
-        readonly base?: TensorSlice
-        /** In canonical order; `input` points into the task's list. */
-        readonly inputs: readonly {
-          readonly input: number
-          readonly weight: number
-          readonly params: unknown
-          readonly value: TensorSlice
-          readonly sidecars?: Readonly<Record<string, TensorSlice>>
-        }[]
-      }
+  readonly rule: CopyRule | MergeRule
 }
 
 export interface MergeTask {

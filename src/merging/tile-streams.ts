@@ -1,0 +1,75 @@
+/**
+ * The tensors of a task as streams of elements: each is read from disk in tiles, the one tile at hand decoded strip by
+ * strip. Buffers are as many as the tensor with the most streams has, whatever a tensor's size.
+ */
+import { at, invariant } from '../core/invariant.ts'
+import { bytesPerElement, decode } from '../tensors/dtypes.ts'
+import type { ReadStream, StreamRef } from './evaluate/evaluation.ts'
+import type { OpenTileFiles } from './open-tile-files.ts'
+import type { Pace } from './run.ts'
+import type { MergeRule, TensorSlice } from './task.ts'
+
+/** One buffer, and what of which stream lies in it. */
+interface Tile {
+  readonly bytes: Uint8Array
+  slice: TensorSlice | undefined
+  begin: number
+  end: number
+}
+
+export class TileStreams {
+  readonly #files: OpenTileFiles
+  readonly #tileBytes: number
+  readonly #rules: readonly MergeRule[]
+  readonly #pace: Pace
+  readonly #tiles: Tile[] = []
+
+  /** `rules`: those of the evaluation's tensors. */
+  constructor(files: OpenTileFiles, tileBytes: number, rules: readonly MergeRule[], pace: Pace) {
+    this.#files = files
+    this.#tileBytes = tileBytes
+    this.#rules = rules
+    this.#pace = pace
+  }
+
+  readonly read: ReadStream<Float64Array> = (stream, tensor, first, count, into) => {
+    const { slice, place } = this.#find(at(this.#rules, tensor), stream)
+    const size = bytesPerElement(slice.dtype)
+    const begin = first * size
+    const end = begin + count * size
+    const tile = this.#tile(place)
+    if (tile.slice !== slice || begin < tile.begin || end > tile.end) this.#fill(tile, slice, begin)
+    decode(slice.dtype, tile.bytes.subarray(begin - tile.begin, end - tile.begin), into)
+  }
+
+  #tile(place: number): Tile {
+    while (this.#tiles.length <= place)
+      this.#tiles.push({ bytes: new Uint8Array(this.#tileBytes), slice: undefined, begin: 0, end: 0 })
+    return at(this.#tiles, place)
+  }
+
+  #fill(tile: Tile, slice: TensorSlice, begin: number): void {
+    this.#pace.check()
+    const end = Math.min(begin + this.#tileBytes, slice.bytes)
+    tile.slice = undefined
+    this.#files.read(slice.path, tile.bytes.subarray(0, end - begin), slice.offset + begin)
+    tile.slice = slice
+    tile.begin = begin
+    tile.end = end
+  }
+
+  /** The stream's bytes, and which buffer is its own while this tensor is read. */
+  #find(rule: MergeRule, stream: StreamRef): { slice: TensorSlice; place: number } {
+    if (stream === 'base') {
+      invariant(rule.base, 'a formula reads the base only where there is one')
+      return { slice: rule.base, place: 0 }
+    }
+    const index = rule.inputs.findIndex(({ input }) => input === stream.input)
+    const own = at(rule.inputs, index)
+    if (stream.sidecar === undefined) return { slice: own.value, place: 1 + index }
+    const kinds = Object.keys(own.sidecars ?? {})
+    const slice = own.sidecars?.[stream.sidecar]
+    invariant(slice, `the ${stream.sidecar} of an input came with it`)
+    return { slice, place: 1 + rule.inputs.length * (1 + kinds.indexOf(stream.sidecar)) + index }
+  }
+}
