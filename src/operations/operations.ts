@@ -196,7 +196,9 @@ export interface Operations {
   findModel(model: string): ModelView
   readModelFile(model: string, path: string): Promise<FileReading>
 
-  startUpload(files: readonly { readonly path: string; readonly bytes: number; readonly sha256?: string }[]): UploadView
+  startUpload(
+    files: readonly { readonly path: string; readonly bytes: number; readonly sha256?: string }[],
+  ): Promise<UploadView>
   findUpload(upload: string): UploadView
   /** Answers how many bytes of the file are durable now. */
   writeUpload(upload: string, path: string, offset: number, body: Bytes): Promise<number>

@@ -1,0 +1,47 @@
+/** What every operation may use. Clock, luck and key come in as values, so tests choose them. */
+import type { KeyPair } from '../core/signature.ts'
+import type { Strategy } from '../core/strategy.ts'
+import type { Merger } from '../merging/merger.ts'
+import type { Storage } from '../storage/storage.ts'
+
+export interface Limits {
+  /** Bytes that stay free: an upload or output that would take them is refused. */
+  readonly freeBytesMin: number
+  readonly uploadFiles: number
+  readonly uploadsUnfinished: number
+  readonly uploadLifeMs: number
+  /** How long what nobody holds is kept. */
+  readonly orphanLifeMs: number
+  /** Bytes between two durable offsets of an upload. */
+  readonly uploadSyncBytes: number
+  readonly tileBytes: number
+}
+
+export const LIMITS: Limits = {
+  freeBytesMin: 64 * 1024 * 1024,
+  uploadFiles: 10_000,
+  uploadsUnfinished: 64,
+  uploadLifeMs: 24 * 3600 * 1000,
+  orphanLifeMs: 7 * 24 * 3600 * 1000,
+  uploadSyncBytes: 64 * 1024 * 1024,
+  tileBytes: 1024 * 1024,
+}
+
+export interface Context {
+  readonly storage: Storage
+  readonly merger: Merger
+  readonly strategies: readonly Strategy[]
+  readonly key: KeyPair
+  /** The epoch this boot may write under. */
+  readonly epoch: number
+  readonly version: string
+  readonly limits: Limits
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  /** Fresh random hex digits. */
+  readonly randomHex: (bytes: number) => string
+  /** For failures nobody waits for, such as a merge's. */
+  readonly report: (what: string, error: unknown) => void
+}
+
+export const isoTime = (ms: number): string => new Date(ms).toISOString()

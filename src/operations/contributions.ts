@@ -1,0 +1,141 @@
+/** Offering models to a space, looking at what is offered, and taking it back. */
+import { fromHex, hex } from '../core/bytes.ts'
+import { contributionId, type ContributionRecord, makeContribution } from '../core/contribution.ts'
+import { TributaryError } from '../core/errors.ts'
+import { type ContributionId, parseContentRoot, parseContributionId, parseModelId } from '../core/ids.ts'
+import { inclusionProof, leafHash } from '../core/merkle.ts'
+import { mayAdd, mayRetract, mayRevoke, type SpaceState } from '../core/or-set.ts'
+import type { VisibleContribution } from '../core/visibility.ts'
+import { type Context, isoTime } from './context.ts'
+import { manifestOf } from './models.ts'
+import type { Contributed, ContributionView, Offer, ProofView, SpaceView } from './operations.ts'
+import type { SpaceBook } from './space-book.ts'
+import { namedModel, spaceView } from './spaces.ts'
+import { dropUnheld } from './sweep.ts'
+
+export function contribute(context: Context, book: SpaceBook, space: string, offer: Offer): Contributed {
+  const state = book.find(space)
+  const model = parseModelId(offer.model)
+  const { content } = manifestOf(context, model)
+  const record = recordOf(context, book, offer, content)
+  const id = contributionId(record)
+  const known = state.visible.find((one) => one.id === id)
+  if (known !== undefined) return { id, model, content, dot: known.dots[0]!.op, root: state.root, created: false }
+
+  if (state.revoked.has(content))
+    throw new TributaryError('CONTENT_REVOKED', `the content ${content} was withdrawn from ${state.name} for ever`, {
+      details: { content },
+      hint: 'contribute other weights',
+    })
+  if (!mayAdd(state, context.key.rid, context.epoch)) throw notAllowed(context, state, 'contribute')
+  const replaces = state
+    .dotsIn(record.name)
+    .map(({ op }) => op)
+    .sort()
+  const { op, state: after } = book.write(state, { t: 'add', contribution: record, replaces }, (next) =>
+    holdVisible(context, state, next),
+  )
+  return { id, model, content, dot: op.id, root: after.root, created: true }
+}
+
+function recordOf(context: Context, book: SpaceBook, offer: Offer, content: string): ContributionRecord {
+  const { base, ...rest } = offer
+  return makeContribution({
+    ...rest,
+    content,
+    ...(base !== undefined && { base: namedModel(context, book, base).content }),
+  } as never)
+}
+
+export const notAllowed = ({ key }: Context, { name }: SpaceState, verb: string) =>
+  new TributaryError('NOT_ALLOWED', `this replica's key may not ${verb} in ${name}`, {
+    details: { replica: key.rid },
+    hint: 'ask an admin of the space to add this key to its members',
+  })
+
+/** What a space shows is held; what it shows no longer is let go. Committed with the op that changed it. */
+function holdVisible({ storage }: Context, before: SpaceState, after: SpaceState): void {
+  const shown = new Set(after.visible.map(({ id }) => id))
+  for (const { id } of before.visible)
+    if (!shown.has(id)) storage.pins.release({ kind: 'contribution', space: after.space, id })
+  const had = new Set(before.visible.map(({ id }) => id))
+  for (const { id, record } of after.visible)
+    if (!had.has(id))
+      storage.pins.hold(
+        { kind: 'contribution', space: after.space, id },
+        { models: [record.model, ...Object.values(record.sidecars ?? {})] },
+      )
+}
+
+function view({ storage }: Context, { id, record, dots, conflict }: VisibleContribution): ContributionView {
+  return {
+    id,
+    ...record,
+    dots: dots.map(({ op, author, hlc }) => ({ op, author, at: timeOf(hlc) })),
+    conflict,
+    here: storage.models.find(record.model) !== undefined,
+  }
+}
+
+/** An author may claim any time; beyond what a date can say it is shown as the last one. */
+const timeOf = (hlc: number): string => isoTime(Math.min(hlc, 8.64e15))
+
+export const listContributions = (context: Context, book: SpaceBook, space: string): readonly ContributionView[] =>
+  book.find(space).visible.map((one) => view(context, one))
+
+function visibleIn(state: SpaceState, id: string): VisibleContribution {
+  const wanted = parseContributionId(id)
+  const found = state.visible.find((one) => one.id === wanted)
+  if (found !== undefined) return found
+  throw new TributaryError('CONTRIBUTION_NOT_FOUND', `no contribution ${id} is visible in ${state.name}`, {
+    details: { id },
+    hint: `GET /v1/spaces/${state.name}/contributions lists them`,
+  })
+}
+
+export const findContribution = (context: Context, book: SpaceBook, space: string, id: string): ContributionView =>
+  view(context, visibleIn(book.find(space), id))
+
+export function proveContribution(book: SpaceBook, space: string, id: string): ProofView {
+  const state = book.find(space)
+  return proofIn(state, visibleIn(state, id).id)
+}
+
+export function proofIn(state: SpaceState, id: ContributionId): ProofView {
+  const leaves = state.visible.map((one) => leafHash(fromHex(one.id)))
+  const index = state.visible.findIndex((one) => one.id === id)
+  return { id, root: state.root, index, size: leaves.length, path: inclusionProof(leaves, index).map(hex) }
+}
+
+export function retract(context: Context, book: SpaceBook, space: string, id: string): SpaceView {
+  const state = book.find(space)
+  const { rid } = context.key
+  const dots = visibleIn(state, id)
+    .dots.map(({ op }) => op)
+    .filter((dot) => mayRetract(state, rid, dot, context.epoch))
+    .sort()
+  if (dots.length === 0) throw notAllowed(context, state, 'retract this contribution')
+  const written = book.write(state, { t: 'remove', dots }, (next) => holdVisible(context, state, next))
+  return spaceView(written.state)
+}
+
+export async function revoke(
+  context: Context,
+  book: SpaceBook,
+  space: string,
+  given: string,
+  reason: string | undefined,
+): Promise<SpaceView> {
+  const state = book.find(space)
+  const content = parseContentRoot(given)
+  if (state.revoked.has(content)) return spaceView(state)
+  if (!mayRevoke(state, context.key.rid, context.epoch)) throw notAllowed(context, state, 'revoke content')
+  const body = { t: 'revoke', content, ...(reason !== undefined && { reason }) } as const
+  const written = book.write(state, body, (next) => {
+    holdVisible(context, state, next)
+    if (next.base === content) context.storage.pins.release({ kind: 'base', space: next.space })
+  })
+  // revoked content waits for no sweep
+  for (const { id } of context.storage.models.findByContent(content)) await dropUnheld(context, id)
+  return spaceView(written.state)
+}
