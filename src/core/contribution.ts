@@ -38,7 +38,7 @@ export type ContributionRecord = {
 }
 
 /**
- * Canonical bytes of a record. With the largest envelope (562 bytes) and REPLACES_MAX dots of 67 bytes it stays
+ * Canonical bytes of a record. With the largest envelope (396 bytes) and REPLACES_MAX dots of 67 bytes each it stays
  * under the 4 KiB of an op.
  */
 export const CONTRIBUTION_BYTES_MAX = 2048

@@ -11,7 +11,7 @@ import { fromBase64url } from './bytes.ts'
 import { TributaryError } from './errors.ts'
 
 /** Dots one add may replace; see CONTRIBUTION_BYTES_MAX. */
-export const REPLACES_MAX = 21
+export const REPLACES_MAX = 24
 /** Dots one remove may name; the bytes of an op end it about there. */
 export const DOTS_MAX = 48
 /** Earlier epochs one member.remove may close. */
