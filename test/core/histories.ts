@@ -118,10 +118,15 @@ export function historyOf(access: 'open' | 'members', steps: readonly Step[]): H
   return { space, ops, [fc.toStringMethod]: () => said, toString: () => said } as History
 }
 
-export const histories = (maxLength = 40): fc.Arbitrary<History> =>
+const STEPS_MAX = 40
+
+export const histories = (...access: readonly ('open' | 'members')[]): fc.Arbitrary<History> =>
   fc
-    .tuple(fc.constantFrom('open', 'members', 'members'), fc.array(step, { maxLength, size: 'max' }))
-    .map(([access, steps]) => historyOf(access, steps))
+    .tuple(
+      fc.constantFrom(...(access.length > 0 ? access : (['open', 'members', 'members'] as const))),
+      fc.array(step, { maxLength: STEPS_MAX, size: 'max' }),
+    )
+    .map(([chosen, steps]) => historyOf(chosen, steps))
 
 /** Whatever has arrived so far: the first op and any others. */
 export const partsOf = ({ ops }: History): fc.Arbitrary<SignedOp[]> =>
