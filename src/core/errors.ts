@@ -88,6 +88,7 @@ export const ERROR_CODES = [
   'REQUEST_INVALID',
   'REQUEST_TOO_LARGE',
   'ROUTE_NOT_FOUND',
+  'METHOD_NOT_ALLOWED', // the path is known, this verb of it is not
   'HOST_REFUSED',
   'ORIGIN_REFUSED',
   'UNAUTHORIZED',
@@ -101,6 +102,7 @@ export const ERROR_CODES = [
   'CONFIG_INVALID',
   'USAGE',
   'NETWORK',
+  'INTERRUPTED', // ended by Ctrl-C or a signal, cleanly
   'SERVER_STOPPING',
   'INTERNAL',
 ] as const
