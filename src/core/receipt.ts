@@ -3,7 +3,16 @@
  * what is said about it (when, where, by whom), which is hashed apart.
  */
 import { fromUtf8, utf8 } from './bytes.ts'
-import { type Canonical, type CanonicalRecord, SIZE_LIMITS, canonicalBytes, canonicalText, checkCanonical, isRecord } from './canonical.ts'
+import {
+  type Canonical,
+  type CanonicalRecord,
+  SIZE_LIMITS,
+  canonicalBytes,
+  canonicalText,
+  checkCanonical,
+  isRecord,
+  parseCanonical,
+} from './canonical.ts'
 import { digestBytes } from './digest.ts'
 import { TributaryError } from './errors.ts'
 import type { AboutId, ContentRoot, MergeId, RecipeId, StatementId, TensorRoot } from './ids.ts'
@@ -46,10 +55,17 @@ export interface About {
   readonly root?: string
   readonly ops_root?: string
   /** Contributions the inputs came from, each with its inclusion proof in the root: index, then siblings. */
-  readonly contributions?: readonly { readonly id: string; readonly content: string; readonly index: number; readonly path: readonly string[] }[]
+  readonly contributions?: readonly {
+    readonly id: string
+    readonly content: string
+    readonly index: number
+    readonly path: readonly string[]
+  }[]
   /** Contributions that a rule of the recipe left out, and why. */
   readonly excluded?: readonly (readonly [string, string])[]
   readonly warnings?: readonly string[]
+  /** SHA-256 of the output as one safetensors file. */
+  readonly output_sha256?: string
   readonly signed: boolean
   /** Replica key and Ed25519 signature over the statement, as base64url. */
   readonly signatures: readonly (readonly [string, string])[]
@@ -65,8 +81,9 @@ export interface Receipt {
 const record = (value: object): CanonicalRecord => value as unknown as CanonicalRecord
 
 export const statementBytes = (statement: Statement): Uint8Array => canonicalBytes(record(statement))
-export const statementIdOf = (statement: Statement): StatementId => digestBytes<StatementId>('receipt', statementBytes(statement))
-export const aboutIdOf = (about: About): AboutId => digestBytes<AboutId>('about', canonicalBytes(record(about)))
+export const statementIdOf = (statement: Statement): StatementId =>
+  digestBytes<StatementId>('receipt', statementBytes(statement))
+export const aboutIdOf = (about: About): AboutId => digestBytes<AboutId>('about', aboutBytes(about))
 
 export function makeReceipt(statement: Statement, about: About): Receipt {
   return { statement, statement_id: statementIdOf(statement), about, about_id: aboutIdOf(about) }
@@ -77,8 +94,21 @@ export function printReceipt(receipt: Receipt): string {
   return `${JSON.stringify(JSON.parse(canonicalText(record(receipt))), null, 2)}\n`
 }
 
+/** From the two documents as they were stored. */
+export function parseReceiptParts(statement: Uint8Array, about: Uint8Array): Receipt {
+  const limit = SIZE_LIMITS.receipt
+  return makeReceipt(
+    parseCanonical(statement, limit) as unknown as Statement,
+    parseCanonical(about, limit) as unknown as About,
+  )
+}
+
+export const aboutBytes = (about: About): Uint8Array => canonicalBytes(record(about))
+
 const invalid = (message: string) =>
-  new TributaryError('RECEIPT_INVALID', `receipt.json: ${message}`, { hint: 'fetch the receipt again from where it was published' })
+  new TributaryError('RECEIPT_INVALID', `receipt.json: ${message}`, {
+    hint: 'fetch the receipt again from where it was published',
+  })
 
 /** A receipt whose text, form and ids all agree; anything else is refused, saying which part differs. */
 export function parseReceipt(bytes: Uint8Array): Receipt {
@@ -89,7 +119,8 @@ export function parseReceipt(bytes: Uint8Array): Receipt {
   } catch {
     throw invalid('this is not JSON')
   }
-  if (!isRecord(value) || !isRecord(value['statement']) || !isRecord(value['about'])) throw invalid('statement and about are missing')
+  if (!isRecord(value) || !isRecord(value['statement']) || !isRecord(value['about']))
+    throw invalid('statement and about are missing')
   try {
     checkCanonical(value)
   } catch (error) {
@@ -97,7 +128,8 @@ export function parseReceipt(bytes: Uint8Array): Receipt {
   }
   const receipt = value as unknown as Receipt
   checkStatement(value['statement'])
-  if (statementIdOf(receipt.statement) !== receipt.statement_id) throw invalid('statement_id does not name this statement')
+  if (statementIdOf(receipt.statement) !== receipt.statement_id)
+    throw invalid('statement_id does not name this statement')
   if (aboutIdOf(receipt.about) !== receipt.about_id) throw invalid('about_id does not name what stands in about')
   if (receipt.about.statement !== receipt.statement_id) throw invalid('about speaks of another statement')
   if (fromUtf8(bytes) !== printReceipt(receipt)) throw invalid('the file is not in the form receipts are written in')
@@ -116,9 +148,20 @@ function checkStatement(value: Record<string, unknown>): void {
     (!text(value['numeric_profile']) && 'numeric_profile') ||
     (!text(value['seed']) && 'seed') ||
     (!isRecord(value['recipe']) && 'recipe') ||
-    (!(list(value['inputs']) && value['inputs'].every((input) => isRecord(input) && text(input['content']) && text(input['weight']))) && 'inputs') ||
+    (!(
+      list(value['inputs']) &&
+      value['inputs'].every((input) => isRecord(input) && text(input['content']) && text(input['weight']))
+    ) &&
+      'inputs') ||
     (!list(value['scalars']) && 'scalars') ||
-    (!(isRecord(output) && text(output['content']) && list(output['files']) && list(output['tensors']) && output['tensors'].every(isReceiptTensor)) && 'output')
+    (!(
+      isRecord(output) &&
+      text(output['content']) &&
+      list(output['files']) &&
+      list(output['tensors']) &&
+      output['tensors'].every(isReceiptTensor)
+    ) &&
+      'output')
   if (typeof wrong === 'string') throw invalid(`statement.${wrong} is missing or of another type`)
 }
 

@@ -100,10 +100,9 @@ export class ModelIngest {
     this.#files.push({ path, bytes, sha256: sealed.name.digest as FileDigest })
   }
 
-  /** A blob that is durable already, such as a merge worker's. */
-  addTensor(tensor: ManifestTensor, written: SealedBlob): void {
+  /** A tensor that is in the store already. */
+  addKnownTensor(tensor: ManifestTensor): void {
     this.#tensors.push(tensor)
-    this.#sealed.push(written)
   }
 
   /** A file that is in the store already. */
@@ -150,8 +149,6 @@ export class ModelIngest {
     await Promise.allSettled(this.#seals)
     await Promise.allSettled([...this.#writers].map((writer) => writer.discard()))
     this.#writers.clear()
-    const adopted = this.#sealed.map(({ temporary }) => this.#context.storage.blobs.discardTemporary(temporary))
-    await Promise.allSettled(adopted)
   }
 
   async #create(kind: 'tensor' | 'file'): Promise<BlobWriter> {

@@ -183,7 +183,8 @@ export interface Figures {
 
 export interface Readiness {
   readonly ready: boolean
-  readonly checks: Readonly<Record<string, 'ok' | string>>
+  /** `ok`, or what is wrong. */
+  readonly checks: Readonly<Record<string, string>>
 }
 
 export interface Operations {

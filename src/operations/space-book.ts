@@ -80,7 +80,7 @@ export class SpaceBook {
       const head = { ep: epoch, ...storage.ops.head(before.space, 0, key.rid, epoch) }
       const op = authorOp({ key, head, now: now(), space: before.space, acl: before.acl }, body)
       storage.ops.append(storedOp(op, before.space))
-      const state = fold([...before.ops.values(), op as Op])
+      const state = fold([...before.ops.values(), op])
       also(state)
       return { op, state }
     })

@@ -1,0 +1,100 @@
+/** The operations of one replica, over its storage, its merger and its key. No HTTP, no drivers. */
+import type { Context } from './context.ts'
+import { contribute, findContribution, listContributions, proveContribution, retract, revoke } from './contributions.ts'
+import { MergeQueue } from './merge-queue.ts'
+import { cancelMerge, findMerge, findReceipt, listMerges, readOutput, startMerge } from './merges.ts'
+import { findModel, readModelFile, uploadModel } from './models.ts'
+import type { Figures, Operations, Readiness } from './operations.ts'
+import { SpaceBook } from './space-book.ts'
+import { createSpace, spaceView } from './spaces.ts'
+import { strategyNamed, strategyView } from './strategies.ts'
+import { sweep, type Swept } from './sweep.ts'
+import { findUpload, finishUpload, startUpload, writeUpload } from './uploads.ts'
+
+export interface RunningOperations extends Operations {
+  /** Takes up merges that a stop interrupted. */
+  start(): void
+  sweep(): Promise<Swept>
+  /** Resolves when no merge is queued or running. */
+  idle(): Promise<void>
+  /** Ends the running merge; it begins again at the next start. */
+  stop(): Promise<void>
+}
+
+export function createOperations(context: Context): RunningOperations {
+  const { storage, strategies, key, epoch, version, limits } = context
+  const book = new SpaceBook(context)
+  const queue = new MergeQueue(context, book)
+
+  async function figures(): Promise<Figures> {
+    const states = book.all()
+    return {
+      spaces: states.length,
+      ops: storage.ops.count(),
+      contributions: states.reduce((sum, { visible }) => sum + visible.length, 0),
+      models: storage.models.count(),
+      receipts: storage.receipts.count(),
+      unfinished_uploads: storage.uploads.countUnfinished(),
+      merges: storage.jobs.countByState(),
+      merged_bytes: storage.jobs.listByState('done').reduce((sum, { bytesTotal }) => sum + bytesTotal, 0),
+      free_bytes: await storage.blobs.freeBytes(),
+    }
+  }
+
+  async function readiness(): Promise<Readiness> {
+    const checks: Record<string, string> = { database: 'ok', disk: 'ok' }
+    try {
+      storage.settings.set('checked', String(context.now()))
+    } catch (error) {
+      checks['database'] = error instanceof Error ? error.message : 'it does not answer'
+    }
+    try {
+      const free = await storage.blobs.freeBytes()
+      if (free < limits.freeBytesMin) checks['disk'] = `${free} bytes are free`
+    } catch (error) {
+      checks['disk'] = error instanceof Error ? error.message : 'it does not answer'
+    }
+    return { ready: Object.values(checks).every((check) => check === 'ok'), checks }
+  }
+
+  return {
+    createSpace: async (space) => createSpace(context, book, space),
+    listSpaces: () => book.all().map(spaceView),
+    findSpace: (space) => spaceView(book.find(space)),
+
+    uploadModel: (body, about) => uploadModel(context, body, about),
+    findModel: (model) => findModel(context, model),
+    readModelFile: (model, path) => readModelFile(context, model, path),
+
+    startUpload: (files) => startUpload(context, files),
+    findUpload: (upload) => findUpload(context, upload),
+    writeUpload: (upload, path, offset, body) => writeUpload(context, upload, path, offset, body),
+    finishUpload: (upload) => finishUpload(context, upload),
+
+    contribute: async (space, offer) => contribute(context, book, space, offer),
+    listContributions: (space) => listContributions(context, book, space),
+    findContribution: (space, id) => findContribution(context, book, space, id),
+    proveContribution: (space, id) => proveContribution(book, space, id),
+    retract: async (space, id) => retract(context, book, space, id),
+    revoke: (space, content, reason) => revoke(context, book, space, content, reason),
+
+    startMerge: (space, recipe) => startMerge(context, book, queue, space, recipe),
+    listMerges: (space, page) => listMerges(context, book, space, page),
+    findMerge: (space, merge) => findMerge(context, book, space, merge),
+    cancelMerge: (space, merge) => cancelMerge(context, book, queue, space, merge),
+    readOutput: (space, merge) => readOutput(context, book, space, merge),
+    findReceipt: (space, merge) => findReceipt(context, book, space, merge),
+
+    listStrategies: () => strategies.map(strategyView),
+    findStrategy: (id) => strategyNamed(strategies, id),
+
+    figures,
+    readiness,
+    identity: () => ({ replica: key.rid, epoch, version }),
+
+    start: () => queue.recover(),
+    sweep: () => sweep(context),
+    idle: () => queue.idle(),
+    stop: () => queue.stop(),
+  }
+}

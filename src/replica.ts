@@ -1,0 +1,113 @@
+/** Composition root: the only file that knows every driver. It chooses, wires, starts and stops in order; no logic. */
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { strategies } from '../merge-strategies/index.ts'
+import { createServer, startListening } from './api/server.ts'
+import { resolveToken } from './api/token.ts'
+import type { ReplicaConfig } from './config.ts'
+import { referenceKernels } from './kernels/reference.ts'
+import { createInlineMerger } from './merging/inline-merger.ts'
+import type { Merger } from './merging/merger.ts'
+import { createWorkerMerger } from './merging/worker-merger.ts'
+import { LIMITS } from './operations/context.ts'
+import { createOperations } from './operations/create-operations.ts'
+import { createLocalOperations } from './operations/local/create-local-operations.ts'
+import type { LocalOperations } from './operations/local/local-operations.ts'
+import { createNodeFileSystem } from './storage/fs/node-file-system.ts'
+import { openReplicaKey } from './storage/fs/replica-key.ts'
+import { nodeTileFiles } from './storage/fs/node-tile-files.ts'
+import { openSqliteStorage } from './storage/sqlite/sqlite-storage.ts'
+
+const SWEEP_EVERY_MS = 3600 * 1000
+
+export interface RunningReplica {
+  readonly url: string
+  /** Only when it was made just now: it is shown once and kept hashed. */
+  readonly token?: string
+  stop(): Promise<void>
+}
+
+export const VERSION = await versionOf()
+
+async function versionOf(): Promise<string> {
+  // package.json lies above src/ in the checkout and above dist/src/ once built
+  for (const above of ['../package.json', '../../package.json'])
+    try {
+      const found = JSON.parse(await readFile(new URL(above, import.meta.url), 'utf8')) as {
+        name?: string
+        version?: string
+      }
+      if (found.name === 'tributary') return found.version ?? '0.0.0'
+    } catch {
+      continue
+    }
+  return '0.0.0'
+}
+
+/** A thread where the program is built; inline where it runs from its sources, which a worker can't load. */
+function createMerger(): Merger {
+  const isBuilt = import.meta.url.endsWith('.js')
+  return isBuilt
+    ? createWorkerMerger(new URL('./merge-worker.js', import.meta.url))
+    : createInlineMerger(nodeTileFiles, referenceKernels, strategies)
+}
+
+export async function startReplica(config: ReplicaConfig): Promise<RunningReplica> {
+  const storage = await openSqliteStorage(config.dataDirectory)
+  const stops: (() => Promise<void> | void)[] = [() => storage.close()]
+  const stopAll = async () => {
+    for (const stop of stops.splice(0).reverse()) await stop()
+  }
+  try {
+    const key = await openReplicaKey(createNodeFileSystem(), join(config.dataDirectory, 'replica.key'), randomBytes)
+    const epoch = storage.lease.boot(key.rid, randomBytes(16).toString('hex'))
+    const token = await resolveToken({ config, settings: storage.settings })
+    const merger = createMerger()
+    stops.push(() => merger.close())
+    const server = await createServer({
+      config,
+      version: VERSION,
+      tokenSha256: token.sha256,
+      operations: () => operations,
+    })
+    const operations = createOperations({
+      storage,
+      merger,
+      strategies,
+      key,
+      epoch,
+      version: VERSION,
+      limits: LIMITS,
+      now: Date.now,
+      randomHex: (bytes) => randomBytes(bytes).toString('hex'),
+      report: (what, error) => server.log.error({ err: error }, what),
+    })
+    stops.push(() => operations.stop())
+    const url = await startListening(server, config)
+    stops.push(() => server.close())
+    operations.start()
+    const sweeping = setInterval(
+      () => void operations.sweep().catch((error: unknown) => server.log.error({ err: error }, 'sweep')),
+      SWEEP_EVERY_MS,
+    )
+    sweeping.unref()
+    stops.push(() => clearInterval(sweeping))
+    return {
+      url,
+      ...(token.made !== undefined && { token: token.made }),
+      async stop() {
+        const last = stops.shift() // storage closes after the lease says that all is well
+        await stopAll()
+        storage.lease.markClean(key.rid)
+        await last?.()
+      },
+    }
+  } catch (error) {
+    await stopAll()
+    throw error
+  }
+}
+
+export const openLocal = async (options: { readonly useDigestCache: boolean }): Promise<LocalOperations> =>
+  createLocalOperations({ merger: createMerger(), strategies, version: VERSION, ...options } as never)
