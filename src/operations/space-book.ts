@@ -5,7 +5,7 @@
 import { authorOp, authorSpace } from '../core/author.ts'
 import { TributaryError } from '../core/errors.ts'
 import { isSpaceId, type SpaceId } from '../core/ids.ts'
-import { type Op, parseOp, type SignedOp, spaceIdOf, spaceOf } from '../core/op.ts'
+import { parseOp, type SignedOp, spaceIdOf, spaceOf } from '../core/op.ts'
 import type { Body, SpaceInitBody } from '../core/op-schemas.ts'
 import { fold, type SpaceState } from '../core/or-set.ts'
 import type { StoredOp } from '../storage/op-log.ts'

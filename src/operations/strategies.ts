@@ -8,21 +8,11 @@ import type { StrategyView } from './operations.ts'
 const COUNT = 3
 
 export function strategyView(strategy: Strategy): StrategyView {
-  const {
-    id,
-    version,
-    family,
-    shape,
-    title,
-    summary,
-    references,
-    aliases = [],
-    params,
-    perContribution,
-    laws,
-  } = strategy
+  const { id, version, family, shape, title, summary, references, aliases = [], laws } = strategy
   const needs = strategy.needs as Needs
   const { incremental, passes } = explain(strategy, {}, Math.min(COUNT, needs.contributions.max ?? COUNT))
+  const params: unknown = strategy.params
+  const perContribution: unknown = strategy.perContribution
   return {
     id,
     version,
@@ -35,7 +25,8 @@ export function strategyView(strategy: Strategy): StrategyView {
     params,
     ...(perContribution !== undefined && { per_contribution: perContribution }),
     needs,
-    laws: { ...laws, ...(laws.tolerates && { tolerates: 'some' }) },
+    // a function of the count goes out as what it tolerates of 3, 5 and 9 contributions
+    laws: { ...laws, ...(laws.tolerates && { tolerates: [3, 5, 9].map((count) => [count, laws.tolerates?.(count)]) }) },
     incremental,
     passes,
   }
