@@ -1,0 +1,37 @@
+/** Spaces are made here; `ls` lists them. */
+import type { SpaceView } from '../../operations/operations.ts'
+import { type Command, REPLICA_OPTIONS } from '../command.ts'
+import { facts } from '../text.ts'
+
+export const spaces: Command = {
+  arguments: [
+    { name: '<ACTION>', about: 'what to do', choices: ['create'] },
+    { name: '<NAME>', about: 'letters, digits, dots, dashes and underscores; no slash' },
+  ],
+  options: [
+    { flags: '--base <REF>', about: 'the model that everyone in it starts from: model:HEX or space/name' },
+    { flags: '--access <WHO>', about: 'who may contribute (default: open)', choices: ['open', 'members'] },
+    ...REPLICA_OPTIONS,
+  ],
+  notes: '`tributary ls` lists those there are.',
+  example: 'tributary spaces create med-7b --access open',
+
+  async run({ answer, replica }, given) {
+    const client = await replica(given)
+    const [base, access] = [given.text('base'), given.text('access')]
+    const space = await client.post<SpaceView>('/v1/spaces', {
+      name: given.argument(1),
+      ...(base !== undefined && { base }),
+      ...(access !== undefined && { access }),
+    })
+    answer(space, () =>
+      facts([
+        ['space', space.name],
+        ['id', space.id],
+        ['access', space.policy.access],
+        ['base', space.base],
+      ]),
+    )
+    return undefined
+  },
+}

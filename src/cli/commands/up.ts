@@ -1,0 +1,61 @@
+/** Starts a replica in this process and stays until a signal ends it. */
+import { makeConfig } from '../../config.ts'
+import type { Command, Frame } from '../command.ts'
+import { facts } from '../text.ts'
+
+export const up: Command = {
+  options: [
+    { flags: '--data <DIR>', about: 'where everything is kept (default: ./tributary-data)' },
+    { flags: '--port <N>', about: 'port to listen on; 0 takes a free one (default: 8420)' },
+    {
+      flags: '--host <HOST>',
+      about: 'address to listen on; beyond loopback a token is asked for (default: 127.0.0.1)',
+    },
+    { flags: '--token-file <FILE>', about: 'file that holds the token (default: TRIBUTARY_TOKEN, else one is made)' },
+    { flags: '--public-host <NAME>', about: 'another name that clients may call it by', repeated: true },
+    { flags: '--log-level <LEVEL>', about: 'silent, error, warn, info or debug (default: info)' },
+  ],
+  notes: 'What a client needs goes to stdout once it listens: with --json as one line. The log goes to stderr.',
+  example: 'tributary up --data ./tributary-data --port 8420',
+
+  async run({ io, toolbox, talk, signal, json, answer }, given) {
+    const hosts = given.list('publicHost')
+    const flag = (name: string, option: string) => {
+      const value = given.text(option)
+      return value === undefined ? {} : { [name]: value }
+    }
+    const config = makeConfig(
+      {
+        ...flag('data', 'data'),
+        ...flag('port', 'port'),
+        ...flag('host', 'host'),
+        ...flag('tokenFile', 'tokenFile'),
+        ...flag('logLevel', 'logLevel'),
+        ...(hosts.length > 0 && { publicHost: hosts }),
+      },
+      io.env,
+    )
+    const replica = await toolbox.startReplica(config, io)
+    const { url, token } = replica
+    answer({ url, data: config.dataDirectory, docs: `${url}/docs`, ...(token !== undefined && { token }) }, () =>
+      facts([
+        ['replica', url],
+        ['docs', `${url}/docs`],
+        ['data', config.dataDirectory],
+        ['token', token],
+      ]),
+    )
+    if (token !== undefined) talk.say('the token is shown this once: keep it, and give it as TRIBUTARY_TOKEN')
+    if (!json) talk.say('stop it with Ctrl-C')
+    await stopped(signal)
+    await replica.stop()
+    talk.say('stopped')
+    return undefined
+  },
+}
+
+const stopped = (signal: Frame['signal']): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })

@@ -1,0 +1,82 @@
+/**
+ * Everything outside that a command may touch, passed in: two streams, the environment, a clock, signals. Tests give
+ * their own, so no test needs a process.
+ */
+
+export interface Sink {
+  write(text: string): void
+  readonly isTTY: boolean
+  readonly columns: number
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export interface Io {
+  readonly stdout: Sink
+  readonly stderr: Sink
+  readonly env: Environment
+  readonly homeDirectory: string
+  /** Milliseconds, only ever used for rates and durations. */
+  now(): number
+  /** Calls back at each SIGINT or SIGTERM until what is answered is called. */
+  onInterrupt(handler: () => void): () => void
+  /** Ends the process at once. */
+  kill(exitCode: number): void
+}
+
+/** Help and errors take this width where no terminal says another. */
+export const WIDTH = 100
+
+interface OutStream {
+  write(text: string): boolean
+  on(event: 'error', listener: (error: NodeJS.ErrnoException) => void): unknown
+  readonly isTTY?: boolean
+  readonly columns?: number
+}
+
+/** A reader that has gone (`tributary ls | head`) is no failure: what follows is dropped, quietly. */
+export function sinkOf(stream: OutStream): Sink {
+  let gone = false
+  stream.on('error', (error) => {
+    if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') throw error
+    gone = true
+  })
+  return {
+    write(text) {
+      if (!gone) stream.write(text)
+    },
+    get isTTY() {
+      return stream.isTTY === true
+    },
+    get columns() {
+      return stream.columns ?? WIDTH
+    },
+  }
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+
+/** The process's own. */
+export function processIo(process: NodeJS.Process, homeDirectory: string): Io {
+  return {
+    stdout: sinkOf(process.stdout),
+    stderr: sinkOf(process.stderr),
+    env: process.env,
+    homeDirectory,
+    now: () => performance.now(),
+    onInterrupt(handler) {
+      for (const signal of SIGNALS) process.on(signal, handler)
+      return () => {
+        for (const signal of SIGNALS) process.off(signal, handler)
+      }
+    },
+    kill: (exitCode) => process.exit(exitCode),
+  }
+}
+
+/** https://no-color.org, and its opposite. */
+export const wantsColour = ({ env, stderr }: Io): boolean => {
+  if (env['NO_COLOR'] !== undefined && env['NO_COLOR'] !== '') return false
+  if (env['FORCE_COLOR'] !== undefined && env['FORCE_COLOR'] !== '' && env['FORCE_COLOR'] !== '0') return true
+  return stderr.isTTY && env['TERM'] !== 'dumb'
+}

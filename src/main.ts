@@ -1,0 +1,19 @@
+/** Process entry: hands the process and the rest of the program to the command line. Loads nothing before it is needed. */
+import { homedir } from 'node:os'
+import type { Toolbox } from './cli/command.ts'
+import { processIo } from './cli/io.ts'
+import { runCli } from './cli/program.ts'
+
+const toolbox: Toolbox = {
+  startReplica: async (config) => (await import('./replica.ts')).startReplica(config),
+  openLocal: async (options) => (await import('./replica.ts')).openLocal(options),
+  strategies: async () => {
+    const [{ strategies }, { strategyView }] = await Promise.all([
+      import('../merge-strategies/index.ts'),
+      import('./operations/strategies.ts'),
+    ])
+    return strategies.map(strategyView)
+  },
+}
+
+process.exitCode = await runCli(process.argv.slice(2), processIo(process, homedir()), toolbox)
