@@ -273,5 +273,10 @@ describe('giving a file back', () => {
       layout: manifest.layout.map((layout) => ({ ...layout, header: sha256Hex(other) as FileDigest })),
     })
     expect(refusalOf(() => checkStoredHeader(lying, path, other)).code).toBe('MANIFEST_INVALID')
+    const shuffled = makeManifest({
+      ...manifest,
+      layout: manifest.layout.map((layout) => ({ ...layout, order: layout.order.toReversed() })),
+    })
+    expect(refusalOf(() => checkStoredHeader(shuffled, path, stored)).code).toBe('MANIFEST_INVALID')
   })
 })

@@ -79,13 +79,13 @@ describe('what is accepted', () => {
 
 describe('limits', () => {
   test('[SAF-9] one tensor more than allowed is refused, the limit itself is not', () => {
-    const entries = Array.from(
-      { length: TENSORS_MAX },
-      (_, i) => `"${i}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`,
-    )
-    expect(parseHeader(headerOf(`{${entries.join(',')}}`), 0).tensors.length).toBe(TENSORS_MAX)
-    const refusal = refusalOf(() => parseHeader(headerOf(`{${entries.join(',')},"x":0}`)))
-    expect(refusal).toMatchObject({ code: 'TOO_MANY_TENSORS', message: expect.stringContaining('200 001') as string })
+    // entries that are wrong in themselves: the count is judged first, and two hundred thousand right ones take a while
+    const wrong = (count: number) => headerOf(`{${Array.from({ length: count }, (_, i) => `"${i}":0`).join(',')}}`)
+    expect(refusalOf(() => parseHeader(wrong(TENSORS_MAX + 1)))).toMatchObject({
+      code: 'TOO_MANY_TENSORS',
+      message: expect.stringContaining('200 001') as string,
+    })
+    expect(refusalOf(() => parseHeader(wrong(TENSORS_MAX))).code).toBe('SAFETENSORS_HEADER_INVALID')
   })
 
   test('[SAF-10] metadata of a mebibyte is read, a byte more is refused', () => {

@@ -3,14 +3,16 @@ import type { ManifestTensor } from '../../src/tensors/manifest.ts'
 import { CHUNK_BYTES, hashTensor } from '../../src/tensors/tensor-hasher.ts'
 import { tiedNames } from '../../src/tensors/ties.ts'
 
+interface Form {
+  readonly elements?: number
+  readonly dtype?: 'F32' | 'I32'
+  readonly shape?: readonly number[]
+}
+
 /** A tensor whose bytes are all `fill`. */
-const tensor = (
-  name: string,
-  fill: number,
-  { elements = 4, dtype = 'F32', shape = [elements] } = {},
-): ManifestTensor => {
+function tensor(name: string, fill: number, { elements = 4, dtype = 'F32', shape }: Form = {}): ManifestTensor {
   const { root, bytes } = hashTensor(new Uint8Array(elements * 4).fill(fill))
-  return { name, dtype, shape, bytes, root }
+  return { name, dtype, shape: shape ?? [elements], bytes, root }
 }
 const embed = (fill: number) => tensor('model.embed_tokens.weight', fill)
 const head = (fill: number) => tensor('lm_head.weight', fill)
