@@ -17,7 +17,16 @@ export interface Chain {
   readonly head: ChainHead
 }
 
-export type Chains = ReadonlyMap<ReplicaId, ReadonlyMap<number, Chain>>
+/** All chains of one author. */
+export interface AuthorChains {
+  /** Ascending. */
+  readonly epochs: ReadonlyMap<number, Chain>
+  readonly latestEpoch: number
+  /** Ascending: anyone can sign a hundred thousand epochs, and each op asks for this. */
+  readonly forkedEpochs: readonly number[]
+}
+
+export type Chains = ReadonlyMap<ReplicaId, AuthorChains>
 
 interface Places {
   readonly bySeq: Map<number, Op>
@@ -60,18 +69,16 @@ export function chainsOf(ops: Iterable<Op>, generation: number): Chains {
       fork.forkedAt = Math.min(fork.forkedAt, accused.seq)
     }
   }
-  return new Map(
-    [...authors].map(([rid, epochs]) => [
-      rid,
-      new Map([...epochs].sort(([a], [b]) => a - b).map(([ep, places]) => [ep, walk(rid, ep, places)])),
-    ]),
-  )
+  return new Map([...authors].map(([rid, epochs]) => [rid, authorChains(rid, epochs)]))
 }
 
-/** Epochs of an author that are forked and lie before this one. */
-export function forkedBefore(chains: Chains, rid: ReplicaId, ep: number): readonly number[] {
-  const earlier = [...(chains.get(rid)?.values() ?? [])].filter((chain) => chain.ep < ep)
-  return earlier.filter((chain) => chain.forkedAt < Infinity).map((chain) => chain.ep)
+function authorChains(rid: ReplicaId, epochs: ReadonlyMap<number, Places>): AuthorChains {
+  const chains = [...epochs.keys()].sort((a, b) => a - b).map((ep) => walk(rid, ep, epochs.get(ep)!))
+  return {
+    epochs: new Map(chains.map((chain) => [chain.ep, chain])),
+    latestEpoch: chains.at(-1)?.ep ?? 0,
+    forkedEpochs: chains.filter(({ forkedAt }) => forkedAt < Infinity).map(({ ep }) => ep),
+  }
 }
 
 /** The value at a key, made where it is missing. */

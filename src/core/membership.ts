@@ -8,7 +8,7 @@
  * does not: the safe side.
  */
 import { compareHex } from './bytes.ts'
-import { type Chains, entry, forkedBefore } from './forks.ts'
+import { type Chains, entry } from './forks.ts'
 import type { OpId, ReplicaId } from './ids.ts'
 import type { Op } from './op.ts'
 import {
@@ -98,9 +98,11 @@ const coveringGrants = (granted: Papers, { rid, ep }: Place): readonly Grant[] =
 /** After a fork an author's later epochs need an amnesty that was given for a later epoch than the forked one. */
 function isForgiven({ chains }: Setting, granted: Papers, { rid, ep }: Place): boolean {
   const amnesties = granted.amnesties.get(rid) ?? []
-  return forkedBefore(chains, rid, ep).every((forked) =>
-    amnesties.some(({ from_ep }) => forked < from_ep && from_ep <= ep),
-  )
+  for (const forked of chains.get(rid)?.forkedEpochs ?? []) {
+    if (forked >= ep) break
+    if (!amnesties.some(({ from_ep }) => forked < from_ep && from_ep <= ep)) return false
+  }
+  return true
 }
 
 const highest = (grants: readonly Grant[]): Role | undefined =>
@@ -123,7 +125,7 @@ function papersIn(chains: Chains, creator: ReplicaId, access: Policy['access']):
       access === 'members' &&
       op.record.member !== creator)
   const byAuthor = new Map<ReplicaId, Paper[]>()
-  for (const [rid, epochs] of chains)
+  for (const [rid, { epochs }] of chains)
     for (const chain of epochs.values())
       for (const op of chain.ops) if (isPaper(op)) entry(byAuthor, rid, () => []).push(op)
   return byAuthor

@@ -119,11 +119,11 @@ export class SpaceState {
   }
 
   #chain(rid: ReplicaId, ep: number): Chain | undefined {
-    return this.chains.get(rid)?.get(ep)
+    return this.chains.get(rid)?.epochs.get(ep)
   }
 
   #latestEpoch(rid: ReplicaId): number {
-    return Math.max(0, ...(this.chains.get(rid)?.keys() ?? []))
+    return this.chains.get(rid)?.latestEpoch ?? 0
   }
 
   /** Ops outside the chains that count. An evidence does its work wherever it stands. */

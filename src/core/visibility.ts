@@ -77,7 +77,7 @@ export class Visibility {
   /** All adds that count, whether or not they are still visible. */
   readonly adds = new Map<OpId, Add>()
   readonly killed = new Set<OpId>()
-  readonly revoked = new Map<ContentRoot, readonly Revocation[]>()
+  readonly revoked = new Map<ContentRoot, Revocation[]>()
   readonly ignored = new Map<OpId, Ignored>()
   readonly visible: readonly VisibleContribution[]
   readonly slots: ReadonlyMap<Name, readonly ContributionId[]>
@@ -102,10 +102,11 @@ export class Visibility {
     for (const revoke of revokes.sort((a, b) => compareHex(a.id, b.id))) this.#revoke(revoke)
     const shown = this.#shown()
     this.slots = slotsOf(shown)
-    this.visible = [...shown].map(([id, adds]) => {
+    // sorted last: walking the ops in the order in which they lie in memory takes half the time
+    this.visible = Array.from(shown, ([id, adds]) => {
       const record = adds[0]!.record.contribution
       return { id, record, dots: dotsOf(adds), conflict: this.slots.get(record.name)!.length > 1 }
-    })
+    }).sort((a, b) => compareHex(a.id, b.id))
   }
 
   /** A remove kills the dots it names, and so an add that it did not see survives. */
@@ -126,7 +127,7 @@ export class Visibility {
 
   #revoke({ id, record: { rid, hlc, content, reason } }: Revoke): void {
     const revocation = { op: id, by: rid, hlc, ...(reason !== undefined && { reason }) }
-    this.revoked.set(content, [...(this.revoked.get(content) ?? []), revocation])
+    entry(this.revoked, content, () => []).push(revocation)
   }
 
   #mayTake({ record }: Add | Remove, add: Add): boolean {
@@ -141,18 +142,15 @@ export class Visibility {
       if (this.killed.has(add.id) || this.revoked.has(contribution.content)) continue
       entry(shown, contributionId(contribution), () => []).push(add)
     }
-    return sorted(shown)
+    return shown
   }
 }
 
 function slotsOf(shown: ReadonlyMap<ContributionId, readonly Add[]>): ReadonlyMap<Name, readonly ContributionId[]> {
   const slots = new Map<Name, ContributionId[]>()
   for (const [id, adds] of shown) entry(slots, adds[0]!.record.contribution.name, () => []).push(id)
-  return sorted(slots)
+  return new Map(sortedIds(slots.keys()).map((name) => [name, slots.get(name)!.sort(compareHex)]))
 }
-
-const sorted = <K extends string, V>(map: ReadonlyMap<K, V>): ReadonlyMap<K, V> =>
-  new Map(sortedIds(map.keys()).map((key) => [key, map.get(key)!]))
 
 const dotsOf = (adds: readonly Add[]): readonly Dot[] =>
   adds.map(({ id, record }) => ({ op: id, author: record.rid, hlc: record.hlc })).sort((a, b) => compareHex(a.op, b.op))
@@ -161,5 +159,5 @@ const isOf = <T extends OpRecord['t']>(op: Op, t: T): op is Op<Extract<OpRecord,
   op.record.t === t
 
 function* countingOps(chains: Chains): Iterable<Op> {
-  for (const epochs of chains.values()) for (const chain of epochs.values()) yield* chain.ops
+  for (const { epochs } of chains.values()) for (const chain of epochs.values()) yield* chain.ops
 }

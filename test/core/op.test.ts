@@ -85,6 +85,7 @@ const WRONG: readonly (readonly [string, object, string])[] = [
   ['an epoch as text', record({ ep: '0' }), '/ep'],
   ['no prev after seq 0', record({ seq: 1 }), '/prev'],
   ['prev at seq 0', record({ prev: add.id }), '/prev'],
+  ['prev at seq 0 of a type that nobody knows', record({ prev: add.id, t: 'later' }), '/prev'],
   ['no clock', dropping('hlc'), '/hlc'],
   ['a clock before 1970', record({ hlc: -5 }), '/hlc'],
   ['no acl', dropping('acl'), '/acl'],
@@ -228,7 +229,7 @@ test('[OP-9] what proves nothing is no evidence', () => {
     { a: b, b: a },
     { a, b: a },
     evidenceOf(first, then), // two places
-    evidenceOf(then, aWriter(2, 1).add(space)), // two epochs
+    evidenceOf(first, aWriter(2, 1).add(space)), // two epochs
     evidenceOf(first, aWriter(3).add(space)), // two authors
     evidenceOf(one, two), // another space
     { a, b: base64url(utf8('{}')) },

@@ -369,3 +369,19 @@ test('[SET-6] dots of what is no add, or not here, are passed over', () => {
   const gone = ben().remove(space, space.init, one, aWriter(8).add(space, { name: 'unseen' }))
   expect(shown(fold([space.init, one, gone]))).toEqual([])
 })
+
+test('[SET-12] an author with very many epochs, forked or not, costs no more than its ops', () => {
+  const space = aSpace()
+  const { record } = ana().add(space)
+  const bytes = new Uint8Array()
+  // what the gate would let in, without the bytes: a fold does not look at them
+  const ops = Array.from({ length: 40_000 }, (_, i): Op => {
+    const ep = i % 39_000
+    const id = i.toString(16).padStart(64, '0')
+    return { id: id as Op['id'], record: { ...record, ep } as OpRecord, bytes }
+  })
+  const state = fold([space.init, ...ops])
+  expect(state.head(ana().rid).ep).toBe(38_999)
+  expect(state.ignored.size).toBe(40_000) // epoch 0 is forked, and so all of them are void
+  expect(mayAdd(state, ana().rid, 200_000)).toBe(false)
+})
