@@ -1,0 +1,64 @@
+/** /metrics: what Prometheus may know. Labels are bounded: a route's pattern, never its path. */
+import type { FastifyInstance } from 'fastify'
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Figures, MergeState, Operations } from '../operations/operations.ts'
+
+const SECONDS = [0.005, 0.025, 0.1, 0.5, 1, 5, 30, 120, 600]
+
+/** What the process says of itself, once however many listeners it has. */
+let processRegistry: Registry | undefined
+function processMetrics(): Registry {
+  if (processRegistry === undefined) {
+    processRegistry = new Registry()
+    collectDefaultMetrics({ register: processRegistry })
+  }
+  return processRegistry
+}
+
+const COUNTS: Readonly<Record<Exclude<keyof Figures, 'merges'>, string>> = {
+  spaces: 'Spaces that this replica holds.',
+  ops: 'Ops stored, of all spaces.',
+  contributions: 'Visible contributions, of all spaces.',
+  models: 'Models stored.',
+  receipts: 'Receipts stored.',
+  unfinished_uploads: 'Uploads that are neither finished nor expired.',
+  merged_bytes: 'Bytes of output that merges have written.',
+  free_bytes: 'Bytes free in the data directory.',
+}
+
+const bounded = /^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH)$/
+
+export function serveMetrics(app: FastifyInstance, operations: Operations): void {
+  const registry = new Registry()
+  const durations = new Histogram({
+    name: 'tributary_http_request_duration_seconds',
+    help: 'Time from a request to the end of its answer.',
+    labelNames: ['method', 'route', 'status'],
+    buckets: SECONDS,
+    registers: [registry],
+  })
+  const gauges = Object.entries(COUNTS).map(([name, help]) => {
+    const gauge = new Gauge({ name: `tributary_${name}`, help, registers: [registry] })
+    return [name as keyof typeof COUNTS, gauge] as const
+  })
+  const merges = new Gauge({
+    name: 'tributary_merges',
+    help: 'Merges by state.',
+    labelNames: ['state'],
+    registers: [registry],
+  })
+
+  app.addHook('onResponse', async (request, reply) => {
+    const method = bounded.test(request.method) ? request.method : 'other'
+    const status = `${Math.floor(reply.statusCode / 100)}xx`
+    durations.observe({ method, route: request.routeOptions.url ?? 'none', status }, reply.elapsedTime / 1000)
+  })
+
+  app.get('/metrics', { schema: { tags: ['operation'], summary: 'Figures for Prometheus' } }, async (_, reply) => {
+    const figures = await operations.figures()
+    for (const [name, gauge] of gauges) gauge.set(figures[name])
+    for (const [state, count] of Object.entries(figures.merges) as [MergeState, number][]) merges.set({ state }, count)
+    const text = await Registry.merge([processMetrics(), registry]).metrics()
+    return reply.type(registry.contentType).send(text)
+  })
+}
