@@ -378,7 +378,7 @@ test('[SET-12] an author with very many epochs, forked or not, costs no more tha
   const ops = Array.from({ length: 40_000 }, (_, i): Op => {
     const ep = i % 39_000
     const id = i.toString(16).padStart(64, '0')
-    return { id: id as Op['id'], record: { ...record, ep } as OpRecord, bytes }
+    return { id: id as Op['id'], record: { ...record, ep }, bytes }
   })
   const state = fold([space.init, ...ops])
   expect(state.head(ana().rid).ep).toBe(38_999)
