@@ -85,6 +85,17 @@ describe('[STR-32] every word of a formula means what it says:', () => {
     )
   })
 
+  test('the two zeros, which are not one number', () => {
+    const side = (plane: Plane, zero: number) => plane.over(zero).min(1).max(-1)
+    agrees(
+      (c) =>
+        side(own(c, 0), 0)
+          .times(2)
+          .plus(side(own(c, 0), -0)),
+      (x, _, i) => Math.sign(x[0]![i]!),
+    )
+  })
+
   test('comparisons and masks', () => {
     agrees(
       (c) => {
@@ -468,6 +479,19 @@ test('[STR-36] each tensor has its own parameters, weights, inputs and strategy'
   )
   expect(outputs[1]!.scalars).toEqual([weights[2]! * 2])
   expect(outputs[2]!.strips).toEqual([])
+})
+
+test('[STR-36] a weight is an f32, however it was given', () => {
+  const world = { ...aWorld(strategyOf('linear'), 9, 2, { a: 50 }) }
+  const { evaluation, read } = evaluationOf(world)
+  const out = (weight: number) => {
+    const [a] = evaluation.tensors
+    const tensors = [{ ...a!, inputs: a!.inputs.map((it, i) => ({ ...it, weight: weight * (i + 1) })) }]
+    const plane: number[] = []
+    new Evaluator({ ...evaluation, tensors }, referenceKernels, read).evaluate(0, (_, strip) => plane.push(...strip))
+    return plane
+  }
+  expect(out(0.1)).toEqual(out(Math.fround(0.1)))
 })
 
 test('[STR-36] tensors that measure the whole model must measure the same', () => {

@@ -7,7 +7,7 @@ import { randomWords } from '../../src/core/philox.ts'
 import { findStrategy } from '../../src/core/prepare.ts'
 import { randomKey } from '../../src/core/seed.ts'
 import { aWorld, bytesOf } from '../contracts/strategy-contract.ts'
-import { mergeWorld, type World } from './world.ts'
+import { mergeWorld, numbersFrom, type World } from './world.ts'
 
 const strategyOf = (id: string) => findStrategy(strategies, id).strategy
 const SCALE = 2 ** 400
@@ -176,7 +176,12 @@ const slerp: Formula = ({ x: [first, second], w, length }, world) => {
   return elements(length, (i) => exact([c * a[i]!, d * b[i]!]))
 }
 
-const cases: readonly [string, string, Formula, Partial<World>?][] = [
+const cases: readonly [
+  string,
+  string,
+  Formula,
+  { readonly params: World['params'] & object; readonly density?: number }?,
+][] = [
   ['the mean', 'weight_average', mean],
   ['the mean', 'linear', mean],
   ['the sum', 'linear', mean, { params: { normalize: false } }],
@@ -190,7 +195,12 @@ const cases: readonly [string, string, Formula, Partial<World>?][] = [
   ['matching l1', 'dare_linear', dareLinear],
   ['matching l2, normalised', 'dare_linear', dareLinear, { params: { rescale_mode: 'l2', normalize: true } }],
   ['matching the maximum', 'dare_linear', dareLinear, { params: { rescale_mode: 'linf' } }],
-  ['over its probability', 'dare_linear', dareLinear, { params: { rescale_mode: 'inverse_prob', lambda: 0.5 } }],
+  [
+    'over its probability',
+    'dare_linear',
+    dareLinear,
+    { params: { rescale_mode: 'inverse_prob', lambda: 0.5 }, density: 0.3 },
+  ],
   ['as it is', 'dare_linear', dareLinear, { params: { rescale_mode: 'none' } }],
   ['matching l1', 'dare_ties', dareTies],
   [
@@ -201,9 +211,12 @@ const cases: readonly [string, string, Formula, Partial<World>?][] = [
   ],
 ]
 
-describe.each(cases)('[STR-30] %s of %s equals its equation written out, bit for bit', (_, id, formula, more = {}) => {
+describe.each(cases)('[STR-30] %s of %s equals its equation written out, bit for bit', (_, id, formula, more) => {
   test.each([1, 2, 12])('with %i contributions', (count) => {
-    const world = { ...aWorld(strategyOf(id), count, count, { a: 4_500, b: 37, c: 1 }), ...more }
+    const plain = aWorld(strategyOf(id), count, count, { a: 4_500, b: 37, c: 1 })
+    const { density = 0.5, params = {} } = more ?? {}
+    const inputs = plain.inputs.map((own) => ({ ...own, ...(own.params && { params: { density } }) }))
+    const world: World = { ...plain, inputs, params }
     const all = tensorsOf(world)
     const expected = all.map((tensor) => [tensor.name, Float64Array.from(formula(tensor, world, all))])
     expect(bytesOf(mergeWorld(world).tensors)).toBe(bytesOf(Object.fromEntries(expected)))
@@ -234,6 +247,66 @@ test('[STR-31] slerp of one model is that model, and folding three is folding th
     inputs: [{ tensors: pair, weight: one!.weight! + two!.weight! }, three!],
   }).tensors['w']!
   mergeWorld(world).tensors['w']!.forEach((value, i) => expect(value).toBeCloseTo(inTwoSteps[i]!, 6))
+})
+
+test('[STR-30] an even vote goes to plus; as published, to the side that most elements of the model took', () => {
+  const base = { u: new Float64Array(4), v: new Float64Array(3) }
+  const inputs = [
+    { u: [3, 1, 1, 1], v: [-1, -1, -1] },
+    { u: [-3, 1, 1, -2], v: [-1, -1, 1] },
+  ].map(({ u, v }) => ({ tensors: { u: Float64Array.from(u), v: Float64Array.from(v) } }))
+  const out = (profile: string, turn: 1 | -1) => {
+    const turned = inputs.map(({ tensors: { u, v } }) => ({
+      tensors: { u: u.map((x) => x * turn), v: v.map((x) => x * turn) },
+    }))
+    const { tensors } = mergeWorld({ strategy: strategyOf('ties'), params: { profile }, inputs: turned, base })
+    return [...tensors['u']!, ...tensors['v']!]
+  }
+  expect(out('mergekit', 1)).toEqual([3, 1, 1, -2, -1, -1, 1])
+  expect(out('mergekit', -1)).toEqual([3, -1, -1, 2, 1, 1, 1])
+  // signs elected: 0 + + − − − 0, so minus has the majority; turned round, plus has it
+  expect(out('paper', 1)).toEqual([-3, 1, 1, -2, -1, -1, -1])
+  expect(out('paper', -1)).toEqual([3, -1, -1, 2, 1, 1, 1])
+})
+
+test('[STR-30] a contribution of weight zero has no vote, by sum or by count', () => {
+  for (const consensus of ['sum', 'count']) {
+    const world = { ...aWorld(strategyOf('ties'), 1, 4, { w: 200 }), params: { consensus } }
+    const silent = world.inputs.map((own, i) => (i < 2 ? { ...own, weight: 0 } : own))
+    expect(mergeWorld({ ...world, inputs: silent }).tensors).toEqual(
+      mergeWorld({ ...world, inputs: world.inputs.slice(2) }).tensors,
+    )
+  }
+})
+
+test('[STR-31] slerp is straight from |cos| above 0.9995, and takes norms up to 1e-8 for no direction', () => {
+  const out = (a: readonly number[], b: readonly number[]) =>
+    mergeWorld({
+      strategy: strategyOf('slerp'),
+      params: { t: 0.25 },
+      inputs: [
+        { role: 'x0', tensors: { w: Float64Array.from(a, Math.fround) } },
+        { tensors: { w: Float64Array.from(b, Math.fround) } },
+      ],
+    }).scalars['w']!
+  const at = (cosine: number) => out([1, 0], [cosine, Math.sqrt(1 - cosine * cosine)])
+  expect(at(0.9996)).toEqual([0.75, 0.25])
+  expect(at(-0.9996)).toEqual([0.75, 0.25])
+  expect(at(0.9994)[0]).toBeGreaterThan(0.75)
+  expect(at(-0.9994)[0]).toBeGreaterThan(1)
+  const quarter = [Math.cos(Math.PI / 8), Math.sin(Math.PI / 8)]
+  const small = (size: number) => out([size, 0], [1, 0])
+  small(0.9e-8).forEach((value, i) => expect(value).toBeCloseTo(quarter[i]!, 6))
+  expect(small(1.1e-8)).toEqual([0.75, 0.25])
+})
+
+test('[STR-31] folding onto what cancelled out is finite', () => {
+  const next = numbersFrom(3)
+  for (let n = 0; n < 300; n++) {
+    const a = Float64Array.from({ length: 9 }, () => Math.fround(next() - 0.5))
+    const inputs = [a, a.map((x) => -x), a.map((x) => Math.fround(x + next() * 1e-7))].map((w) => ({ tensors: { w } }))
+    expect(mergeWorld({ strategy: strategyOf('slerp'), inputs }).scalars['w']!.every(Number.isFinite)).toBe(true)
+  }
 })
 
 test('[VEC-5] the worked example gives the values that NumPy gave', () => {
