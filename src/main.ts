@@ -1,12 +1,18 @@
 /** Process entry: hands the process and the rest of the program to the command line. Loads nothing before it is needed. */
 import { homedir } from 'node:os'
+import { cacheDirectoryOf } from './cli/cache-directory.ts'
 import type { Toolbox } from './cli/command.ts'
 import { processIo } from './cli/io.ts'
 import { runCli } from './cli/program.ts'
 
+const io = processIo(process, homedir())
+
 const toolbox: Toolbox = {
   startReplica: async (config) => (await import('./replica.ts')).startReplica(config),
-  openLocal: async (options) => (await import('./replica.ts')).openLocal(options),
+  openLocal: async ({ useDigestCache }) => {
+    const { openLocal } = await import('./replica.ts')
+    return openLocal({ ...(useDigestCache && { cacheDirectory: cacheDirectoryOf(io) }) })
+  },
   strategies: async () => {
     const [{ strategies }, { strategyView }] = await Promise.all([
       import('../merge-strategies/index.ts'),
@@ -16,4 +22,4 @@ const toolbox: Toolbox = {
   },
 }
 
-process.exitCode = await runCli(process.argv.slice(2), processIo(process, homedir()), toolbox)
+process.exitCode = await runCli(process.argv.slice(2), io, toolbox)

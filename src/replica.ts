@@ -1,10 +1,10 @@
 /** Composition root: the only file that knows every driver. It chooses, wires, starts and stops in order; no logic. */
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { strategies } from '../merge-strategies/index.ts'
 import { createServer, startListening } from './api/server.ts'
 import { resolveToken } from './api/token.ts'
+import { VERSION } from './cli/version.ts'
 import type { ReplicaConfig } from './config.ts'
 import { referenceKernels } from './kernels/reference.ts'
 import { createInlineMerger } from './merging/inline-merger.ts'
@@ -28,23 +28,6 @@ export interface RunningReplica {
   stop(): Promise<void>
 }
 
-export const VERSION = await versionOf()
-
-async function versionOf(): Promise<string> {
-  // package.json lies above src/ in the checkout and above dist/src/ once built
-  for (const above of ['../package.json', '../../package.json'])
-    try {
-      const found = JSON.parse(await readFile(new URL(above, import.meta.url), 'utf8')) as {
-        name?: string
-        version?: string
-      }
-      if (found.name === 'tributary') return found.version ?? '0.0.0'
-    } catch {
-      continue
-    }
-  return '0.0.0'
-}
-
 /** A thread where the program is built; inline where it runs from its sources, which a worker can't load. */
 function createMerger(): Merger {
   const isBuilt = import.meta.url.endsWith('.js')
@@ -62,15 +45,9 @@ export async function startReplica(config: ReplicaConfig): Promise<RunningReplic
   try {
     const key = await openReplicaKey(createNodeFileSystem(), join(config.dataDirectory, 'replica.key'), randomBytes)
     const epoch = storage.lease.boot(key.rid, randomBytes(16).toString('hex'))
-    const token = await resolveToken({ config, settings: storage.settings })
+    const token = resolveToken({ config, settings: storage.settings })
     const merger = createMerger()
     stops.push(() => merger.close())
-    const server = await createServer({
-      config,
-      version: VERSION,
-      tokenSha256: token.sha256,
-      operations: () => operations,
-    })
     const operations = createOperations({
       storage,
       merger,
@@ -84,8 +61,14 @@ export async function startReplica(config: ReplicaConfig): Promise<RunningReplic
       report: (what, error) => server.log.error({ err: error }, what),
     })
     stops.push(() => operations.stop())
-    const url = await startListening(server, config)
+    const server = createServer({
+      operations,
+      config,
+      version: VERSION,
+      ...(token.sha256 !== undefined && { tokenSha256: token.sha256 }),
+    })
     stops.push(() => server.close())
+    const url = await startListening(server, config)
     operations.start()
     const sweeping = setInterval(
       () => void operations.sweep().catch((error: unknown) => server.log.error({ err: error }, 'sweep')),
@@ -109,5 +92,14 @@ export async function startReplica(config: ReplicaConfig): Promise<RunningReplic
   }
 }
 
-export const openLocal = async (options: { readonly useDigestCache: boolean }): Promise<LocalOperations> =>
-  createLocalOperations({ merger: createMerger(), strategies, version: VERSION, ...options } as never)
+export const openLocal = async (options: {
+  /** Absent: every input is hashed every time. */
+  readonly cacheDirectory?: string | undefined
+}): Promise<LocalOperations> =>
+  createLocalOperations({
+    merger: createMerger(),
+    files: createNodeFileSystem(),
+    strategies,
+    version: VERSION,
+    cacheDirectory: options.cacheDirectory,
+  })

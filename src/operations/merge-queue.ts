@@ -2,7 +2,7 @@
  * Runs the merges of this replica, one at a time, off the main thread. A job is in the database before it is acknowledged
  * and its output is named there only once it is durable; what a crash interrupts begins again at the next start.
  */
-import { base64url } from '../core/bytes.ts'
+import { base64url, utf8 } from '../core/bytes.ts'
 import { createHash } from 'node:crypto'
 import { isTributaryError, TributaryError } from '../core/errors.ts'
 import { type FileDigest, type MergeId, type ModelId, parseFileDigest, type TensorRoot } from '../core/ids.ts'
@@ -273,9 +273,11 @@ export class MergeQueue {
       )
     for (const file of files)
       if (file.kind === 'written') await ingest.addFile(file.path, once(file.bytes))
-      else
-        ingest.addKnownFile({ path: file.path, bytes: sizeOf.get(file.sha256) ?? 0, sha256: file.sha256 as FileDigest })
-    if (index !== undefined) await ingest.addFile(INDEX_PATH, once(Buffer.from(index)))
+      else {
+        const sha256 = parseFileDigest(file.sha256)
+        ingest.addKnownFile({ path: file.path, bytes: sizeOf.get(sha256) ?? 0, sha256 })
+      }
+    if (index !== undefined) await ingest.addFile(INDEX_PATH, once(utf8(index)))
     const about = this.#aboutOf(job, statement, request.contributions, resolved, await this.#fileDigest(tensors))
     await ingest.finish([], ({ model }) => {
       const output = model as ModelId
