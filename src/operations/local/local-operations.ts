@@ -2,7 +2,10 @@
  * What works on checkpoints of this machine, without a server: merge, plan, audit, digest, inspect. What is answered is
  * what goes out as JSON, in its public spelling. Failures are TributaryErrors; a failed audit is an answer, not a failure.
  */
+import type { AuditReport } from '../../audit/audit-report.ts'
 import type { Receipt } from '../../core/receipt.ts'
+
+export type { AuditDifference, AuditReport } from '../../audit/audit-report.ts'
 
 export interface LocalProgress {
   readonly phase: 'hashing inputs' | 'merging' | 'verifying'
@@ -73,38 +76,6 @@ export interface LocalPlan {
   readonly problems: readonly { readonly code: string; readonly message: string; readonly hint?: string }[]
   /** The same, for people. */
   readonly text: string
-}
-
-export interface AuditDifference {
-  /** statement, input, tensor, file, header or index. */
-  readonly what: string
-  readonly name: string
-  readonly tensor?: string
-  /** Number of the 1 MiB chunk of the tensor, from 0. */
-  readonly tile?: number
-  readonly expected: string
-  readonly found: string
-  readonly message: string
-}
-
-export interface AuditReport {
-  readonly verdict: 'passed' | 'failed' | 'inputs_missing'
-  readonly merge: string
-  readonly statement_id: string
-  readonly content: string
-  readonly signed: boolean
-  readonly checked: {
-    readonly inputs: number
-    readonly tensors: number
-    readonly files: number
-    readonly bytes: number
-    /** Without an output beside the receipt, the replay's roots are held to the receipt alone. */
-    readonly output: boolean
-  }
-  readonly difference?: AuditDifference
-  /** Content roots that no directory holds. */
-  readonly missing: readonly { readonly content: string; readonly what: string }[]
-  readonly notes: readonly string[]
 }
 
 export interface DigestView {

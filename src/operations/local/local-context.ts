@@ -1,0 +1,17 @@
+/** What the operations on local checkpoints work with. */
+import type { Strategy } from '../../core/strategy.ts'
+import type { DigestCache } from '../../merging/digest-checkpoint.ts'
+import type { Merger } from '../../merging/merger.ts'
+import type { FileSystem } from '../../storage/file-system.ts'
+
+export interface LocalContext {
+  readonly merger: Merger
+  readonly files: FileSystem
+  readonly strategies: readonly Strategy[]
+  /** Absent where it was switched off. */
+  readonly cache?: DigestCache
+  readonly now: () => Date
+  /** Name and version, for receipts. */
+  readonly program: string
+  readonly machine: string
+}

@@ -1,0 +1,252 @@
+/**
+ * A recipe over checkpoints of this machine, run without a server: the same resolution, ids, engine and receipt as a
+ * replica's merge. The output appears whole or not at all.
+ */
+import { createReadStream } from 'node:fs'
+import { utf8 } from '../../core/bytes.ts'
+import { TributaryError } from '../../core/errors.ts'
+import { invariant } from '../../core/invariant.ts'
+import {
+  type About,
+  makeReceipt,
+  type Receipt,
+  receiptBytes,
+  statementIdOf,
+  type Statement,
+} from '../../core/receipt.ts'
+import { buildTensors } from '../../merging/build-task.ts'
+import { type Digested, hashFile } from '../../merging/digest-checkpoint.ts'
+import { tileBytesOf } from '../../merging/memory.ts'
+import { carriedIn, CONFIG_PATH, type OutputFile, outputFilesOf } from '../../merging/output-files.ts'
+import { layOutWeights, type OutputWeights } from '../../merging/output-weights.ts'
+import { readSmallFile } from '../../merging/read-checkpoint.ts'
+import { statementOf } from '../../merging/statement.ts'
+import type { MergeTask, TensorOutcome } from '../../merging/task.ts'
+import type { Resolved } from '../../recipes/resolve.ts'
+import { shown } from '../../tensors/names.ts'
+import { identityOf } from './digest-cache.ts'
+import type { LocalContext } from './local-context.ts'
+import type { LocalMerge, LocalMergeRequest, LocalWatch } from './local-operations.ts'
+import { checkPlace, freeBytesAt, OutputDirectory, RECEIPT_PATH, SOURCES_PATH } from './output-directory.ts'
+import { checkpointOf, digestSources, resolveLocal } from './resolve-local.ts'
+import { openSources, type Source, type Sources } from './sources.ts'
+import { sourcesText } from './sources-file.ts'
+
+/** Config, tokenizer, card and receipt are small beside this. */
+const SPARE_BYTES = 64 * 1024 * 1024
+
+export async function mergeLocal(
+  { recipe, out }: LocalMergeRequest,
+  context: LocalContext,
+  watch: LocalWatch = {},
+): Promise<LocalMerge> {
+  const sources = await openSources(context.files, recipe)
+  await checkPlace(
+    out,
+    sources.all.map(({ checkpoint }) => checkpoint.location),
+  )
+  const before = await identities(sources)
+  const digested = await digestSources(sources, context, watch)
+  const known = new Map(
+    [...digested].map(([source, { manifest }]) => [source, { content: manifest.content, headers: manifest }]),
+  )
+  const resolved = resolveLocal(sources, known, context)
+  const files = await findFiles(resolved, digested, context)
+  const { alignment } = resolved
+  invariant(alignment, 'all headers were read')
+  const weights = layOutWeights(alignment.tensors, shardBytesOf(resolved))
+  await checkSpace(out, weights)
+
+  const output = await OutputDirectory.begin(out, resolved.merge)
+  try {
+    for (const { path, header, bytes } of weights.shards) await output.reserve(path, header, bytes)
+    const outcomes = await runTask(taskFor(sources, resolved, weights, output), context, out, watch)
+    for (const file of files) await writeFile(output, file, context)
+    if (weights.index) await output.write(weights.index[0], utf8(weights.index[1]))
+    await refuseChanged(sources, before)
+    const statement = statementOf({
+      resolved,
+      outcomes,
+      files: files.map(({ file }) => [file.path, file.sha256] as const),
+    })
+    const receipt = makeReceipt(statement, aboutOf(statement, resolved, digested, context))
+    await output.write(RECEIPT_PATH, receiptBytes(receipt))
+    await output.write(SOURCES_PATH, utf8(sourcesText(resolved, digested)))
+    watch.signal?.throwIfAborted()
+    await output.publish()
+    return viewOf(out, sources, resolved, receipt, weights)
+  } catch (error) {
+    await output.discard()
+    if (watch.signal?.aborted === true)
+      throw new TributaryError('MERGE_CANCELLED', 'the merge was cancelled; nothing was written', { cause: error })
+    throw error
+  }
+}
+
+export const shardBytesOf = ({ recipe }: Resolved): number =>
+  (recipe['out'] as { readonly shard_bytes: number }).shard_bytes
+
+function taskFor(sources: Sources, resolved: Resolved, weights: OutputWeights, output: OutputDirectory): MergeTask {
+  const checkpoint = checkpointOf(sources, resolved)
+  const tensors = buildTensors({
+    resolved,
+    locate: (source, tensor) => checkpoint(source).slice(tensor),
+    target: ({ name }) => {
+      const { path, offset, bytes } = weights.place(name)
+      return { path: output.locate(path), offset, bytes }
+    },
+  })
+  return {
+    merge: resolved.merge,
+    seed: resolved.seed,
+    inputs: resolved.inputs.map(({ candidate, role }) => ({
+      content: candidate.content,
+      label: candidate.ref,
+      ...(role !== undefined && { role }),
+    })),
+    tensors,
+    tileBytes: tileBytesOf(tensors),
+  }
+}
+
+function runTask(
+  task: MergeTask,
+  { merger }: LocalContext,
+  out: string,
+  { onProgress, signal }: LocalWatch,
+): Promise<readonly TensorOutcome[]> {
+  const total = task.tensors.reduce((sum, { target }) => sum + target.bytes, 0)
+  return merger.merge(task, {
+    ...(signal && { signal }),
+    onProgress: (done) => onProgress?.({ phase: 'merging', what: out, bytes_done: done, bytes_total: total }),
+  })
+}
+
+interface FoundFile {
+  readonly file: OutputFile
+  /** Where a carried file lies. */
+  readonly location?: string
+}
+
+/** Every file of the output, and for those carried over a source that has it. */
+async function findFiles(
+  resolved: Resolved,
+  digested: ReadonlyMap<Source, Digested>,
+  { files }: LocalContext,
+): Promise<readonly FoundFile[]> {
+  const locations = new Map<string, string>()
+  for (const { checkpoint, manifest } of digested.values())
+    for (const { path, sha256 } of manifest.files) {
+      const location = checkpoint.files.find((file) => file.path === path)?.location
+      if (location !== undefined) locations.set(`${sha256} ${path}`, location)
+    }
+  const locate = (path: string, sha256: string) => {
+    const location = locations.get(`${sha256} ${path}`)
+    invariant(location, `${path} came with a source`)
+    return location
+  }
+  const config = carriedIn(resolved).find(([path]) => path === CONFIG_PATH)
+  const bytes = config && (await readSmallFile(files, locate(...config)))
+  return outputFilesOf(resolved, bytes).map((file) => ({
+    file,
+    ...(file.kind === 'carried' && { location: locate(file.path, file.sha256) }),
+  }))
+}
+
+async function writeFile(output: OutputDirectory, { file, location }: FoundFile, { files }: LocalContext) {
+  if (file.kind === 'written') return output.write(file.path, file.bytes)
+  invariant(location, 'a carried file lies somewhere')
+  await output.copy(file.path, createReadStream(location))
+  const { sha256 } = await hashFile(files, output.locate(file.path), file.path)
+  if (sha256 !== file.sha256) throw changed(location)
+}
+
+const changed = (location: string) =>
+  new TributaryError('DIGEST_MISMATCH', `${shown(location)} changed while the merge ran`, {
+    hint: 'let whoever writes it finish, then run it again',
+  })
+
+const identities = async ({ all }: Sources): Promise<ReadonlyMap<string, string>> => {
+  const found = new Map<string, string>()
+  for (const { checkpoint } of all)
+    for (const { location } of checkpoint.weights) found.set(location, (await identityOf(location)).text)
+  return found
+}
+
+/** The statement names what was hashed; what was merged must be the same bytes. */
+async function refuseChanged(sources: Sources, before: ReadonlyMap<string, string>): Promise<void> {
+  for (const [location, text] of await identities(sources)) if (before.get(location) !== text) throw changed(location)
+}
+
+async function checkSpace(out: string, weights: OutputWeights): Promise<void> {
+  const free = await freeBytesAt(out)
+  const wanted = weights.bytes + SPARE_BYTES
+  if (free >= wanted) return
+  throw new TributaryError('DISK_FULL', `${shown(out)} needs ${wanted} bytes, and ${free} are free there`, {
+    details: { needed: wanted, free },
+    hint: 'free space, or choose a directory on another disk with --out',
+  })
+}
+
+/** Paths stay on this machine: a receipt that travels names models by content. */
+function aboutOf(
+  statement: Statement,
+  resolved: Resolved,
+  digested: ReadonlyMap<Source, Digested>,
+  { now, program, machine }: LocalContext,
+): About {
+  const spelled = [...digested].flatMap(([{ refs }, { manifest }]) => refs.map((ref) => ({ ref, ...manifest })))
+  spelled.sort((a, b) => b.ref.length - a.ref.length) // a path may begin another
+  const byContent = (text: string) =>
+    spelled.reduce((said, { ref, content }) => said.replaceAll(ref, `model ${content.slice(0, 12)}`), text)
+  const warnings = resolved.warnings.map(byContent)
+  const excluded = resolved.leftOut.map(({ ref, why }) => [byContent(ref), byContent(why)] as const)
+  return {
+    v: 1,
+    statement: statementIdOf(statement),
+    created_at: now().toISOString(),
+    program,
+    machine,
+    ...(excluded.length > 0 && { excluded }),
+    ...(warnings.length > 0 && { warnings }),
+    signed: false,
+    signatures: [],
+  }
+}
+
+function viewOf(
+  out: string,
+  sources: Sources,
+  resolved: Resolved,
+  receipt: Receipt,
+  weights: OutputWeights,
+): LocalMerge {
+  const { statement } = receipt
+  const { base } = resolved
+  const paths = [
+    ...weights.shards.map(({ path }) => path),
+    ...(weights.index ? [weights.index[0]] : []),
+    ...statement.output.files.map(([path]) => path),
+    RECEIPT_PATH,
+    SOURCES_PATH,
+  ]
+  return {
+    id: resolved.merge,
+    recipe_id: resolved.recipeId,
+    strategy: resolved.strategy.id,
+    out,
+    content: statement.output.content,
+    tensors: statement.output.tensors.length,
+    bytes: statement.output.tensors.reduce((sum, { bytes }) => sum + bytes, 0),
+    files: paths.sort(),
+    inputs: resolved.inputs.map(({ candidate, record }) => ({
+      ref: candidate.ref,
+      content: candidate.content,
+      weight: record['weight'] as string,
+    })),
+    ...(base && { base: { ref: base.ref, content: base.content } }),
+    left_out: resolved.leftOut,
+    warnings: [...sources.loaded.notes, ...resolved.warnings],
+    receipt,
+  }
+}

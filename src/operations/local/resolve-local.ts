@@ -1,0 +1,97 @@
+/** A local recipe resolved: its sources digested or, for a plan, as far as headers go. */
+import { utf8 } from '../../core/bytes.ts'
+import { sha256Hex } from '../../core/digest.ts'
+import type { ContentRoot, FileDigest, TensorRoot } from '../../core/ids.ts'
+import { at, invariant } from '../../core/invariant.ts'
+import { type Digested, digestCheckpoint, recallDigests } from '../../merging/digest-checkpoint.ts'
+import type { Checkpoint } from '../../merging/read-checkpoint.ts'
+import type { Candidate, Headers } from '../../recipes/candidate.ts'
+import { type Resolved, resolve } from '../../recipes/resolve.ts'
+import type { Source as Stream } from '../../recipes/align.ts'
+import { contentRootOf, type ManifestTensor } from '../../tensors/manifest.ts'
+import type { LocalContext } from './local-context.ts'
+import type { LocalWatch } from './local-operations.ts'
+import type { Source, Sources } from './sources.ts'
+
+interface Known {
+  readonly content: ContentRoot
+  readonly headers: Headers
+}
+
+/** Every source hashed, or found in the cache. */
+export async function digestSources(
+  { all }: Sources,
+  { files, merger, cache }: LocalContext,
+  { onProgress, signal }: LocalWatch,
+): Promise<ReadonlyMap<Source, Digested>> {
+  const total = all.reduce((sum, { checkpoint }) => sum + checkpoint.bytes, 0)
+  const digested = new Map<Source, Digested>()
+  let before = 0
+  for (const source of all) {
+    const { checkpoint } = source
+    const tell = (bytesDone: number) =>
+      onProgress?.({
+        phase: 'hashing inputs',
+        what: checkpoint.ref,
+        bytes_done: before + bytesDone,
+        bytes_total: total,
+      })
+    const watch = { onProgress: tell, ...(signal && { signal }) }
+    digested.set(source, await digestCheckpoint(checkpoint, { files, merger, ...(cache && { cache }) }, watch))
+    before += checkpoint.bytes
+  }
+  return digested
+}
+
+/** Roots from the cache where every source has them there; else names that stand for bytes nobody read yet. */
+export async function recallSources({ all }: Sources, { cache }: LocalContext) {
+  const known = new Map<Source, Known>()
+  let complete = true
+  for (const source of all) {
+    const { checkpoint } = source
+    const outcomes = cache && (await recallDigests(checkpoint, cache))
+    if (outcomes === undefined) complete = false
+    const tensors = checkpoint.tensors.map(({ name, dtype, shape, begin, end }): ManifestTensor => ({
+      name,
+      dtype,
+      shape,
+      bytes: end - begin,
+      root: (outcomes?.get(name)?.root ?? sha256Hex(utf8(`${checkpoint.location}\0${name}`))) as TensorRoot,
+    }))
+    const files = checkpoint.files.map(({ path, bytes }) => ({ path, bytes, sha256: sha256Hex() as FileDigest }))
+    known.set(source, { content: contentRootOf(tensors), headers: { tensors, files } })
+  }
+  return { known, complete }
+}
+
+export function resolveLocal(sources: Sources, known: ReadonlyMap<Source, Known>, context: LocalContext): Resolved {
+  const knownOf = (source: Source): Known => {
+    const found = known.get(source)
+    invariant(found, 'every source was looked at')
+    return found
+  }
+  const { base, filesFrom } = sources
+  return resolve({
+    recipe: sources.loaded.recipe,
+    strategies: context.strategies,
+    candidates: sources.inputs.map((source): Candidate => ({
+      ref: at(source.refs, 0),
+      otherRefs: source.refs.slice(1),
+      kind: 'full',
+      ...knownOf(source),
+    })),
+    ...(base && { base: { ref: at(base.refs, 0), ...knownOf(base) } }),
+    ...(filesFrom && { filesFrom: knownOf(filesFrom).headers }),
+  })
+}
+
+/** The checkpoint behind the base or an input in canonical order. */
+export function checkpointOf(sources: Sources, resolved: Resolved): (stream: Stream) => Checkpoint {
+  const byRef = new Map(sources.all.flatMap(({ refs, checkpoint }) => refs.map((ref) => [ref, checkpoint])))
+  return (stream) => {
+    const ref = stream === 'base' ? resolved.base?.ref : at(resolved.inputs, stream).candidate.ref
+    const checkpoint = ref === undefined ? undefined : byRef.get(ref)
+    invariant(checkpoint, 'every stream lies in a source')
+    return checkpoint
+  }
+}
