@@ -2,8 +2,16 @@
 import { fromHex, hex } from '../core/bytes.ts'
 import { contributionId, type ContributionRecord, makeContribution } from '../core/contribution.ts'
 import { TributaryError } from '../core/errors.ts'
-import { type ContributionId, parseContentRoot, parseContributionId, parseModelId } from '../core/ids.ts'
+import {
+  type ContributionId,
+  type Name,
+  type OpId,
+  parseContentRoot,
+  parseContributionId,
+  parseModelId,
+} from '../core/ids.ts'
 import { inclusionProof, leafHash } from '../core/merkle.ts'
+import { DOTS_MAX, REPLACES_MAX } from '../core/op-schemas.ts'
 import { mayAdd, mayRetract, mayRevoke, type SpaceState } from '../core/or-set.ts'
 import type { VisibleContribution } from '../core/visibility.ts'
 import { type Context, isoTime } from './context.ts'
@@ -28,14 +36,37 @@ export function contribute(context: Context, book: SpaceBook, space: string, off
       hint: 'contribute other weights',
     })
   if (!mayAdd(state, context.key.rid, context.epoch)) throw notAllowed(context, state, 'contribute')
-  const replaces = state
+  const room = makeRoom(context, book, state, record.name)
+  const replaces = room
     .dotsIn(record.name)
     .map(({ op }) => op)
     .sort()
-  const { op, state: after } = book.write(state, { t: 'add', contribution: record, replaces }, (next) =>
-    holdVisible(context, state, next),
+    .slice(0, REPLACES_MAX)
+  const { op, state: after } = book.write(room, { t: 'add', contribution: record, replaces }, (next) =>
+    holdVisible(context, room, next),
   )
   return { id, model, content, dot: op.id, root: after.root, created: true }
+}
+
+/** An add replaces a bounded number of dots; what a crowded slot has beyond them is removed before. */
+function makeRoom(context: Context, book: SpaceBook, state: SpaceState, name: Name): SpaceState {
+  const surplus = state
+    .dotsIn(name)
+    .map(({ op }) => op)
+    .filter((dot) => mayRetract(state, context.key.rid, dot, context.epoch))
+    .slice(REPLACES_MAX)
+  return removeDots(context, book, state, surplus)
+}
+
+/** An op names a bounded number of dots, so many take several. */
+function removeDots(context: Context, book: SpaceBook, before: SpaceState, dots: readonly OpId[]): SpaceState {
+  let state = before
+  for (let from = 0; from < dots.length; from += DOTS_MAX) {
+    const last = state
+    const body = { t: 'remove', dots: dots.slice(from, from + DOTS_MAX).sort() } as const
+    state = book.write(last, body, (next) => holdVisible(context, last, next)).state
+  }
+  return state
 }
 
 function recordOf(context: Context, book: SpaceBook, offer: Offer, content: string): ContributionRecord {
@@ -113,10 +144,8 @@ export function retract(context: Context, book: SpaceBook, space: string, id: st
   const dots = visibleIn(state, id)
     .dots.map(({ op }) => op)
     .filter((dot) => mayRetract(state, rid, dot, context.epoch))
-    .sort()
   if (dots.length === 0) throw notAllowed(context, state, 'retract this contribution')
-  const written = book.write(state, { t: 'remove', dots }, (next) => holdVisible(context, state, next))
-  return spaceView(written.state)
+  return spaceView(removeDots(context, book, state, dots))
 }
 
 export async function revoke(
