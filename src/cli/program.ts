@@ -155,12 +155,25 @@ function declare(sub: Parser, { name, summary }: CommandEntry, command: Command,
     sub.addArgument(choices === undefined ? argument : argument.choices([...choices]))
   }
   for (const { flags, about, required = false, repeated = false, choices } of command.options ?? []) {
-    const option = new Option(flags, about).makeOptionMandatory(required)
+    const option = new Option(flags, required ? `${about} (required)` : about)
     if (repeated) option.argParser((value: string, before: readonly string[] | undefined) => [...(before ?? []), value])
     sub.addOption(choices === undefined ? option : option.choices([...choices]))
   }
   sub.addOption(new Option('--json', 'print data as one line of JSON, and an error as one on stderr'))
-  sub.action(() => act(command, givenOf(sub)))
+  sub.action(() => {
+    const given = givenOf(sub)
+    checkRequired(command, given, name)
+    return act(command, given)
+  })
+}
+
+/** After parsing, so that a mistyped option is named before the one it was meant to be is missed. */
+function checkRequired({ options = [] }: Command, given: Given, name: string): void {
+  for (const { flags, required } of options) {
+    const long = /--([a-z-]+)/.exec(flags)?.[1] ?? ''
+    if (required === true && (given.text(long) ?? '') === '')
+      throw new TributaryError('USAGE', `option ${flags} is missing`, { hint: `see tributary ${name} --help` })
+  }
 }
 
 function givenOf(sub: Parser): Given {
