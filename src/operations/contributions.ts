@@ -132,10 +132,19 @@ export function proveContribution(book: SpaceBook, space: string, id: string): P
   return proofIn(state, visibleIn(state, id).id)
 }
 
-export function proofIn(state: SpaceState, id: ContributionId): ProofView {
-  const leaves = state.visible.map((one) => leafHash(fromHex(one.id)))
-  const index = state.visible.findIndex((one) => one.id === id)
-  return { id, root: state.root, index, size: leaves.length, path: inclusionProof(leaves, index).map(hex) }
+function proofIn({ visible, root }: SpaceState, id: ContributionId): ProofView {
+  const ids = visible.map((one) => one.id)
+  return { id, root, size: ids.length, ...proofAmong(ids, id) }
+}
+
+/** Where an id stands among these, sorted and distinct, and the siblings that lead from it to their root. */
+export function proofAmong(
+  ids: readonly string[],
+  id: string,
+): { readonly index: number; readonly path: readonly string[] } {
+  const index = ids.indexOf(id)
+  const leaves = ids.map((one) => leafHash(fromHex(one)))
+  return { index, path: inclusionProof(leaves, index).map(hex) }
 }
 
 export function retract(context: Context, book: SpaceBook, space: string, id: string): SpaceView {

@@ -58,12 +58,14 @@ export class SpaceBook {
     const { storage, key, epoch, now } = this.#context
     const op = authorSpace({ key, head: { ep: epoch, nextSeq: 0, lastHlc: 0 }, now: now() }, body)
     const id = spaceIdOf(op)
-    storage.transact(() => {
+    const state = storage.transact(() => {
       storage.ops.append(storedOp(op, id))
       storage.spaces.add({ id, name: body.name, init: op.id, adoptedAtMs: now() })
       also(id)
+      return fold([op])
     })
-    return this.state(id)
+    this.#states.set(id, state)
+    return state
   }
 
   /**

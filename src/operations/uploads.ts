@@ -140,13 +140,15 @@ async function append(
   let durable = from
   let written = from
   const commit = async () => {
-    if (written === durable) return
+    const reached = written
+    if (reached === durable) return
+    written = durable // a sync that failed is never tried again: the kernel has dropped the pages
     await file.sync()
-    if (!storage.uploads.advance(id, path, durable, written))
+    if (!storage.uploads.advance(id, path, durable, reached))
       throw new TributaryError('UPLOAD_NOT_FOUND', `the upload ${id} ended while ${path} was written`, {
         hint: 'start a new one',
       })
-    durable = written
+    durable = written = reached
   }
   try {
     for await (const chunk of body) {
@@ -175,6 +177,9 @@ export async function finishUpload(context: Context, id: string): Promise<ModelA
   if (upload.model !== undefined) {
     const known = storage.models.find(upload.model)
     if (known !== undefined) return { model: known.id, content: known.content, created: false, warnings: [] }
+    throw new TributaryError('UPLOAD_NOT_FOUND', `the upload ${id} was finished, and its model is here no longer`, {
+      hint: 'start a new one',
+    })
   }
   const short = upload.files.filter(({ offset, bytes }) => offset < bytes)
   if (short.length > 0)

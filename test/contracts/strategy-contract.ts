@@ -145,6 +145,7 @@ export function describeStrategyContract(strategy: Strategy): void {
     expect(wrongAbout(strategy, 'order')).toBeUndefined()
   })
 
+  // only a sum can be added to and taken from
   test.runIf(strategy.shape === 'sum')(
     '[STR-12] adding, taking out and combining partial sums equal a recompute',
     () => {
@@ -180,6 +181,7 @@ export function describeStrategyContract(strategy: Strategy): void {
     expect(wrongAbout(strategy, 'bounded')).toBeUndefined()
   })
 
+  // only where the strategy claims it
   test.runIf(strategy.laws.tolerates)(
     '[STR-17] hostile contributions do not move it out of the span of the others',
     () => {

@@ -76,6 +76,7 @@ describe.each(FILES)('%s', (file) => {
     expect(usable.length).toBeGreaterThan(1)
   })
 
+  // the other files hold no such case
   test.runIf(isLinear)('[VEC-2] weights without a mean are refused by name, where the peer answers infinity', () => {
     const without = cases.filter(hasNoMean)
     expect(without.length).toBeGreaterThan(0)
@@ -84,6 +85,7 @@ describe.each(FILES)('%s', (file) => {
   })
 
   const refusedThere = cases.filter((it) => it.expected_error !== undefined)
+  // the other files hold no such case
   test.runIf(file.includes('ties') && refusedThere.length > 0)(
     '[VEC-3] a density that keeps nothing contributes nothing, where the peer gives up',
     () => {

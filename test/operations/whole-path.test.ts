@@ -119,7 +119,7 @@ describe('the whole path', () => {
     const file = await replica.readOutput('lab', merge.id)
     const bytes = await collect(file.read(0, file.bytes))
     expect(bytes.slice(-8 - 17 * 4).length).toBe(76)
-    expect(Buffer.from(bytes).includes(tensorBytes(steps))).toBe(true)
+    expect(Buffer.from(bytes).includes(Buffer.from(tensorBytes(steps)))).toBe(true)
     expect(receipt.statement.output.content).toBe(tuned.content) // one contribution at weight 1: b + (x − b), exact here
   })
 })

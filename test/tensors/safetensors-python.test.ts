@@ -24,6 +24,7 @@ const TENSORS = [
   { name: 'none', dtype: 'F32', shape: [0, 7] },
 ] as const
 
+// where the Python package does not import
 test.skipIf(missing)(
   '[SAF-13] what is written here, the safetensors library reads: names, dtypes, shapes, bytes',
   () => {
@@ -48,6 +49,7 @@ with safe_open(sys.argv[1], framework="np") as f:
   },
 )
 
+// where the Python package does not import
 test.skipIf(missing)('[SAF-13] what the safetensors library writes is read here', () => {
   const path = join(folder, 'theirs.safetensors')
   const { stderr } = python(

@@ -4,9 +4,8 @@
  */
 import { isTributaryError } from '../../core/errors.ts'
 import { at } from '../../core/invariant.ts'
-import { explain } from '../../merging/evaluate/explain.ts'
 import { buildTensors } from '../../merging/build-task.ts'
-import { peakBytes, streamsOf, tileBytesOf } from '../../merging/memory.ts'
+import { peakBytes, RuleFacts, streamsOf, tileBytesOf } from '../../merging/memory.ts'
 import { layOutWeights } from '../../merging/output-weights.ts'
 import { readSmallFile, type Checkpoint } from '../../merging/read-checkpoint.ts'
 import type { MergeTask } from '../../merging/task.ts'
@@ -73,7 +72,8 @@ function planOf(
     target: ({ name }) => weights.place(name),
   })
   const weightOf = new Map(resolved.inputs.map(({ candidate, record }) => [candidate.ref, record['weight'] as string]))
-  const passes = passesOf(tensors, strategies)
+  const facts = new RuleFacts(strategies)
+  const passes = tensors.reduce((most, tensor) => Math.max(most, passesOf(tensor, facts)), 0)
   const merged = tensors.filter(({ rule }) => rule.kind === 'merge').length
   const hashing = sources.all.reduce((sum, { checkpoint: { bytes } }) => sum + bytes, 0)
   return {
@@ -89,9 +89,9 @@ function planOf(
       bytes: weights.bytes,
       shards: weights.shards.length,
     },
-    bytes_read: (complete ? 0 : hashing) + readOf(tensors, strategies),
+    bytes_read: (complete ? 0 : hashing) + readOf(tensors, facts),
     bytes_written: weights.bytes,
-    peak_memory_bytes: peakBytes({ tensors, tileBytes: tileBytesOf(tensors) }, strategies),
+    peak_memory_bytes: peakBytes({ tensors, tileBytes: tileBytesOf(tensors) }, facts),
     passes,
     ...(complete && { merge_id: resolved.merge }),
     warnings: [
@@ -105,35 +105,16 @@ function planOf(
 
 type Tensors = MergeTask['tensors']
 
-const passesOfRule = (strategies: LocalContext['strategies']) => {
-  const known = new Map<string, number>()
-  return ({ rule }: Tensors[number]): number => {
-    if (rule.kind === 'copy') return 1
-    const key = `${rule.strategy} ${rule.inputs.length} ${JSON.stringify(rule.params)}`
-    let passes = known.get(key)
-    if (passes === undefined) {
-      const strategy = strategies.find(({ id }) => id === rule.strategy)
-      passes = strategy ? explain(strategy, rule.params as Record<string, unknown>, rule.inputs.length).passes : 1
-      known.set(key, passes)
-    }
-    return passes
-  }
-}
+const passesOf = ({ rule }: Tensors[number], facts: RuleFacts): number =>
+  rule.kind === 'copy' ? 1 : facts.of(rule).passes
 
-function passesOf(tensors: Tensors, strategies: LocalContext['strategies']): number {
-  const passes = passesOfRule(strategies)
-  return tensors.reduce((most, tensor) => Math.max(most, passes(tensor)), 0)
-}
-
-function readOf(tensors: Tensors, strategies: LocalContext['strategies']): number {
-  const passes = passesOfRule(strategies)
-  return tensors.reduce((sum, tensor) => {
+const readOf = (tensors: Tensors, facts: RuleFacts): number =>
+  tensors.reduce((sum, tensor) => {
     const { rule } = tensor
     if (rule.kind === 'copy') return sum + rule.from.bytes
     const streams = rule.inputs.reduce((bytes, { value }) => bytes + value.bytes, rule.base?.bytes ?? 0)
-    return sum + passes(tensor) * streams
+    return sum + passesOf(tensor, facts) * streams
   }, 0)
-}
 
 const STREAMS_MANY = 64
 function manyStreams(tensors: Tensors): readonly string[] {

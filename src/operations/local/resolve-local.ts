@@ -3,8 +3,9 @@ import { utf8 } from '../../core/bytes.ts'
 import { sha256Hex } from '../../core/digest.ts'
 import type { ContentRoot, FileDigest, TensorRoot } from '../../core/ids.ts'
 import { at, invariant } from '../../core/invariant.ts'
-import { type Digested, digestCheckpoint, recallDigests } from '../../merging/digest-checkpoint.ts'
+import { type Digested, digestCheckpoint, hashFiles, recallDigests } from '../../merging/digest-checkpoint.ts'
 import type { Checkpoint } from '../../merging/read-checkpoint.ts'
+import type { DigestOutcome } from '../../merging/task.ts'
 import type { Candidate, Headers } from '../../recipes/candidate.ts'
 import { type Resolved, resolve } from '../../recipes/resolve.ts'
 import type { Source as Stream } from '../../recipes/align.ts'
@@ -43,14 +44,21 @@ export async function digestSources(
   return digested
 }
 
-/** Roots from the cache where every source has them there; else names that stand for bytes nobody read yet. */
-export async function recallSources({ all }: Sources, { cache }: LocalContext) {
+/**
+ * Roots from the cache where every source has them there, and then the small files are hashed too, so that ids follow; else
+ * names that stand for bytes nobody read yet.
+ */
+export async function recallSources({ all }: Sources, { cache, files }: LocalContext) {
+  const recalled = new Map<Source, ReadonlyMap<string, DigestOutcome>>()
+  for (const source of all) {
+    const outcomes = cache && (await recallDigests(source.checkpoint, cache))
+    if (outcomes) recalled.set(source, outcomes)
+  }
+  const complete = recalled.size === all.length
   const known = new Map<Source, Known>()
-  let complete = true
   for (const source of all) {
     const { checkpoint } = source
-    const outcomes = cache && (await recallDigests(checkpoint, cache))
-    if (outcomes === undefined) complete = false
+    const outcomes = recalled.get(source)
     const tensors = checkpoint.tensors.map(({ name, dtype, shape, begin, end }): ManifestTensor => ({
       name,
       dtype,
@@ -58,8 +66,10 @@ export async function recallSources({ all }: Sources, { cache }: LocalContext) {
       bytes: end - begin,
       root: (outcomes?.get(name)?.root ?? sha256Hex(utf8(`${checkpoint.location}\0${name}`))) as TensorRoot,
     }))
-    const files = checkpoint.files.map(({ path, bytes }) => ({ path, bytes, sha256: sha256Hex() as FileDigest }))
-    known.set(source, { content: contentRootOf(tensors), headers: { tensors, files } })
+    const beside = complete
+      ? await hashFiles(checkpoint, files)
+      : checkpoint.files.map(({ path, bytes }) => ({ path, bytes, sha256: sha256Hex() as FileDigest }))
+    known.set(source, { content: contentRootOf(tensors), headers: { tensors, files: beside } })
   }
   return { known, complete }
 }
