@@ -54,11 +54,15 @@ export function serveMetrics(app: FastifyInstance, operations: Operations): void
     durations.observe({ method, route: request.routeOptions.url ?? 'none', status }, reply.elapsedTime / 1000)
   })
 
-  app.get('/metrics', { schema: { tags: ['operation'], summary: 'Figures for Prometheus' } }, async (_, reply) => {
-    const figures = await operations.figures()
-    for (const [name, gauge] of gauges) gauge.set(figures[name])
-    for (const [state, count] of Object.entries(figures.merges) as [MergeState, number][]) merges.set({ state }, count)
-    const text = await Registry.merge([processMetrics(), registry]).metrics()
-    return reply.type(registry.contentType).send(text)
+  // As a plugin, so that the description of the API is there to see the route.
+  app.register(async (scope) => {
+    scope.get('/metrics', { schema: { tags: ['operation'], summary: 'Figures for Prometheus' } }, async (_, reply) => {
+      const figures = await operations.figures()
+      for (const [name, gauge] of gauges) gauge.set(figures[name])
+      for (const [state, count] of Object.entries(figures.merges) as [MergeState, number][])
+        merges.set({ state }, count)
+      const text = await Registry.merge([processMetrics(), registry]).metrics()
+      return reply.type(registry.contentType).send(text)
+    })
   })
 }

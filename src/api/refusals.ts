@@ -42,7 +42,7 @@ export function answerProblems(app: FastifyInstance, routes: RouteTable): void {
   app.setNotFoundHandler((request, reply) => {
     const path = pathOf(request)
     const methods = routes.methodsOf(path)
-    if (methods.length === 0) throw routes.unknown(path)
+    if (methods.length === 0 || methods.includes(request.method)) throw routes.unknown(path)
     reply.header('allow', methods.join(', '))
     throw new TributaryError('METHOD_NOT_ALLOWED', `${path} takes ${methods.join(', ')}, not ${request.method}`, {
       hint: `use ${methods.join(' or ')}`,

@@ -362,5 +362,5 @@ export function createFakeOperations(): FakeOperations {
       return { ready: this.ready, checks: { database: this.ready ? 'ok' : 'it does not answer' } }
     },
     identity: () => ({ replica: hex('replica'), epoch: 1, version: '0.0.0' }),
-  } as FakeOperations
+  }
 }

@@ -25,7 +25,7 @@ export interface Answer {
 export interface Listener {
   readonly app: Server
   readonly operations: FakeOperations
-  call(method: string, url: string, more?: Omit<InjectOptions, 'method' | 'url'>): Promise<Answer>
+  readonly call: (method: string, url: string, more?: Omit<InjectOptions, 'method' | 'url'>) => Promise<Answer>
 }
 
 export function createListener(options: Partial<ServerOptions> = {}): Listener {
