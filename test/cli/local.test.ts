@@ -51,7 +51,9 @@ describe('merge', () => {
               asked.push(request)
               return merged
             },
-            close: async () => void closed++,
+            close: async () => {
+              closed++
+            },
           } as LocalOperations
         },
       },
@@ -116,7 +118,7 @@ describe('merge', () => {
     expect(drawn.at(-1)).toMatch(/^Merging out {4}100\.0 MB in .+\n$/)
   })
 
-  const stopping = (error: (signal: AbortSignal) => unknown) => {
+  const stopping = (error: (signal: AbortSignal) => Error) => {
     const stage = makeStage({
       local: {
         mergeLocal: (_request, watch) =>
@@ -131,7 +133,7 @@ describe('merge', () => {
   }
 
   test('[CLI-10] Ctrl-C cancels, says how to go on, and exits with 130', async () => {
-    const stage = stopping((signal) => signal.reason)
+    const stage = stopping((signal) => signal.reason as Error)
     expect(await stage.run('merge', 'r.yml', '--out', 'merged')).toBe(130)
     expect(stage.stderr()).toMatchInlineSnapshot(`
       "stopping; Ctrl-C again ends it at once
@@ -146,7 +148,7 @@ describe('merge', () => {
   })
 
   test('[CLI-10] a second Ctrl-C ends the process at once', async () => {
-    let finish = () => undefined as void
+    let finish: () => void = () => undefined
     const stage = makeStage({
       local: {
         mergeLocal: () =>
@@ -174,7 +176,7 @@ describe('audit', () => {
   })
 
   const difference = {
-    what: 'tensor',
+    what: 'tensor' as const,
     name: 'w',
     tensor: 'w',
     tile: 4,

@@ -54,9 +54,10 @@ describe('help', () => {
 
   test('[CLI-1] docs/cli.md names every option of every command', async () => {
     const sections = fileOf('docs/cli.md').split(/^### /m)
-    for (const { name, load } of COMMANDS) {
+    for (const entry of COMMANDS) {
+      const { name } = entry
       const section = sections.find((text) => text.startsWith(`\`tributary ${name}`)) ?? ''
-      const { options = [] } = await load()
+      const { options = [] } = await entry.load()
       const flags = options.map((option) => option.flags.split(' ')[0]!)
       const isShared = (flag: string) => ['--url', '--token-file'].includes(flag) && name !== 'up'
       expect(flags.filter((flag) => !isShared(flag) && !section.includes(flag))).toEqual([])
@@ -209,7 +210,7 @@ describe('failures', () => {
     const text = errorText(evil, { json: false, colour: false })
     expect(text).toBe('error[INTERNAL]: a\\u001b[2Jb\n  = help: rm -rf\\u000d\\u202e\\u009b\n  = x\\u0007: y\\u001b\n')
     const json = errorText(evil, { json: true, colour: false })
-     
+
     expect(json.trimEnd()).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202e]/)
     expect((JSON.parse(json) as { error: { message: string } }).error.message).toBe(evil.message)
   })

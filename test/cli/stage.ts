@@ -96,8 +96,8 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>
   readonly json?: unknown
   readonly body?: Uint8Array | string
-  /** Cuts the connection after the body, whatever Content-Length promised. */
-  readonly cut?: boolean
+  /** Cuts the connection after the body, whatever Content-Length promised; or once this is fulfilled. */
+  readonly cut?: boolean | (() => Promise<void>)
 }
 export interface FakeReplica {
   readonly url: string
@@ -133,7 +133,11 @@ export async function fakeReplica(answer: (request: Request) => Answer | Promise
       ...given,
     })
     if (cut === true) response.write(body, () => response.destroy())
-    else response.end(body)
+    else if (typeof cut === 'function') {
+      response.write(body)
+      await cut()
+      response.destroy()
+    } else response.end(body)
   }
   const server = createServer((incoming, response) => void respond(incoming, response))
   servers.push(server)
