@@ -4,7 +4,7 @@
  */
 import { createReadStream } from 'node:fs'
 import { utf8 } from '../../core/bytes.ts'
-import { TributaryError } from '../../core/errors.ts'
+import { isTributaryError, TributaryError } from '../../core/errors.ts'
 import { invariant } from '../../core/invariant.ts'
 import {
   type About,
@@ -28,12 +28,25 @@ import { identityOf } from './digest-cache.ts'
 import type { LocalContext } from './local-context.ts'
 import type { LocalMerge, LocalMergeRequest, LocalWatch } from './local-operations.ts'
 import { checkPlace, freeBytesAt, OutputDirectory, RECEIPT_PATH, SOURCES_PATH } from './output-directory.ts'
-import { checkpointOf, digestSources, resolveLocal } from './resolve-local.ts'
+import { checkpointOf, digestSources, recallSources, resolveLocal } from './resolve-local.ts'
 import { openSources, type Source, type Sources } from './sources.ts'
 import { sourcesText } from './sources-file.ts'
 
 /** Config, tokenizer, card and receipt are small beside this. */
 const SPARE_BYTES = 64 * 1024 * 1024
+
+/**
+ * What headers and declarations refuse is refused before gigabytes are hashed. Only whether tensors are tied copies needs
+ * their bytes, and so a mismatch is judged afterwards.
+ */
+async function refuseEarly(sources: Sources, context: LocalContext): Promise<void> {
+  const { known } = await recallSources(sources, context)
+  try {
+    resolveLocal(sources, known, context)
+  } catch (error) {
+    if (!isTributaryError(error) || error.code !== 'SHAPE_MISMATCH') throw error
+  }
+}
 
 export async function mergeLocal(
   { recipe, out }: LocalMergeRequest,
@@ -45,6 +58,7 @@ export async function mergeLocal(
     out,
     sources.all.map(({ checkpoint }) => checkpoint.location),
   )
+  await refuseEarly(sources, context)
   const before = await identities(sources)
   const digested = await digestSources(sources, context, watch)
   const known = new Map(
