@@ -99,7 +99,8 @@ function digestFile(
   )
 }
 
-async function hashFiles(checkpoint: Checkpoint, files: FileSystem) {
+/** The files beside the weights. */
+export async function hashFiles(checkpoint: Checkpoint, files: FileSystem) {
   const hashed = []
   for (const { path, location } of checkpoint.files) hashed.push({ path, ...(await hashFile(files, location, path)) })
   return hashed

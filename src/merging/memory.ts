@@ -1,4 +1,5 @@
 /** What a merge will hold in memory, before it begins: a formula over headers, shown by plans and kept by the engine. */
+import { invariant } from '../core/invariant.ts'
 import type { Strategy } from '../core/strategy.ts'
 import { explain } from './evaluate/explain.ts'
 import type { MergeRule, MergeTask } from './task.ts'
@@ -20,28 +21,43 @@ export function tileBytesFor(streams: number): number {
   return Math.max(TILE_STEP_BYTES, Math.min(TILE_BYTES, fair))
 }
 
-/** Of the tensor that needs most: a tile for each stream and one for the output, the strips, and the program. */
-export function peakBytes(task: Pick<MergeTask, 'tensors' | 'tileBytes'>, strategies: readonly Strategy[]): number {
-  const strips = new Map<string, number>()
-  let most = 0
-  for (const { rule } of task.tensors) {
-    if (rule.kind === 'copy') continue
-    const key = `${rule.strategy} ${rule.inputs.length} ${JSON.stringify(rule.params)}`
-    let stripBytes = strips.get(key)
-    if (stripBytes === undefined) {
-      stripBytes = stripBytesOf(rule, strategies)
-      strips.set(key, stripBytes)
-    }
-    most = Math.max(most, streamsOf(rule) * task.tileBytes + stripBytes)
+/** What the engine knows of the rules of one task, each distinct one looked at once. */
+export class RuleFacts {
+  readonly #strategies: readonly Strategy[]
+  readonly #known = new Map<string, { readonly passes: number; readonly stripBytes: number }>()
+
+  constructor(strategies: readonly Strategy[]) {
+    this.#strategies = strategies
   }
-  return most + task.tileBytes + PROGRAM_BYTES
+
+  of(rule: MergeRule): { readonly passes: number; readonly stripBytes: number } {
+    const { strategy: id, params, inputs } = rule
+    // what each input has of its own may decide passes; explaining takes one set, so the worst of those given counts
+    const own = new Set(inputs.map((input) => JSON.stringify({ ...(params as object), ...(input.params as object) })))
+    const key = `${id} ${inputs.length} ${[...own].sort().join()}`
+    let facts = this.#known.get(key)
+    if (facts === undefined) {
+      const strategy = this.#strategies.find((one) => one.id === id)
+      invariant(strategy, `${id} is a strategy of this program`)
+      const all = [...own].map((text) => explain(strategy, JSON.parse(text) as Record<string, unknown>, inputs.length))
+      facts = {
+        passes: Math.max(...all.map(({ passes }) => passes)),
+        stripBytes: Math.max(...all.map(({ stripBytes }) => stripBytes)),
+      }
+      this.#known.set(key, facts)
+    }
+    return facts
+  }
 }
 
-function stripBytesOf({ strategy: id, params, inputs }: MergeRule, strategies: readonly Strategy[]): number {
-  const strategy = strategies.find((one) => one.id === id)
-  return strategy === undefined
-    ? 0
-    : explain(strategy, params as Readonly<Record<string, unknown>>, inputs.length).stripBytes
+/** Of the tensor that needs most: a tile for each stream and one for the output, the strips, and the program. */
+export function peakBytes({ tensors, tileBytes }: Pick<MergeTask, 'tensors' | 'tileBytes'>, facts: RuleFacts): number {
+  const most = tensors.reduce(
+    (so, { rule }) =>
+      rule.kind === 'copy' ? so : Math.max(so, streamsOf(rule) * tileBytes + facts.of(rule).stripBytes),
+    0,
+  )
+  return most + tileBytes + PROGRAM_BYTES
 }
 
 /** Tiles for the tensor with the most streams. */
