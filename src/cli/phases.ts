@@ -1,4 +1,4 @@
-/** Progress of what works on this machine's files: a line for each phase and each thing worked on. */
+/** Progress of what works on this machine's files: a line for each phase, whatever number of things it works on. */
 import type { LocalProgress } from '../operations/local/local-operations.ts'
 import type { Progress, Talk } from './progress.ts'
 
@@ -21,11 +21,11 @@ export function followPhases(talk: Talk): Phases {
     current = undefined
   }
   return {
-    onProgress({ phase, what, bytes_done, bytes_total }) {
-      const key = `${phase} ${what}`
+    onProgress({ phase, bytes_done, bytes_total }) {
+      const key = `${phase} ${bytes_total}`
       if (current?.key !== key) {
         done()
-        current = { key, line: talk.progress(`${LABELS[phase]} ${what}`) }
+        current = { key, line: talk.progress(LABELS[phase]) }
       }
       current.line.update(bytes_done, bytes_total)
     },

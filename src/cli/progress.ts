@@ -14,7 +14,7 @@ export interface Progress {
 const REDRAW_MS = 100
 /** Before this a rate says nothing about the rest. */
 const RATE_AFTER_MS = 1000
-const LABEL_WIDTH = 14
+const LABEL_WIDTH = 9
 const CLEAR_LINE = '\r\u001b[K'
 
 export class Talk {

@@ -1,5 +1,5 @@
 /** What a person calls a model on a replica, looked up there: a contribution, a model, the output of a merge. */
-import { suggest } from '../core/closest.ts'
+import { closest } from '../core/closest.ts'
 import { TributaryError } from '../core/errors.ts'
 import { isHex64 } from '../core/ids.ts'
 import type { ContributionView, MergeView } from '../operations/operations.ts'
@@ -11,9 +11,10 @@ export async function findContribution(client: ReplicaClient, space: string, whi
   const all = await client.list<ContributionView>(`/v1/spaces/${inPath(space)}/contributions`)
   const found = all.filter((one) => one.name === name && one.id.startsWith(prefix))
   const [first] = found
+  const near = closest(name, [...new Set(all.map((one) => one.name))])
   if (first === undefined)
     throw new TributaryError('CONTRIBUTION_NOT_FOUND', `the space ${space} shows no contribution ${which}`, {
-      hint: suggest(name, [...new Set(all.map((one) => one.name))]),
+      hint: near === undefined ? `see what there is: tributary ls ${space}` : `did you mean ${near}?`,
     })
   if (found.length > 1)
     throw new TributaryError('SLOT_CONFLICT', `${space}/${name} shows ${found.length} contributions`, {

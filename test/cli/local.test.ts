@@ -102,8 +102,8 @@ describe('merge', () => {
     await stage.run('merge', 'r.yml', '--out', 'merged')
     const lines = stage.stderr().trimEnd().split('\n')
     expect(lines).toHaveLength(10)
-    expect(lines[0]).toBe('Merging out    10.0 MB of 100.0 MB  6.67 MB/s  eta 0:14  10 %')
-    expect(lines[9]).toMatch(/^Merging out {4}100\.0 MB in \d/)
+    expect(lines[0]).toBe('Merging   10.0 MB of 100.0 MB  6.67 MB/s  eta 0:14  10 %')
+    expect(lines[9]).toMatch(/^Merging {3}100\.0 MB in \d/)
     expect(stage.stderr()).not.toContain('\r')
     expect(stage.stdout()).not.toContain('Merging')
   })
@@ -115,7 +115,7 @@ describe('merge', () => {
     const drawn = stage.stderr().split('\r\u001b[K').slice(1)
     expect(drawn.length).toBeGreaterThan(10)
     for (const line of drawn) expect(line.length).toBeLessThan(100)
-    expect(drawn.at(-1)).toMatch(/^Merging out {4}100\.0 MB in .+\n$/)
+    expect(drawn.at(-1)).toMatch(/^Merging {3}100\.0 MB in .+\n$/)
   })
 
   const stopping = (error: (signal: AbortSignal) => Error) => {
