@@ -154,7 +154,12 @@ const StrategySchema = component(
       title: Type.String(),
       summary: Type.String(),
       references: Texts,
-      aliases: Type.Array(Type.Object({ id: Type.String(), params: Type.Record(Type.String(), Anything) }, closed)),
+      aliases: Type.Array(
+        Type.Object(
+          { id: Type.String(), params: Type.Record(Type.String(), Anything), requires: optional(Texts) },
+          closed,
+        ),
+      ),
       params: Anything,
       per_contribution: optional(Anything),
       needs: Anything,
