@@ -30,7 +30,9 @@ export function planText(plan: Omit<LocalPlan, 'text'>): string {
       ? []
       : [
           ...rows('tensors', [`${tensors.total}: ${tensors.merged} merged, ${tensors.copied} copied`]),
-          ...rows('output', [`${output.dtypes.join(', ')}, ${sayBytes(output.bytes)} in ${output.shards} files`]),
+          ...rows('output', [
+            `${output.dtypes.join(', ')}, ${sayBytes(output.bytes)} in ${output.shards === 1 ? 'one file' : `${output.shards} files`}`,
+          ]),
           ...rows('cost', [
             `reads ${sayBytes(plan.bytes_read)}, writes ${sayBytes(plan.bytes_written)}, holds at most ${sayBytes(plan.peak_memory_bytes)}, ${plan.passes} passes`,
           ]),
