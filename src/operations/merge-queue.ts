@@ -18,12 +18,19 @@ import { parseRequest, type Selected, selected } from './selection.ts'
 import type { SpaceBook } from './space-book.ts'
 
 const PROGRESS_EVERY_MS = 1000
+/** Storage that fails is asked again after this long: at once would keep the process from everything else. */
+const RETRY_AFTER_MS = 5000
 
 export class MergeQueue {
   readonly #context: Context
   readonly #book: SpaceBook
   #running: { readonly id: MergeId; readonly abort: AbortController } | undefined
   #loop: Promise<void> | undefined
+  /** Something may have been queued since the last look. */
+  #isWoken = false
+  #retry: NodeJS.Timeout | undefined
+  /** Merges that failed and whose jobs do not say so yet, each with why. */
+  readonly #unsettled = new Map<MergeId, unknown>()
   #stopping = false
 
   constructor(context: Context, book: SpaceBook) {
@@ -52,15 +59,23 @@ export class MergeQueue {
   }
 
   wake(): void {
+    this.#isWoken = true
     if (this.#loop !== undefined || this.#stopping) return
+    clearTimeout(this.#retry)
     this.#loop = this.#drain().finally(() => {
       this.#loop = undefined
-      if (!this.#stopping && this.#context.storage.jobs.countByState().queued > 0) this.wake()
+      if (this.#isWoken) this.wake()
     })
   }
 
+  #wakeLater(): void {
+    if (!this.#stopping) this.#retry = setTimeout(() => this.wake(), RETRY_AFTER_MS).unref()
+  }
+
+  /** The job was cancelled: nothing that its run still does counts. */
   stopRunning(id: MergeId): void {
     if (this.#running?.id === id) this.#running.abort.abort()
+    this.#unsettled.delete(id)
   }
 
   /** Resolves when nothing is running any more. */
@@ -70,6 +85,7 @@ export class MergeQueue {
 
   async stop(): Promise<void> {
     this.#stopping = true
+    clearTimeout(this.#retry)
     this.#running?.abort.abort()
     await this.#loop
   }
@@ -79,40 +95,50 @@ export class MergeQueue {
   }
 
   async #drain(): Promise<void> {
-    const { storage, now, report } = this.#context
-    for (;;) {
-      if (this.#stopping) return
+    const { report } = this.#context
+    while (!this.#isStopping()) {
+      this.#isWoken = false
       let job: MergeJob | undefined
       try {
-        job = storage.jobs.claimNext(now())
-        if (job === undefined) return
+        job = this.#next()
+      } catch (error) {
+        report('merge queue', error)
+        this.#wakeLater()
+        return
+      }
+      if (job === undefined) return
+      try {
         await this.#run(job)
       } catch (error) {
         report('merge', error)
-        if (job === undefined || this.#isStopping()) return // queued again at the next start
-        this.#settle(job, error)
+        if (!this.#isStopping()) this.#unsettled.set(job.id, error) // else it is queued again at the next start
       }
     }
   }
 
-  /** A merge that can't be done says why. Even that may fail, on a disk that is full: then the next start tries again. */
-  #settle({ id }: MergeJob, error: unknown): void {
-    const { storage, now, report } = this.#context
+  #next(): MergeJob | undefined {
+    const { storage, now } = this.#context
+    for (const [id, error] of this.#unsettled) {
+      this.#settle(id, error)
+      this.#unsettled.delete(id)
+    }
+    return storage.transact(() => storage.jobs.claimNext(now())) // claimed and read, or neither
+  }
+
+  /** A merge that can't be done says why. */
+  #settle(id: MergeId, error: unknown): void {
+    const { storage, now } = this.#context
     const known = isTributaryError(error)
     const { code, message, hint } = known
       ? error
       : { code: 'INTERNAL', message: 'the merge failed by a fault of this program', hint: 'see the log' }
-    try {
-      storage.transact(() => {
-        const missing = known ? error.details['missing'] : undefined
-        if (code === 'BYTES_MISSING' && Array.isArray(missing))
-          storage.jobs.block(id, JSON.stringify({ code, message, missing }), now())
-        else storage.jobs.fail(id, JSON.stringify({ code, message, ...(hint !== undefined && { hint }) }), now())
-        storage.pins.release({ kind: 'job', id })
-      })
-    } catch (second) {
-      report('merge', second)
-    }
+    storage.transact(() => {
+      const missing = known ? error.details['missing'] : undefined
+      if (code === 'BYTES_MISSING' && Array.isArray(missing))
+        storage.jobs.block(id, JSON.stringify({ code, message, missing }), now())
+      else storage.jobs.fail(id, JSON.stringify({ code, message, ...(hint !== undefined && { hint }) }), now())
+      storage.pins.release({ kind: 'job', id })
+    })
   }
 
   async #run(job: MergeJob): Promise<void> {
