@@ -1,6 +1,7 @@
 /** A finished merge becomes a stored model with a receipt: bytes first, then model, receipt and job in one commit. */
 import { createHash } from 'node:crypto'
 import { base64url, utf8 } from '../core/bytes.ts'
+import { TributaryError } from '../core/errors.ts'
 import { type FileDigest, type ModelId, parseFileDigest } from '../core/ids.ts'
 import { at } from '../core/invariant.ts'
 import { type About, aboutBytes, aboutIdOf, type Statement, statementBytes, statementIdOf } from '../core/receipt.ts'
@@ -45,7 +46,11 @@ export async function keepOutput(
     bytes: tensor.bytes,
     temporary: written.get(tensor.name)!.id,
   }))
-  storage.pins.claim(sealed.map(({ name }) => name))
+  storage.transact(() => {
+    if (storage.jobs.find(job.id)?.state !== 'running') throw cancelled(job)
+    // held, not only claimed: hashing takes long, and another's output of the same bytes may be dropped meanwhile
+    storage.pins.hold({ kind: 'job', id: job.id }, { blobs: sealed.map(({ name }) => name) })
+  })
   await storage.blobs.adopt(sealed)
   for (const tensor of tensors) ingest.addKnownTensor(tensor)
   const out = resolved.recipe['out'] as { shard_bytes: number }
@@ -66,6 +71,8 @@ export async function keepOutput(
   const about = aboutOf(context, job, statement, request.contributions, resolved, await fileDigest(context, tensors))
   await ingest.finish([], ({ model }) => {
     const output = model as ModelId
+    // a merge that was cancelled holds its inputs no longer: what its output names may be gone
+    if (!storage.jobs.finish(job.id, output, now())) throw cancelled(job)
     storage.receipts.put({
       merge: job.id,
       statement: statementBytes(statement),
@@ -74,11 +81,13 @@ export async function keepOutput(
       aboutId: aboutIdOf(about),
       createdAtMs: now(),
     })
-    if (storage.jobs.finish(job.id, output, now()))
-      storage.pins.hold({ kind: 'output', id: job.id }, { models: [output] })
+    storage.pins.hold({ kind: 'output', id: job.id }, { models: [output] })
     storage.pins.release({ kind: 'job', id: job.id })
   })
 }
+
+const cancelled = ({ id }: MergeJob) =>
+  new TributaryError('MERGE_CANCELLED', `the merge ${id} was cancelled while its output was kept`)
 
 async function readFile({ storage }: Context, digest: FileDigest): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
