@@ -14,12 +14,13 @@ import { inclusionProof, leafHash } from '../core/merkle.ts'
 import { DOTS_MAX, REPLACES_MAX } from '../core/op-schemas.ts'
 import { mayAdd, mayRetract, mayRevoke, type SpaceState } from '../core/or-set.ts'
 import type { VisibleContribution } from '../core/visibility.ts'
+import type { BlobName } from '../storage/blob-store.ts'
 import { type Context, isoTime } from './context.ts'
 import { manifestOf } from './models.ts'
 import type { Contributed, ContributionView, Offer, ProofView, SpaceView } from './operations.ts'
 import type { SpaceBook } from './space-book.ts'
 import { namedModel, spaceView } from './spaces.ts'
-import { dropUnheld } from './sweep.ts'
+import { dropBlobs, forgetUnheld } from './sweep.ts'
 
 export function contribute(context: Context, book: SpaceBook, space: string, offer: Offer): Contributed {
   const state = book.find(space)
@@ -169,11 +170,12 @@ export async function revoke(
   if (state.revoked.has(content)) return spaceView(state)
   if (!mayRevoke(state, context.key.rid, context.epoch)) throw notAllowed(context, state, 'revoke content')
   const body = { t: 'revoke', content, ...(reason !== undefined && { reason }) } as const
+  const dropped: BlobName[] = []
   const written = book.write(state, body, (next) => {
     holdVisible(context, state, next)
     if (next.base === content) context.storage.pins.release({ kind: 'base', space: next.space })
+    for (const { id } of context.storage.models.findByContent(content)) dropped.push(...forgetUnheld(context, id))
   })
-  // revoked content waits for no sweep
-  for (const { id } of context.storage.models.findByContent(content)) await dropUnheld(context, id)
+  await dropBlobs(context, dropped) // revoked content waits for no sweep
   return spaceView(written.state)
 }

@@ -93,7 +93,7 @@ export function createOperations(context: Context): RunningOperations {
     identity: () => ({ replica: key.rid, epoch, version }),
 
     start: () => queue.recover(),
-    sweep: () => sweep(context),
+    sweep: () => sweep(context, book),
     idle: () => queue.idle(),
     stop: () => queue.stop(),
   }

@@ -10,7 +10,7 @@ import type { FileReading, MergeStarted, MergeView, Paged } from './operations.t
 import { outputReading } from './outputs.ts'
 import { printRequest, type Selected, selectForMerge } from './selection.ts'
 import type { SpaceBook } from './space-book.ts'
-import { dropUnheld } from './sweep.ts'
+import { dropBlobs, forgetUnheld } from './sweep.ts'
 
 export async function startMerge(
   context: Context,
@@ -46,7 +46,7 @@ export async function startMerge(
     else queue.hold(selection)
     return true
   })
-  if (created) queue.wake()
+  queue.wake()
   return { merge: withWarnings(findMergeIn(context, state, merge), selection), created }
 }
 
@@ -144,11 +144,12 @@ export async function cancelMerge(
   const job = jobIn(context, state, id)
   if (job.state === 'done') {
     const before = viewOf(context, job)
-    storage.transact(() => {
+    const dropped = storage.transact(() => {
       storage.pins.release({ kind: 'output', id: job.id })
       storage.jobs.remove(job.id)
+      return job.output === undefined ? [] : forgetUnheld(context, job.output)
     })
-    if (job.output !== undefined) await dropUnheld(context, job.output)
+    await dropBlobs(context, dropped)
     return withoutOutput({ ...before, state: 'cancelled' })
   }
   storage.transact(() => {

@@ -2,6 +2,7 @@
 import type { ModelId } from '../core/ids.ts'
 import type { BlobName } from '../storage/blob-store.ts'
 import type { Context } from './context.ts'
+import type { SpaceBook } from './space-book.ts'
 
 export interface Swept {
   readonly temporaries: number
@@ -10,22 +11,48 @@ export interface Swept {
   readonly blobs: number
 }
 
-/** Forgets a model and drops the blobs that no other names, unless somebody holds it. */
-export async function dropUnheld(context: Context, model: ModelId): Promise<boolean> {
-  const { storage } = context
-  const named = storage.transact(() => {
-    if (storage.pins.holdersOf(model).length > 0) return undefined
+/** A time that is longer ago than any orphan is kept. */
+const LONG_AGO_MS = 0
+
+/**
+ * Forgets a model unless somebody holds it; answers the blobs that nobody names now, to be dropped after the commit. They
+ * are written down as orphans of old: if dropping them fails, or the process ends before, the next sweep does it.
+ */
+export function forgetUnheld({ storage }: Context, model: ModelId): readonly BlobName[] {
+  return storage.transact(() => {
+    if (storage.pins.holdersOf(model).length > 0) return []
     const blobs = storage.models.blobs(model)
-    storage.models.delete(model)
-    return blobs
+    if (!storage.models.delete(model)) return []
+    return blobs.filter((blob) => storage.pins.markOrphanBlob(blob, LONG_AGO_MS) !== undefined)
   })
-  for (const blob of named ?? []) await dropOrphan(context, blob)
-  return named !== undefined
 }
 
-async function dropOrphan({ storage, now }: Context, blob: BlobName): Promise<boolean> {
-  if (storage.pins.markOrphanBlob(blob, now()) === undefined) return false
-  return storage.blobs.remove(blob, () => storage.pins.blobOrphanedSince(blob) !== undefined)
+/** What is forgotten already: a failure here is only a delay. */
+export async function dropBlobs({ storage, report }: Context, blobs: readonly BlobName[]): Promise<void> {
+  for (const blob of blobs)
+    try {
+      await storage.blobs.remove(blob, () => storage.pins.blobOrphanedSince(blob) !== undefined)
+    } catch (error) {
+      report('drop', error)
+    }
+}
+
+/** Revoked content that something still held when it was revoked, such as a merge that was running. */
+async function dropRevoked(context: Context, book: SpaceBook): Promise<number> {
+  const contents = new Set(book.all().flatMap(({ revoked }) => [...revoked.keys()]))
+  return dropModels(
+    context,
+    [...contents].flatMap((content) => context.storage.models.findByContent(content).map(({ id }) => id)),
+  )
+}
+
+async function dropModels(context: Context, models: readonly ModelId[]): Promise<number> {
+  let dropped = 0
+  for (const model of models) {
+    await dropBlobs(context, forgetUnheld(context, model))
+    if (context.storage.models.find(model) === undefined) dropped += 1
+  }
+  return dropped
 }
 
 export async function dropExpiredUploads({ storage, now }: Context): Promise<number> {
@@ -37,14 +64,14 @@ export async function dropExpiredUploads({ storage, now }: Context): Promise<num
   return expired.length
 }
 
-export async function sweep(context: Context): Promise<Swept> {
+export async function sweep(context: Context, book: SpaceBook): Promise<Swept> {
   const { storage, now, limits } = context
   const uploads = await dropExpiredUploads(context)
   const temporaries = await storage.blobs.sweepTemporary(limits.uploadLifeMs, now(), storage.uploads.temporaries())
+  let models = await dropRevoked(context, book)
   storage.pins.markOrphanModels(now())
   const before = now() - limits.orphanLifeMs
-  let models = 0
-  for (const model of storage.pins.orphanModels(before)) if (await dropUnheld(context, model)) models += 1
+  models += await dropModels(context, storage.pins.orphanModels(before))
   let blobs = 0
   for await (const { name } of storage.blobs.list()) {
     const since = storage.pins.markOrphanBlob(name, now())
