@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { PassThrough, Writable } from 'node:stream'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { COMMANDS } from '../../src/cli/commands/index.ts'
 import { asTributaryError, errorText, exitCodeOf } from '../../src/cli/errors.ts'
 import { sinkOf, wantsColour } from '../../src/cli/io.ts'
@@ -237,12 +237,14 @@ describe('streams', () => {
 
   test('[CLI-7] a reader that has gone is no failure, and nothing more is written to it', async () => {
     const stream = failingWith('EPIPE')
+    const write = vi.spyOn(stream, 'write')
     const sink = sinkOf(stream)
     sink.write('one')
     await new Promise((resolve) => setImmediate(resolve))
     expect(() => sink.write('two')).not.toThrow()
     await new Promise((resolve) => setImmediate(resolve))
     expect(stream.errored).toMatchObject({ code: 'EPIPE' })
+    expect(write).toHaveBeenCalledTimes(1)
   })
 
   test('[CLI-7] any other failure of stdout is told', () => {

@@ -274,9 +274,9 @@ async function checkpoint() {
   const model = join(directory, 'model')
   await mkdir(join(model, 'sub dir'), { recursive: true })
   await mkdir(join(model, '.git'))
-  const put = async (path: string, text: string) => {
+  const put = async (path: string, text: string, modifiedSeconds = 1) => {
     await writeFile(join(model, path), text)
-    await utimes(join(model, path), 1, 1)
+    await utimes(join(model, path), modifiedSeconds, modifiedSeconds)
   }
   await put('model.safetensors', 'w'.repeat(1000))
   await put('sub dir/tokenizer.json', '{}')
@@ -375,11 +375,11 @@ describe('push', () => {
     const server = uploadServer({ failAt: 1000 })
     const replica = await fakeReplica(server.answer)
     expect(await makeStage(options(replica.url)).run(...argv(model))).toBe(5)
-    await put('model.safetensors', 'v'.repeat(1001))
+    await put('model.safetensors', 'v'.repeat(1000), 2)
     server.forget()
     expect(await makeStage(options(replica.url)).run(...argv(model))).toBe(0)
     expect(server.started()).toBe(2)
-    expect(server.files.get('model.safetensors')!.there.toString()).toBe('v'.repeat(1001))
+    expect(server.files.get('model.safetensors')!.there.toString()).toBe('v'.repeat(1000))
   })
 
   test('[CLI-19] where the replica holds less than was sent, it is asked, and sent the rest', async () => {
@@ -510,6 +510,19 @@ describe('pull', () => {
     const said = other.make()
     expect(await said.run('pull', 'med/oslo', '--out', other.out)).toBe(3)
     expect(said.stderr()).toContain(`  = expected: ${id('3')}\n  = found: ${id('9')}\n`)
+  })
+
+  test('[CLI-20] a replica that answers with the whole file, asked for the rest, is understood', async () => {
+    let cuts = 1
+    const { out, make } = await pulling({
+      [`GET /v1/models/${id('2')}/files/model.safetensors`]: () =>
+        cuts-- > 0
+          ? { headers: { 'content-length': '1000' }, body: weights.subarray(0, 600), cut: () => partThere(out) }
+          : { headers: { 'content-length': '1000' }, body: weights },
+    })
+    expect(await make().run('pull', 'med/oslo', '--out', out)).toBe(5)
+    expect(await make().run('pull', 'med/oslo', '--out', out)).toBe(0)
+    expect(await readFile(join(out, 'model.safetensors'))).toEqual(weights)
   })
 
   test.each(['../evil', '/etc/evil', 'a/../../evil', 'a\\evil', 'c:evil', '', 'a//b', '.tributary/pull', 'a\nb'])(
