@@ -466,18 +466,16 @@ describe('pull', () => {
     return { replica, out, make }
   }
 
-  test.each([['med/oslo'], ['med/oslo@1111'], [`model:${id('2')}`]])(
-    '[CLI-20] %s gives back every file',
-    async (ref) => {
-      const { out, make } = await pulling({})
-      const stage = make()
-      expect(await stage.run('pull', ref, '--out', out)).toBe(0)
-      expect((await readdir(out)).sort()).toEqual(['model.safetensors', 'sub'])
-      expect(await readFile(join(out, 'model.safetensors'))).toEqual(weights)
-      expect(await readFile(join(out, 'sub', 'config.json'))).toEqual(config)
-      expect(stage.stdout()).toContain(`content  ${id('3')}\nfetched  2 files, 1.01 kB\n`)
-    },
-  )
+  const refs = ['med/oslo', 'med/oslo@1111', `model:${id('2')}`]
+  test.each(refs)('[CLI-20] %s gives back every file', async (ref) => {
+    const { out, make } = await pulling({})
+    const stage = make()
+    expect(await stage.run('pull', ref, '--out', out)).toBe(0)
+    expect((await readdir(out)).sort()).toEqual(['model.safetensors', 'sub'])
+    expect(await readFile(join(out, 'model.safetensors'))).toEqual(weights)
+    expect(await readFile(join(out, 'sub', 'config.json'))).toEqual(config)
+    expect(stage.stdout()).toContain(`content  ${id('3')}\nfetched  2 files, 1.01 kB\n`)
+  })
 
   test('[CLI-20] what was broken off goes on where it stopped, with the same command', async () => {
     let cuts = 1
