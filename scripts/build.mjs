@@ -1,4 +1,4 @@
-/** Compiles to dist/ and puts beside the code what it reads at run time: migrations and static files. */
+/** Compiles to dist/ (`npm run typecheck` checks the types, once for all) and puts beside the code what it reads at run time: migrations and static files. */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, extname, join, relative } from 'node:path'

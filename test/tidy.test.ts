@@ -74,10 +74,10 @@ function unruled(path: string): string[] {
   return read(path)
     .split('\n')
     .flatMap((line, i) => {
-      const [, indent, word] = /^(\s*)(test|it|describe)\b.*\(\s*(?=['"`])/.exec(line) ?? []
+      const [, indent, word] = /^(\s*)(describe\b|(?:test|it)(?:\.\w+)?\(\s*(?=['"`]))/.exec(line) ?? []
       if (indent === undefined || word === undefined) return []
       while ((open.at(-1)?.indent ?? -1) >= indent.length) open.pop()
-      const ruled = open.at(-1)?.ruled === true || /\(\s*['"`](\[[A-Z]{2,5}-\d+\] |\$\{rule\} )/.test(line)
+      const ruled = open.at(-1)?.ruled === true || /['"`](\[[A-Z]{2,5}-\d+\] |\$\{rule\} )/.test(line)
       if (word === 'describe') open.push({ indent: indent.length, ruled })
       return ruled || word === 'describe' ? [] : [`${path}:${i + 1}: ${line.trim()}`]
     })
