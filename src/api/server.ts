@@ -32,6 +32,8 @@ const KEEP_ALIVE_MS = 10_000
 const IDLE_MS_MAX = 120_000
 /** How long a refused upload may go on being sent, so that its sender gets to read why. */
 const LINGER_MS = 5_000
+/** How long what is under way may go on when the replica stops: uploads resume, merges begin again. */
+const STOP_MS_MAX = 10_000
 const UPLOAD_BYTES_MAX = 1024 ** 4
 
 export interface ServerOptions {
@@ -118,6 +120,9 @@ function portsOf(app: FastifyInstance, given: number): readonly number[] {
 
 /** Who waits for whom, and how long: reading is timed by pace, working not at all, answering by the socket. */
 function keepTime(app: FastifyInstance, clock: Clock): void {
+  app.addHook('preClose', async () => {
+    clock.after(STOP_MS_MAX, () => app.server.closeAllConnections())
+  })
   app.addHook('onRequest', async ({ raw }) => {
     if (raw.socket instanceof Socket) raw.socket.setTimeout(0)
   })

@@ -3,6 +3,8 @@ import { problemOf, STATUS } from '../../src/api/problems.ts'
 import { ERROR_CODES, TributaryError } from '../../src/core/errors.ts'
 import { createListener, problemIn } from './listener.ts'
 
+const shared = createListener()
+
 test('[PRB-1] each error code has one status, and codes that are not found are 404', () => {
   expect(Object.keys(STATUS).sort()).toEqual([...ERROR_CODES].sort())
   for (const code of ERROR_CODES) {
@@ -46,7 +48,7 @@ test('[PRB-2] a failure of the machine keeps its paths to the log', async () => 
 })
 
 test('[PRB-2] the query of a request is not repeated in its problem', async () => {
-  const problem = problemIn(await createListener().call('GET', '/v1/spaces/none?a=b'), 'SPACE_NOT_FOUND', 404)
+  const problem = problemIn(await shared.call('GET', '/v1/spaces/none?a=b'), 'SPACE_NOT_FOUND', 404)
   expect(problem.instance).toBe('/v1/spaces/none')
 })
 
@@ -60,13 +62,13 @@ test.each([
   ['/v2/spaces', 'did you mean /v1?'],
   [`/v1/${'x'.repeat(5000)}`, 'see /openapi.json for what there is'],
 ])('[PRB-3] nothing is at %.40s: %s', async (url, hint) => {
-  expect(problemIn(await createListener().call('GET', url), 'ROUTE_NOT_FOUND', 404).hint).toBe(hint)
+  expect(problemIn(await shared.call('GET', url), 'ROUTE_NOT_FOUND', 404).hint).toBe(hint)
 })
 
 test.each(['peers', 'events', 'replicate', 'blobs/x', 'spaces/a/members', 'spaces/a/amnesties'])(
   '[PRB-3] /v1/%s is not there yet, so it is absent',
   async (path) => {
-    problemIn(await createListener().call('GET', `/v1/${path}`), 'ROUTE_NOT_FOUND', 404)
+    problemIn(await shared.call('GET', `/v1/${path}`), 'ROUTE_NOT_FOUND', 404)
   },
 )
 
@@ -79,7 +81,7 @@ test.each([
   ['PUT', '/healthz', 'GET, HEAD'],
   ['OPTIONS', '/v1/spaces', 'GET, HEAD, POST'],
 ])('[PRB-4] %s %s is refused with what is allowed', async (method, url, allowed) => {
-  const answer = await createListener().call(method, url)
+  const answer = await shared.call(method, url)
   problemIn(answer, 'METHOD_NOT_ALLOWED', 405)
   expect(answer.headers['allow']).toBe(allowed)
 })

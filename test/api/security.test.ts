@@ -6,12 +6,14 @@ import { BYTES, CONFIG, createListener, problemIn } from './listener.ts'
 
 const TOKEN = 'trib_0123456789abcdefghij'
 const beyond = { ...CONFIG, host: '10.1.2.3', publicHosts: ['models.example.org', 'hub.example.org:9443'] }
+const shared = createListener()
 const guarded = () => createListener({ config: { ...CONFIG, token: TOKEN } })
+const sharedGuarded = guarded()
 
 test.each(['127.0.0.1:8420', 'localhost:8420', 'LOCALHOST:8420', '[::1]:8420'])(
   '[SEC-1] on loopback the name %s is its own',
   async (host) => {
-    expect((await createListener().call('GET', '/v1/spaces', { headers: { host } })).status).toBe(200)
+    expect((await shared.call('GET', '/v1/spaces', { headers: { host } })).status).toBe(200)
   },
 )
 
@@ -35,7 +37,7 @@ test.each([
     ['POST', '/v1/models'],
     ['GET', '/none'],
   ] as const) {
-    problemIn(await createListener().call(method, url, { headers: { host } }), 'HOST_REFUSED', 421)
+    problemIn(await shared.call(method, url, { headers: { host } }), 'HOST_REFUSED', 421)
   }
 })
 
@@ -116,7 +118,7 @@ test.each([
   TOKEN,
   `Bearer ${'x'.repeat(5000)}`,
 ])('[SEC-3] "%.30s" is not the token', async (authorization) => {
-  problemIn(await guarded().call('GET', '/v1/spaces', { headers: { authorization } }), 'UNAUTHORIZED', 401)
+  problemIn(await sharedGuarded.call('GET', '/v1/spaces', { headers: { authorization } }), 'UNAUTHORIZED', 401)
 })
 
 test('[SEC-3] the token opens, and is not taken from a query', async () => {

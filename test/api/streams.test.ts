@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 import type { Clock } from '../../src/api/clock.ts'
 import { BYTES_PER_SECOND_MIN, startPace, WINDOW_MS } from '../../src/api/pace.ts'
+import { TributaryError } from '../../src/core/errors.ts'
 import { createServer, type Server } from '../../src/api/server.ts'
 import { collect, createFakeOperations } from './fake-operations.ts'
 import { CONFIG, createListener, BYTES, problemIn } from './listener.ts'
@@ -120,20 +121,38 @@ test('[API-18] more than may be uploaded is refused by what it announces, or whe
 })
 
 test('[API-18] a refused upload may be sent to its end, so that its sender reads why', async () => {
-  const { port, clock } = await serve()
+  const { port } = await serve()
   const size = 3_000_000
   const talk = converse(port, head(port, '/v1/spaces/none/contributions?name=a', size) + 'x'.repeat(size))
   expect(await talk.until(/\}$/)).toMatch(/^HTTP\/1\.1 404 .*"code":"SPACE_NOT_FOUND"/s)
   talk.socket.write(`GET /healthz HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n\r\n`)
   expect(await talk.until(/"status":"ok"\}$/)).toMatch(/HTTP\/1\.1 200 /)
   talk.socket.destroy()
+})
 
-  const endless = converse(port, `${head(port, '/v1/spaces/none/contributions?name=a', size)}x`)
+test('[API-18] a refusal half-way through an upload leaves the connection whole', async () => {
+  const { port, operations } = await serve()
+  operations.uploadModel = async (body) => {
+    for await (const chunk of body) if (chunk.length > 0) break
+    throw new TributaryError('PICKLE_REFUSED', 'a pickle', { hint: 'use safetensors' })
+  }
+  const size = 3_000_000
+  const talk = converse(port, `${head(port, '/v1/models', size)}x`)
+  expect(await talk.until(/\}$/)).toMatch(/^HTTP\/1\.1 415 .*"code":"PICKLE_REFUSED"/s)
+  talk.socket.write('x'.repeat(size - 1))
+  talk.socket.write(`GET /healthz HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n\r\n`)
+  expect(await talk.until(/"status":"ok"\}$/)).toMatch(/HTTP\/1\.1 200 /)
+  talk.socket.destroy()
+}, 8_000)
+
+test('[API-18] who goes on sending for more than five seconds after a refusal is cut off', async () => {
+  const { port, clock } = await serve()
+  const endless = converse(port, `${head(port, '/v1/spaces/none/contributions?name=a', 3_000_000)}x`)
   await endless.until(/SPACE_NOT_FOUND/)
-  await settled()
+  while (clock.waiting === 0) await settled()
   clock.pass(5_000)
   await endless.ended
-})
+}, 8_000) // less than an idle connection is kept
 
 test('[API-18] a connection that breaks off is told to the reader, never passed off as the end', async () => {
   const { port, operations } = await serve()
@@ -204,3 +223,18 @@ test('[API-16] a replica that is stopping says so', async () => {
   await app.close()
   expect(answer).toMatch(/^HTTP\/1\.1 503 .*retry-after: 5.*"code":"SERVER_STOPPING"/s)
 })
+
+test('[API-16] a stop waits ten seconds for what is under way, and no longer', async () => {
+  const { port, clock } = await serve()
+  const talk = converse(port, `${head(port, '/v1/models', 1000)}x`)
+  while (clock.waiting === 0) await settled()
+  let isClosed = false
+  const closed = server!.close().then(() => (isClosed = true))
+  while (clock.waiting < 2) await settled()
+  clock.pass(9_999)
+  await settled()
+  expect(isClosed).toBe(false)
+  clock.pass(1)
+  await closed
+  expect(await talk.ended).not.toContain('200')
+}, 8_000)

@@ -18,7 +18,6 @@ async function serve() {
   closing.push(async () => {
     await app.close()
     await replica.stop()
-    replica.storage.close()
   })
   const bare = callerOf(app)
   return { replica, call: await promising({ app, call: bare }), bare }
