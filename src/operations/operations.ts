@@ -159,7 +159,11 @@ export interface StrategyView {
   readonly title: string
   readonly summary: string
   readonly references: readonly string[]
-  readonly aliases: readonly { readonly id: string; readonly params: Readonly<Record<string, unknown>> }[]
+  readonly aliases: readonly {
+    readonly id: string
+    readonly params: Readonly<Record<string, unknown>>
+    readonly requires?: readonly string[]
+  }[]
   /** JSON Schemas. */
   readonly params: unknown
   readonly per_contribution?: unknown
