@@ -11,6 +11,8 @@ export type Failure = 'EIO' | 'ENOSPC' | 'power cut'
 export interface Outage {
   /** Fails the n-th call from now on, counted from 1; 0 is none. Forgets what was called. */
   plan(atCall: number, failure?: Failure): void
+  /** Fails every such call until the next plan. */
+  failWhile(matching: RegExp, failure: Failure): void
   readonly calls: readonly string[]
   /** The call that failed. */
   readonly hit: string | undefined
@@ -25,11 +27,13 @@ export function createOutage(): Outage {
   let failure: Failure = 'EIO'
   let calls: string[] = []
   let hit: string | undefined
+  let lasting: RegExp | undefined
 
   /** Does this call fail? After a power cut every later one does. */
   const fails = (call: string): boolean => {
     calls.push(call)
     if (calls.length === atCall) hit = call
+    if (lasting?.test(call) === true) return true
     return calls.length === atCall || (hit !== undefined && failure === 'power cut')
   }
   const failing = (call: string, code: string): never => {
@@ -68,6 +72,11 @@ export function createOutage(): Outage {
       failure = kind
       calls = []
       hit = undefined
+      lasting = undefined
+    },
+    failWhile(matching, kind) {
+      lasting = matching
+      failure = kind
     },
     get calls() {
       return calls

@@ -135,7 +135,7 @@ const pathsIn = (value: unknown): string[] =>
       )
 
 /** Merges files of a disk in memory: what the task names is read before, and what it writes is written (not synced) after. */
-function mergerOn(disk: FileSystem): Merger {
+export function mergerOn(disk: FileSystem): Merger {
   const merge = async (task: MergeTask): ReturnType<Merger['merge']> => {
     const contents = new Map<string, Uint8Array>()
     for (const path of new Set(pathsIn(task))) contents.set(path, await bytesOf(disk, path))
