@@ -1,7 +1,9 @@
 import { cp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
+import type { TensorRoot } from '../../src/core/ids.ts'
 import { makeReceipt, parseReceipt, printReceipt, receiptBytes, statementIdOf } from '../../src/core/receipt.ts'
+import { contentRootOf, type ContentTensor } from '../../src/tensors/manifest.ts'
 import { AVERAGE, filesBelow, localOperations, TIES, writeModels, writeRecipe } from '../operations/local/world.ts'
 import { numbers } from '../support/checkpoints.ts'
 import { temporaryDirectory } from '../support/temp-dir.ts'
@@ -136,6 +138,23 @@ test('[AUD-7] a forged receipt with ids that agree is refuted by the replay', as
   ]
   for (const changed of forged) expect((await forge(changed)).verdict).toBe('failed')
   expect((await forge(statement)).verdict).toBe('passed')
+})
+
+test('[AUD-7] a receipt that names a tensor by a false root is refuted, and the tensor named', async () => {
+  const directory = await world()
+  const { statement, about } = parseReceipt(await readFile(join(directory, 'out', 'receipt.json')))
+  const tensors = statement.output.tensors.map((tensor, i) =>
+    i === 2 ? { ...tensor, root: 'ab'.repeat(32) as TensorRoot } : tensor,
+  )
+  const content = contentRootOf(tensors as readonly ContentTensor[])
+  const forged = { ...statement, output: { ...statement.output, tensors, content } }
+  const target = join(await temporaryDirectory(), 'receipt.json')
+  await writeFile(target, receiptBytes(makeReceipt(forged, { ...about, statement: statementIdOf(forged) })))
+  const report = await localOperations().auditLocal({ target, inputs: [directory] })
+  expect(report).toMatchObject({
+    verdict: 'failed',
+    difference: { what: 'tensor', tensor: tensors[2]!.name, expected: tensors[2]!.root },
+  })
 })
 
 test('[AUD-8] a receipt that is none, and a directory without one, are told apart', async () => {

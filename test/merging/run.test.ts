@@ -95,6 +95,33 @@ describe('bytes', () => {
     expect(new Set(runs).size).toBe(1)
   })
 
+  test('[MRG-1] what else a task holds never decides a bit of a tensor', () => {
+    const shape = [5000]
+    const alone = [1, 2].map((seed) => {
+      const { task, files, engine } = world({ inputs: [random(seed, shape), random(seed + 10, shape)] })
+      return { task, files, root: runMerge(task, engine)[0]?.root }
+    })
+    const files = new MemoryTileFiles()
+    const tensors = alone.map(({ task, files: own }, n): TaskTensor => {
+      for (const [path, bytes] of own.files) files.files.set(`${n}/${path}`, bytes.slice())
+      const tensor = task.tensors[0]!
+      const rule = tensor.rule as MergeRule
+      return {
+        ...tensor,
+        name: `layer.${n}`,
+        target: { ...tensor.target, path: `${n}/out` },
+        rule: {
+          ...rule,
+          inputs: rule.inputs.map((one) => ({ ...one, value: { ...one.value, path: `${n}/${one.value.path}` } })),
+        },
+      }
+    })
+    const engine = { files, kernels: referenceKernels, strategies }
+    const roots = runMerge({ ...alone[0]!.task, tensors }, engine).map(({ root }) => root)
+    expect(roots).toEqual(alone.map(({ root }) => root))
+    expect(new Set(roots).size).toBe(2)
+  })
+
   test('[MRG-2] an element is the f64 result, rounded once', () => {
     const shape = [4097]
     const inputs = [random(5, shape), random(6, shape)]
