@@ -9,7 +9,17 @@ const approximate = [
   .split(' ')
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'coverage/', 'reports/', 'src/kernels/assembly/', '*.cjs'] },
+  {
+    ignores: [
+      'dist/',
+      'node_modules/',
+      'coverage/',
+      'reports/',
+      'src/kernels/assembly/',
+      'src/kernels/wasm-module.ts',
+      '*.cjs',
+    ],
+  },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: {

@@ -15,23 +15,28 @@ interface Rest {
   readonly unbounded: number
 }
 
-export class CascadeSums implements ExactSums<Float64Array> {
-  readonly length: number
-  readonly #high: Float64Array
-  readonly #low: Float64Array
-  #lowest: Float64Array | undefined
-  readonly #rests = new Map<number, Rest>()
+/** Tells of a term that high and low can't take: what they would become, and what is left below. */
+export type Spill = (i: number, term: number, high: number, low: number, rest: number) => void
 
-  constructor(length: number) {
-    this.length = length
-    this.#high = new Float64Array(length)
-    this.#low = new Float64Array(length)
-  }
+/** The loops over all elements: these, or others that answer the same. */
+export interface Cascade {
+  allocate(length: number): Float64Array
+  add(
+    high: Float64Array,
+    low: Float64Array,
+    plane: Float64Array,
+    weight: Float64Array,
+    sign: 1 | -1,
+    spill: Spill,
+  ): void
+  addScaled(high: Float64Array, low: Float64Array, plane: Float64Array, scale: number, spill: Spill): void
+  total(high: Float64Array, low: Float64Array, out: Float64Array): void
+}
 
-  add(plane: Float64Array, weight: Float64Array, sign: 1 | -1): void {
-    invariant(plane.length === this.length && weight.length === this.length, 'planes and sums of one length')
-    const high = this.#high
-    const low = this.#low
+export const plainCascade: Cascade = {
+  allocate: (length) => new Float64Array(length),
+
+  add(high, low, plane, weight, sign, spill) {
     for (let i = 0; i < high.length; i++) {
       const term = sign * (plane[i]! * weight[i]!)
       const h = high[i]!
@@ -45,15 +50,11 @@ export class CascadeSums implements ExactSums<Float64Array> {
       if (rest === 0) {
         high[i] = sum
         low[i] = lowSum
-      } else this.#spill(i, term, sum, lowSum, rest, sign)
+      } else spill(i, term, sum, lowSum, rest)
     }
-  }
+  },
 
-  addScaled(plane: Float64Array, weight: number, sign: 1 | -1): void {
-    invariant(plane.length === this.length, 'planes and sums of one length')
-    const high = this.#high
-    const low = this.#low
-    const scale = sign * weight
+  addScaled(high, low, plane, scale, spill) {
     for (let i = 0; i < high.length; i++) {
       const term = scale * plane[i]!
       const h = high[i]!
@@ -67,8 +68,38 @@ export class CascadeSums implements ExactSums<Float64Array> {
       if (rest === 0) {
         high[i] = sum
         low[i] = lowSum
-      } else this.#spill(i, term, sum, lowSum, rest, sign)
+      } else spill(i, term, sum, lowSum, rest)
     }
+  },
+
+  total(high, low, out) {
+    for (let i = 0; i < high.length; i++) out[i] = high[i]! + low[i]!
+  },
+}
+
+export class CascadeSums implements ExactSums<Float64Array> {
+  readonly length: number
+  readonly #cascade: Cascade
+  readonly #high: Float64Array
+  readonly #low: Float64Array
+  #lowest: Float64Array | undefined
+  readonly #rests = new Map<number, Rest>()
+
+  constructor(length: number, cascade = plainCascade) {
+    this.length = length
+    this.#cascade = cascade
+    this.#high = cascade.allocate(length)
+    this.#low = cascade.allocate(length)
+  }
+
+  add(plane: Float64Array, weight: Float64Array, sign: 1 | -1): void {
+    invariant(plane.length === this.length && weight.length === this.length, 'planes and sums of one length')
+    this.#cascade.add(this.#high, this.#low, plane, weight, sign, (...spilt) => this.#spill(sign, ...spilt))
+  }
+
+  addScaled(plane: Float64Array, weight: number, sign: 1 | -1): void {
+    invariant(plane.length === this.length, 'planes and sums of one length')
+    this.#cascade.addScaled(this.#high, this.#low, plane, sign * weight, (...spilt) => this.#spill(sign, ...spilt))
   }
 
   merge(other: ExactSums<Float64Array>): void {
@@ -84,7 +115,7 @@ export class CascadeSums implements ExactSums<Float64Array> {
     const high = this.#high
     const low = this.#low
     const lowest = this.#lowest
-    if (!lowest) for (let i = 0; i < high.length; i++) out[i] = high[i]! + low[i]!
+    if (!lowest) this.#cascade.total(high, low, out)
     else for (let i = 0; i < high.length; i++) out[i] = this.#rounded(high[i]!, low[i]!, lowest[i]!)
     for (const [i, rest] of this.#rests)
       out[i] =
@@ -108,7 +139,7 @@ export class CascadeSums implements ExactSums<Float64Array> {
   }
 
   /** A term that high and low can't take: `rest` is below both, or NaN where something on the way overflowed. */
-  #spill(i: number, term: number, high: number, low: number, rest: number, sign: 1 | -1): void {
+  #spill(sign: 1 | -1, ...[i, term, high, low, rest]: Parameters<Spill>): void {
     if (!Number.isFinite(term)) this.#keep(i, 0n, sign)
     else if (!Number.isFinite(rest)) this.#keep(i, units(term), 0)
     else {

@@ -7,6 +7,7 @@
  */
 import type { Binary, Compare, Reduction, Unary } from '../core/graph-words.ts'
 import type { RandomKey } from '../core/philox.ts'
+import type { Dtype } from '../tensors/dtypes.ts'
 
 /** Elements in one block of the fixed-lane sums. */
 export const BLOCK = 4096
@@ -43,6 +44,15 @@ export interface ExactSums<B> {
 export interface Kernels<B> {
   /** A buffer of zeros. */
   allocate(length: number): B
+  /** Bytes on their way from or to a file, and rows of counts: any others will do, where these may be faster. */
+  allocateBytes(length: number): Uint8Array
+  allocateCounts(length: number): Uint32Array
+  /** A task has ended: every buffer given out so far may be given out again. */
+  reset(): void
+  /** Bytes to f64, exactly, as `tensors/dtypes.ts` has it; answers whether all elements are finite. */
+  decode(dtype: Dtype, bytes: Uint8Array, into: B): boolean
+  /** f64 to bytes with one rounding; answers the index of the first element that is not finite after it, or −1. */
+  encode(dtype: Dtype, from: B, into: Uint8Array): number
   /** Elements first … first + count − 1, sharing the memory. */
   view(a: B, first: number, count: number): B
   fill(length: number, value: number, out?: B): B

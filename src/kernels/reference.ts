@@ -1,6 +1,7 @@
 /** The kernels, written to be read: these lines are the specification, and every other set must give their bits. */
 import { invariant } from '../core/invariant.ts'
 import { randomWords } from '../core/philox.ts'
+import { decode, encode } from '../tensors/dtypes.ts'
 import { BINARY, BLOCK_SUM, COMPARE, UNARY } from './element-wise.ts'
 import { CascadeSums } from './exact-sums.ts'
 import { BLOCK, DIGITS, type Kernels } from './kernels.ts'
@@ -34,6 +35,16 @@ const before = (a: number, b: number): boolean => a < b || (a === b && a === 0 &
 
 export const referenceKernels: Kernels<Plane> = {
   allocate: (length) => new Float64Array(length),
+  allocateBytes: (length) => new Uint8Array(length),
+  allocateCounts: (length) => new Uint32Array(length),
+  reset: () => undefined, // the collector knows
+
+  decode(dtype, bytes, into) {
+    decode(dtype, bytes, into)
+    return into.every(Number.isFinite)
+  },
+  encode,
+
   view: (a, first, count) => a.subarray(first, first + count),
   fill: (length, value, out = new Float64Array(length)) => out.fill(value),
 

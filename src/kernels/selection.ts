@@ -23,12 +23,13 @@ export class CutoffSearch<B> {
   #wanted: number
   #key = 0
   #digit: Digit | 'ties' = 0
-  #counts = new Uint32Array(DIGITS[0].bins)
+  #counts: Uint32Array
   #cutoff: Cutoff | undefined
 
   constructor(kernels: Kernels<B>, wanted: number) {
     this.#kernels = kernels
     this.#wanted = wanted
+    this.#counts = kernels.allocateCounts(DIGITS[0].bins)
     if (wanted === 0) this.#cutoff = NOTHING
   }
 
@@ -66,6 +67,6 @@ export class CutoffSearch<B> {
     this.#key = (this.#key << DIGITS[this.#digit].bits) | bin
     this.#digit = this.#digit === 0 ? 1 : this.#digit === 1 ? 2 : 'ties'
     counts.fill(0)
-    if (this.#digit !== 'ties') this.#counts = new Uint32Array(DIGITS[this.#digit].bins)
+    if (this.#digit !== 'ties') this.#counts = counts.subarray(0, DIGITS[this.#digit].bins)
   }
 }

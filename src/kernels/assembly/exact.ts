@@ -1,0 +1,227 @@
+/**
+ * Exact sums. A vector of elements is summed as high + low by error-free additions; if nothing was lost below that, one
+ * addition rounds it. Elements that need more are summed one by one in three parts, and the host's integers take the rest.
+ */
+import { addThree, lost, lostTwo } from './error-free'
+
+/** Σ weight · plane of the element at this byte offset, in integers. */
+@external('host', 'exactSum')
+declare function exactSum(table: usize, weights: usize, k: i32, at: usize): f64
+
+/** A term that high and low of this element can't take. */
+@external('host', 'spill')
+declare function spill(i: i32, term: f64, high: f64, low: f64, rest: f64): void
+
+@inline
+function planeOf(table: usize, i: i32): usize {
+  return <usize>load<u32>(table + (<usize>i << 2))
+}
+
+@inline
+function weightOf(weights: usize, i: i32): f64 {
+  return load<f64>(weights + (<usize>i << 3))
+}
+
+function sumOne(table: usize, weights: usize, k: i32, at: usize): f64 {
+  let high: f64 = 0
+  let low: f64 = 0
+  let lowest: f64 = 0
+  for (let i = 0; i < k; i++) {
+    const term = weightOf(weights, i) * load<f64>(planeOf(table, i) + at)
+    const sum = high + term
+    const error = lost(high, term, sum)
+    high = sum
+    const lowSum = low + error
+    const rest = lost(low, error, lowSum)
+    low = lowSum
+    const lowestSum = lowest + rest
+    const below = lost(lowest, rest, lowestSum)
+    lowest = lowestSum
+    if (below != 0) return exactSum(table, weights, k, at)
+  }
+  if (lowest == 0) return high + low + 0
+  const sum = addThree(high, low, lowest)
+  return sum - sum == 0 ? sum + 0 : exactSum(table, weights, k, at)
+}
+
+function sumPair(table: usize, weights: usize, k: i32, at: usize): v128 {
+  const first = f64x2.splat(sumOne(table, weights, k, at))
+  return f64x2.replace_lane(first, 1, sumOne(table, weights, k, at + 8))
+}
+
+function sumThree(table: usize, weights: usize, out: usize, n: i32): void {
+  const a = planeOf(table, 0)
+  const b = planeOf(table, 1)
+  const c = planeOf(table, 2)
+  const u = v128.load_splat<u64>(weights)
+  const v = v128.load_splat<u64>(weights, 8)
+  const w = v128.load_splat<u64>(weights, 16)
+  const zero = f64x2.splat(0)
+  const end = <usize>n << 3
+  let at: usize = 0
+  for (; at + 32 <= end; at += 32) {
+    const a0 = f64x2.mul(u, v128.load(a + at))
+    const a1 = f64x2.mul(u, v128.load(a + at, 16))
+    const b0 = f64x2.mul(v, v128.load(b + at))
+    const b1 = f64x2.mul(v, v128.load(b + at, 16))
+    const c0 = f64x2.mul(w, v128.load(c + at))
+    const c1 = f64x2.mul(w, v128.load(c + at, 16))
+    const s0 = f64x2.add(a0, b0)
+    const s1 = f64x2.add(a1, b1)
+    const d0 = lostTwo(a0, b0, s0)
+    const d1 = lostTwo(a1, b1, s1)
+    const h0 = f64x2.add(s0, c0)
+    const h1 = f64x2.add(s1, c1)
+    const e0 = lostTwo(s0, c0, h0)
+    const e1 = lostTwo(s1, c1, h1)
+    const l0 = f64x2.add(d0, e0)
+    const l1 = f64x2.add(d1, e1)
+    const r0 = lostTwo(d0, e0, l0)
+    const r1 = lostTwo(d1, e1, l1)
+    let o0 = f64x2.add(f64x2.add(h0, l0), zero)
+    let o1 = f64x2.add(f64x2.add(h1, l1), zero)
+    if (v128.any_true(v128.or(f64x2.ne(r0, zero), f64x2.ne(r1, zero)))) {
+      if (v128.any_true(f64x2.ne(r0, zero))) o0 = sumPair(table, weights, 3, at)
+      if (v128.any_true(f64x2.ne(r1, zero))) o1 = sumPair(table, weights, 3, at + 16)
+    }
+    v128.store(out + at, o0)
+    v128.store(out + at, o1, 16)
+  }
+  for (; at < end; at += 8) store<f64>(out + at, sumOne(table, weights, 3, at))
+}
+
+/** Three planes or more. */
+export function weightedSum(table: usize, weights: usize, k: i32, out: usize, n: i32): void {
+  if (k == 3) return sumThree(table, weights, out, n)
+  const zero = f64x2.splat(0)
+  const end = <usize>n << 3
+  let at: usize = 0
+  for (; at + 32 <= end; at += 32) {
+    const first = planeOf(table, 0) + at
+    const weight = v128.load_splat<u64>(weights)
+    let h0 = f64x2.mul(weight, v128.load(first))
+    let h1 = f64x2.mul(weight, v128.load(first, 16))
+    let l0 = zero
+    let l1 = zero
+    let bad0 = zero
+    let bad1 = zero
+    for (let i = 1; i < k; i++) {
+      const plane = planeOf(table, i) + at
+      const weight = v128.load_splat<u64>(weights + (<usize>i << 3))
+      const t0 = f64x2.mul(weight, v128.load(plane))
+      const t1 = f64x2.mul(weight, v128.load(plane, 16))
+      const s0 = f64x2.add(h0, t0)
+      const s1 = f64x2.add(h1, t1)
+      const e0 = lostTwo(h0, t0, s0)
+      const e1 = lostTwo(h1, t1, s1)
+      h0 = s0
+      h1 = s1
+      const m0 = f64x2.add(l0, e0)
+      const m1 = f64x2.add(l1, e1)
+      bad0 = v128.or(bad0, f64x2.ne(lostTwo(l0, e0, m0), zero))
+      bad1 = v128.or(bad1, f64x2.ne(lostTwo(l1, e1, m1), zero))
+      l0 = m0
+      l1 = m1
+    }
+    let o0 = f64x2.add(f64x2.add(h0, l0), zero)
+    let o1 = f64x2.add(f64x2.add(h1, l1), zero)
+    if (v128.any_true(v128.or(bad0, bad1))) {
+      if (v128.any_true(bad0)) o0 = sumPair(table, weights, k, at)
+      if (v128.any_true(bad1)) o1 = sumPair(table, weights, k, at + 16)
+    }
+    v128.store(out + at, o0)
+    v128.store(out + at, o1, 16)
+  }
+  for (; at < end; at += 8) store<f64>(out + at, sumOne(table, weights, k, at))
+}
+
+/** One plane. t + (t − t) is t with −0 turned to +0, and NaN where t is not finite. */
+export function scaled(plane: usize, weight: f64, out: usize, n: i32): void {
+  const w = f64x2.splat(weight)
+  let left = n
+  for (; left >= 2; left -= 2) {
+    const term = f64x2.mul(w, v128.load(plane))
+    v128.store(out, f64x2.add(term, f64x2.sub(term, term)))
+    plane += 16
+    out += 16
+  }
+  if (left == 1) {
+    const term = weight * load<f64>(plane)
+    store<f64>(out, term + (term - term))
+  }
+}
+
+/** Two planes: one addition is their sum rounded once. */
+export function scaledPair(first: usize, second: usize, v: f64, w: f64, out: usize, n: i32): void {
+  const vs = f64x2.splat(v)
+  const ws = f64x2.splat(w)
+  let left = n
+  for (; left >= 2; left -= 2) {
+    const a = f64x2.mul(vs, v128.load(first))
+    const b = f64x2.mul(ws, v128.load(second))
+    v128.store(out, f64x2.add(f64x2.add(f64x2.add(a, b), f64x2.sub(a, a)), f64x2.sub(b, b)))
+    first += 16
+    second += 16
+    out += 16
+  }
+  if (left == 1) {
+    const a = v * load<f64>(first)
+    const b = w * load<f64>(second)
+    store<f64>(out, a + b + (a - a) + (b - b))
+  }
+}
+
+@inline
+function addOne(high: usize, low: usize, i: i32, term: f64): void {
+  const h = load<f64>(high)
+  const l = load<f64>(low)
+  const sum = h + term
+  const error = lost(h, term, sum)
+  const lowSum = l + error
+  const rest = lost(l, error, lowSum)
+  if (rest == 0) {
+    store<f64>(high, sum)
+    store<f64>(low, lowSum)
+  } else spill(i, term, sum, lowSum, rest)
+}
+
+@inline
+function addLoop(byPlane: bool, high: usize, low: usize, plane: usize, weight: usize, scale: f64, n: i32): void {
+  const s = f64x2.splat(scale)
+  const zero = f64x2.splat(0)
+  for (let i = 0; i < n; i += 2) {
+    if (i + 1 == n) {
+      const value = load<f64>(plane)
+      addOne(high, low, i, byPlane ? scale * (value * load<f64>(weight)) : scale * value)
+      return
+    }
+    const value = v128.load(plane)
+    const term = byPlane ? f64x2.mul(s, f64x2.mul(value, v128.load(weight))) : f64x2.mul(s, value)
+    const h = v128.load(high)
+    const l = v128.load(low)
+    const sum = f64x2.add(h, term)
+    const error = lostTwo(h, term, sum)
+    const lowSum = f64x2.add(l, error)
+    if (v128.any_true(f64x2.ne(lostTwo(l, error, lowSum), zero))) {
+      addOne(high, low, i, f64x2.extract_lane(term, 0))
+      addOne(high + 8, low + 8, i + 1, f64x2.extract_lane(term, 1))
+    } else {
+      v128.store(high, sum)
+      v128.store(low, lowSum)
+    }
+    high += 16
+    low += 16
+    plane += 16
+    weight += 16
+  }
+}
+
+/** Adds sign · (plane · weight) to kept sums. */
+export function addTerms(high: usize, low: usize, plane: usize, weight: usize, sign: f64, n: i32): void {
+  addLoop(true, high, low, plane, weight, sign, n)
+}
+
+/** Adds scale · plane to kept sums. */
+export function addScaled(high: usize, low: usize, plane: usize, scale: f64, n: i32): void {
+  addLoop(false, high, low, plane, plane, scale, n)
+}

@@ -1,0 +1,17 @@
+/**
+ * The kernels of reference.ts in WASM SIMD128: one bit of difference is a bug here, never there. No fused multiply-add
+ * and no relaxed SIMD exist in this module, so every machine computes the same.
+ */
+export * from './element-wise'
+export * from './block-sums'
+export * from './exact'
+export * from './random'
+export * from './selection'
+export * from './sort'
+export * from './decode'
+export * from './encode'
+
+/** Where memory is free: below it lie this module's constants. */
+export function heapBase(): usize {
+  return __heap_base
+}

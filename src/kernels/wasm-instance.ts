@@ -1,0 +1,51 @@
+/** The compiled module: its words, compiled once and instantiated for each memory. */
+import { WASM_BASE64 } from './wasm-module.ts'
+
+/** A byte offset into the memory. */
+export type Address = number
+
+export interface WasmWords {
+  heapBase(): Address
+  fill(out: Address, value: number, n: number): void
+  binary(op: number, a: Address, b: Address, out: Address, n: number): void
+  unary(op: number, a: Address, out: Address, n: number): void
+  choose(mask: Address, a: Address, b: Address, out: Address, n: number): void
+  blockSum(op: number, a: Address, b: Address, n: number): number
+  keep(keyLow: number, keyHigh: number, first: number, probability: Address, out: Address, n: number): void
+  histogram(a: Address, shift: number, bits: number, prefix: number, into: Address, n: number): void
+  countEqual(a: Address, key: number, n: number): number
+  nthEqual(a: Address, key: number, nth: number, n: number): number
+  aboveCutoff(a: Address, key: number, ties: number, out: Address, n: number): void
+  sort(planes: Address, outs: Address, k: number, column: Address, n: number): number
+  scaled(plane: Address, weight: number, out: Address, n: number): void
+  scaledPair(first: Address, second: Address, v: number, w: number, out: Address, n: number): void
+  weightedSum(table: Address, weights: Address, k: number, out: Address, n: number): void
+  addTerms(high: Address, low: Address, plane: Address, weight: Address, sign: number, n: number): void
+  addScaled(high: Address, low: Address, plane: Address, scale: number, n: number): void
+  decodeBf16(from: Address, out: Address, n: number): number
+  decodeF16(from: Address, out: Address, n: number): number
+  decodeF32(from: Address, out: Address, n: number): number
+  encodeBf16(from: Address, out: Address, n: number): number
+  encodeF16(from: Address, out: Address, n: number): number
+  encodeF32(from: Address, out: Address, n: number): number
+}
+
+/** What the module asks of the program, for elements that need more than f64. */
+export interface WasmHost {
+  exactSum(table: Address, weights: Address, k: number, at: number): number
+  spill(i: number, term: number, high: number, low: number, rest: number): void
+}
+
+let bytes: Uint8Array<ArrayBuffer> | undefined
+let compiled: WebAssembly.Module | undefined
+
+const moduleBytes = (): Uint8Array<ArrayBuffer> => (bytes ??= new Uint8Array(Buffer.from(WASM_BASE64, 'base64')))
+
+/** Whether this engine has WebAssembly with 128-bit vectors. */
+export const hasWasm = (): boolean => typeof WebAssembly === 'object' && WebAssembly.validate(moduleBytes())
+
+export function instantiate(memory: WebAssembly.Memory, host: WasmHost): WasmWords {
+  compiled ??= new WebAssembly.Module(moduleBytes())
+  const instance = new WebAssembly.Instance(compiled, { env: { memory }, host: { ...host } })
+  return instance.exports as WasmWords
+}

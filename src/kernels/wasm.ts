@@ -1,0 +1,274 @@
+/**
+ * The kernels in WASM SIMD128. Buffers that they allocate lie in one WebAssembly memory; whatever is given from elsewhere
+ * is computed by the reference, so where a buffer lies decides speed and never a bit.
+ */
+import { type Binary, BINARIES, COMPARES, UNARIES } from '../core/graph-words.ts'
+import { invariant } from '../core/invariant.ts'
+import type { Dtype } from '../tensors/dtypes.ts'
+import { type Cascade, CascadeSums, plainCascade, type Spill } from './exact-sums.ts'
+import { nearest, units } from './exact.ts'
+import { BLOCK, type BlockSum, DIGITS, type Kernels } from './kernels.ts'
+import { referenceKernels as reference } from './reference.ts'
+import { type Address, instantiate } from './wasm-instance.ts'
+import { WasmMemory } from './wasm-memory.ts'
+
+type Plane = Float64Array
+
+const MEMORY_BYTES = 128 * 1024 * 1024
+/** Planes of one sum or sort that the tables have room for. */
+const PLANES_MAX = 4096
+
+const BLOCK_SUMS: readonly BlockSum[] = ['sum', 'l1', 'l2', 'dot', 'squaredDistance']
+const codes = <Word extends string>(words: readonly Word[], first = 0) =>
+  Object.fromEntries(words.map((word, i) => [word, first + i])) as Readonly<Record<Word, number>>
+const BINARY = codes<Binary>(BINARIES)
+const COMPARE = codes(COMPARES, BINARIES.length)
+const UNARY = codes(UNARIES)
+const BLOCK_SUM = codes(BLOCK_SUMS)
+
+export interface WasmOptions {
+  /** All buffers together. Only what is used becomes real. */
+  readonly memoryBytes?: number
+  /** Told of every operation that the reference had to do, because a buffer lay elsewhere. */
+  readonly onForeign?: (operation: string) => void
+}
+
+const sameLength = (length: number, ...others: readonly { readonly length: number }[]): void =>
+  invariant(
+    others.every((plane) => plane.length === length),
+    'planes of one length',
+  )
+
+export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: WasmOptions = {}): Kernels<Plane> {
+  const memory = new WasmMemory(memoryBytes)
+  const floats = new Float64Array(memory.buffer)
+  const words = new Uint32Array(memory.buffer)
+  let spill: Spill = () => undefined
+
+  /** Exactly, for the few elements that three parts don't hold; NaN where a term is not finite. */
+  function exactSum(table: Address, weights: Address, k: number, at: number): number {
+    let sum = 0n
+    for (let i = 0; i < k; i++) {
+      const term = floats[weights / 8 + i]! * floats[(words[table / 4 + i]! + at) / 8]!
+      if (!Number.isFinite(term)) return Number.NaN
+      sum += units(term)
+    }
+    return nearest(sum)
+  }
+
+  const wasm = instantiate(memory.memory, {
+    exactSum,
+    spill: (i, term, high, low, rest) => spill(i, term, high, low, rest),
+  })
+
+  const table = Math.ceil(wasm.heapBase() / 64) * 64
+  const outs = table + 4 * PLANES_MAX
+  const weightList = outs + 4 * PLANES_MAX
+  const column = weightList + 8 * PLANES_MAX
+  const counts = column + 16 * PLANES_MAX
+  memory.reserve(counts + 4 * DIGITS[0].bins)
+
+  const at = (plane: Plane | Uint8Array | Uint32Array): Address => memory.addressOf(plane)
+  function foreign(operation: string): Kernels<Plane> {
+    onForeign?.(operation)
+    return reference
+  }
+
+  function allocate(length: number): Plane {
+    const address = memory.take(8 * length)
+    return address < 0 ? new Float64Array(length) : new Float64Array(memory.buffer, address, length)
+  }
+
+  /** Writes the planes' addresses into a table; false where one lies elsewhere. */
+  function list(planes: readonly Plane[], into: Address): boolean {
+    if (planes.length > PLANES_MAX) return false
+    for (let i = 0; i < planes.length; i++) {
+      const address = at(planes[i]!)
+      if (address < 0) return false
+      words[into / 4 + i] = address
+    }
+    return true
+  }
+
+  const cascade: Cascade = {
+    allocate,
+    add(high, low, plane, weight, sign, told) {
+      const [h, l, a, w] = [at(high), at(low), at(plane), at(weight)]
+      if (h < 0 || l < 0 || a < 0 || w < 0) {
+        onForeign?.('add')
+        plainCascade.add(high, low, plane, weight, sign, told)
+        return
+      }
+      spill = told
+      wasm.addTerms(h, l, a, w, sign, high.length)
+    },
+    addScaled(high, low, plane, scale, told) {
+      const [h, l, a] = [at(high), at(low), at(plane)]
+      if (h < 0 || l < 0 || a < 0) {
+        onForeign?.('addScaled')
+        plainCascade.addScaled(high, low, plane, scale, told)
+        return
+      }
+      spill = told
+      wasm.addScaled(h, l, a, scale, high.length)
+    },
+    total: (high, low, out) => void kernels.binary('plus', high, low, out),
+  }
+
+  const kernels: Kernels<Plane> = {
+    allocate,
+    allocateBytes(length) {
+      const address = memory.take(length)
+      return address < 0 ? new Uint8Array(length) : new Uint8Array(memory.buffer, address, length)
+    },
+    allocateCounts(length) {
+      const address = memory.take(4 * length)
+      return address < 0 ? new Uint32Array(length) : new Uint32Array(memory.buffer, address, length)
+    },
+    reset: () => memory.reset(),
+    view: (a, first, count) => a.subarray(first, first + count),
+
+    decode(dtype, bytes, into) {
+      const convert = DECODERS[dtype]
+      const [from, to] = [at(bytes), at(into)]
+      if (!convert || from < 0 || to < 0 || bytes.length !== into.length * convert.bytes)
+        return (convert ? foreign('decode') : reference).decode(dtype, bytes, into)
+      return wasm[convert.name](from, to, into.length) !== 0
+    },
+
+    encode(dtype, from, into) {
+      const convert = ENCODERS[dtype]
+      const [source, to] = [at(from), at(into)]
+      if (!convert || source < 0 || to < 0 || into.length !== from.length * convert.bytes)
+        return (convert ? foreign('encode') : reference).encode(dtype, from, into)
+      return wasm[convert.name](source, to, from.length)
+    },
+
+    fill(length, value, out = allocate(length)) {
+      const to = at(out)
+      if (to < 0 || out.length !== length) return foreign('fill').fill(length, value, out)
+      wasm.fill(to, value, length)
+      return out
+    },
+
+    binary(op, a, b, out = allocate(a.length)) {
+      sameLength(a.length, b, out)
+      const [x, y, to] = [at(a), at(b), at(out)]
+      if (x < 0 || y < 0 || to < 0) return foreign(op).binary(op, a, b, out)
+      wasm.binary(BINARY[op], x, y, to, a.length)
+      return out
+    },
+
+    unary(op, a, out = allocate(a.length)) {
+      sameLength(a.length, out)
+      const [x, to] = [at(a), at(out)]
+      if (x < 0 || to < 0) return foreign(op).unary(op, a, out)
+      wasm.unary(UNARY[op], x, to, a.length)
+      return out
+    },
+
+    compare(op, a, b, out = allocate(a.length)) {
+      sameLength(a.length, b, out)
+      const [x, y, to] = [at(a), at(b), at(out)]
+      if (x < 0 || y < 0 || to < 0) return foreign(op).compare(op, a, b, out)
+      wasm.binary(COMPARE[op], x, y, to, a.length)
+      return out
+    },
+
+    choose(mask, a, b, out = allocate(a.length)) {
+      sameLength(a.length, mask, b, out)
+      const [m, x, y, to] = [at(mask), at(a), at(b), at(out)]
+      if (m < 0 || x < 0 || y < 0 || to < 0) return foreign('choose').choose(mask, a, b, out)
+      wasm.choose(m, x, y, to, a.length)
+      return out
+    },
+
+    keep(key, first, probability, out = allocate(probability.length)) {
+      sameLength(probability.length, out)
+      const [p, to] = [at(probability), at(out)]
+      if (p < 0 || to < 0) return foreign('keep').keep(key, first, probability, out)
+      wasm.keep(key.low | 0, key.high | 0, first, p, to, out.length)
+      return out
+    },
+
+    reduce(op, a, b = a) {
+      sameLength(a.length, b)
+      invariant(a.length <= BLOCK, `a block holds at most ${BLOCK} elements`)
+      const [x, y] = [at(a), at(b)]
+      return x < 0 || y < 0 ? foreign(op).reduce(op, a, b) : wasm.blockSum(BLOCK_SUM[op], x, y, a.length)
+    },
+
+    histogram(a, digit, prefix, into) {
+      const x = at(a)
+      if (x < 0) {
+        foreign('histogram').histogram(a, digit, prefix, into)
+        return
+      }
+      const { shift, bits, bins } = DIGITS[digit]
+      const own = at(into)
+      if (own < 0) words.fill(0, counts / 4, counts / 4 + bins)
+      wasm.histogram(x, shift, bits, prefix, own < 0 ? counts : own, a.length)
+      if (own < 0) for (let bin = 0; bin < bins; bin++) into[bin]! += words[counts / 4 + bin]!
+    },
+
+    countEqual(a, key) {
+      const x = at(a)
+      return x < 0 ? foreign('countEqual').countEqual(a, key) : wasm.countEqual(x, key, a.length)
+    },
+
+    nthEqual(a, key, n) {
+      const x = at(a)
+      return x < 0 || n > a.length ? reference.nthEqual(a, key, n) : wasm.nthEqual(x, key, n, a.length)
+    },
+
+    aboveCutoff(a, first, key, lastTie, out = allocate(a.length)) {
+      sameLength(a.length, out)
+      const [x, to] = [at(a), at(out)]
+      if (x < 0 || to < 0) return foreign('aboveCutoff').aboveCutoff(a, first, key, lastTie, out)
+      const ties = Math.max(0, Math.min(a.length, lastTie - first + 1))
+      wasm.aboveCutoff(x, key, ties, to, a.length)
+      return out
+    },
+
+    sort(planes, out = planes.map((plane) => allocate(plane.length))) {
+      const length = planes[0]?.length ?? 0
+      sameLength(length, ...planes, ...out)
+      if (!list(planes, table) || !list(out, outs)) return foreign('sort').sort(planes, out)
+      const done = wasm.sort(table, outs, planes.length, column, length)
+      // the order of NaN among numbers is whatever the reference makes of it
+      const rest = (all: readonly Plane[]) => all.map((one) => one.subarray(done))
+      if (done < length) reference.sort(rest(planes), rest(out))
+      return out
+    },
+
+    weightedSum(planes, weights, out = allocate(planes[0]?.length ?? 0)) {
+      invariant(planes.length === weights.length, 'one weight for each plane')
+      sameLength(out.length, ...planes)
+      const to = at(out)
+      if (planes.length === 0 || to < 0 || !list(planes, table))
+        return foreign('weightedSum').weightedSum(planes, weights, out)
+      const [first, second] = planes
+      if (planes.length === 1) wasm.scaled(at(first!), weights[0]!, to, out.length)
+      else if (planes.length === 2) wasm.scaledPair(at(first!), at(second!), weights[0]!, weights[1]!, to, out.length)
+      else {
+        floats.set(weights, weightList / 8)
+        wasm.weightedSum(table, weightList, planes.length, to, out.length)
+      }
+      return out
+    },
+
+    exactSums: (length) => new CascadeSums(length, cascade),
+  }
+  return kernels
+}
+
+const DECODERS: Partial<Record<Dtype, { readonly name: 'decodeBf16' | 'decodeF16' | 'decodeF32'; bytes: number }>> = {
+  BF16: { name: 'decodeBf16', bytes: 2 },
+  F16: { name: 'decodeF16', bytes: 2 },
+  F32: { name: 'decodeF32', bytes: 4 },
+}
+const ENCODERS: Partial<Record<Dtype, { readonly name: 'encodeBf16' | 'encodeF16' | 'encodeF32'; bytes: number }>> = {
+  BF16: { name: 'encodeBf16', bytes: 2 },
+  F16: { name: 'encodeF16', bytes: 2 },
+  F32: { name: 'encodeF32', bytes: 4 },
+}

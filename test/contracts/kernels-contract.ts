@@ -1,0 +1,337 @@
+/** What every set of kernels owes: the bits of the reference, on numbers chosen to hurt, at every length and place. */
+import { describe, expect, test } from 'vitest'
+import { BINARIES, COMPARES, UNARIES } from '../../src/core/graph-words.ts'
+import { BLOCK, type BlockSum, type Digit, type Kernels } from '../../src/kernels/kernels.ts'
+import { referenceKernels as reference } from '../../src/kernels/reference.ts'
+import type { Dtype } from '../../src/tensors/dtypes.ts'
+import { numbersFrom } from '../merge-strategies/world.ts'
+
+type Plane = Float64Array
+
+const SPECIAL = [
+  0,
+  -0,
+  1,
+  -1,
+  Number.NaN,
+  Infinity,
+  -Infinity,
+  Number.MIN_VALUE,
+  -Number.MIN_VALUE,
+  Number.MAX_VALUE,
+  -Number.MAX_VALUE,
+  2 ** -149,
+  -(2 ** -149),
+  2 ** -150,
+  2 ** -126,
+  2 ** -133,
+  3 * 2 ** -134,
+  2 ** -24,
+  2 ** -25,
+  65504,
+  65519.99,
+  65520,
+  2 ** 128,
+  3.4028235677973366e38,
+  3.3961775292304597e38,
+  1 + 2 ** -8,
+  1 + 3 * 2 ** -8,
+  1 + 2 ** -8 + 2 ** -52,
+  1 + 2 ** -11,
+  1 + 2 ** -24,
+  0.5,
+  0.3,
+]
+const FINITE = SPECIAL.filter((value) => Math.abs(value) < 2 ** 127)
+const BLOCK_SUMS: readonly BlockSum[] = ['sum', 'l1', 'l2', 'dot', 'squaredDistance']
+
+/** Bits, all NaN being one: machines differ in the rest of theirs, and nothing reads it. */
+const bitsOf = (plane: Plane): readonly bigint[] =>
+  [...new BigUint64Array(plane.slice().buffer)].map((bits, i) => (Number.isNaN(plane[i]) ? -1n : bits))
+const rowOf = (counts: Uint32Array) => Buffer.from(counts.buffer, counts.byteOffset, counts.byteLength)
+const same = (given: Plane, wanted: Plane): void => expect(bitsOf(given)).toEqual(bitsOf(wanted))
+
+export function describeKernelsContract(name: string, make: () => Kernels<Plane>): void {
+  const kernels = make()
+  /** The numbers in a buffer of the set's own, at an odd place. */
+  const held = (numbers: ArrayLike<number>): Plane => {
+    const whole = kernels.allocate(numbers.length + 3)
+    whole.fill(123.25)
+    const plane = kernels.view(whole, 1, numbers.length)
+    plane.set(numbers)
+    return plane
+  }
+  const bytesOf = (bytes: Uint8Array): Uint8Array => {
+    const own = kernels.allocateBytes(bytes.length)
+    own.set(bytes)
+    return own
+  }
+  const mix = (next: () => number, kind: number): number => {
+    if (kind === 0) return Math.fround((next() - 0.5) * 2 ** Math.floor(next() * 8 - 4))
+    if (kind === 1) return SPECIAL[Math.floor(next() * SPECIAL.length)]!
+    if (kind === 2) return FINITE[Math.floor(next() * FINITE.length)]!
+    if (kind === 3) return Math.fround((next() - 0.5) * 2 ** Math.floor(next() * 250 - 125))
+    if (kind === 4) return (next() - 0.5) * 2 ** Math.floor(next() * 1900 - 950)
+    return Math.round((next() - 0.5) * 16) * 2 ** -Math.floor(next() * 30)
+  }
+  /** Planes of every kind of number and every length of a tail. */
+  const cases = (count: number, kinds = [0, 1, 2, 3, 4, 5]): readonly (readonly Plane[])[] =>
+    [0, 1, 2, 3, 5, 7, 8, 9, 15, 17, 70].flatMap((length, round) =>
+      kinds.map((kind) => {
+        const next = numbersFrom(1000 * round + 10 * kind + count)
+        return Array.from({ length: count }, () => Float64Array.from({ length }, () => mix(next, kind)))
+      }),
+    )
+  const own = (planes: readonly Plane[]): readonly Plane[] => planes.map(held)
+  type Op = (k: Kernels<Plane>, planes: readonly Plane[]) => Plane
+  /** Equal bits into new memory and over each input. */
+  const equal = (
+    op: (k: Kernels<Plane>, planes: readonly Plane[], out?: Plane) => Plane,
+    all: readonly (readonly Plane[])[],
+  ) => {
+    for (const planes of all) {
+      const wanted = op(reference, planes)
+      same(op(kernels, own(planes)), wanted)
+      for (const i of new Set([0, 1, planes.length - 1])) {
+        if (i >= planes.length) continue
+        const over = own(planes)
+        expect(op(kernels, over, over[i])).toBe(over[i])
+        same(over[i]!, wanted)
+      }
+    }
+    kernels.reset()
+  }
+
+  describe(name, () => {
+    test.each(BINARIES)('[KRN-1] %s has the bits of the reference', (word) => {
+      equal((k, [a, b], out) => k.binary(word, a!, b!, out), cases(2))
+    })
+    test.each(UNARIES)('[KRN-1] %s has the bits of the reference', (word) => {
+      equal((k, [a], out) => k.unary(word, a!, out), cases(1))
+    })
+    test.each(COMPARES)('[KRN-1] %s has the bits of the reference', (word) => {
+      equal((k, [a, b], out) => k.compare(word, a!, b!, out), cases(2))
+    })
+    test('[KRN-1] choose and fill have the bits of the reference', () => {
+      equal((k, [mask, a, b], out) => k.choose(mask!, a!, b!, out), cases(3))
+      for (const length of [0, 1, 2, 9])
+        for (const value of SPECIAL)
+          same(kernels.fill(length, value, held(new Float64Array(length))), reference.fill(length, value))
+      kernels.reset()
+    })
+
+    test('[KRN-1] nothing beside a view is written', () => {
+      const whole = kernels.allocate(20)
+      for (let first = 0; first < 5; first++)
+        for (let count = 0; count < 12; count++) {
+          whole.fill(7)
+          const part = kernels.view(whole, first, count)
+          kernels.binary('plus', part, part, part)
+          kernels.unary('abs', part, part)
+          kernels.choose(part, part, part, part)
+          kernels.keep({ low: 1, high: 2 }, first, part, part)
+          kernels.aboveCutoff(part, 0, 0, 0, part)
+          kernels.weightedSum([part, part, part], [1, 2, 3], part)
+          kernels.weightedSum([part, part], [1, 2], part)
+          kernels.weightedSum([part], [1], part)
+          kernels.sort([part], [part])
+          kernels.fill(count, 3, part)
+          expect([...whole]).toEqual(Array.from({ length: 20 }, (_, i) => (i >= first && i < first + count ? 3 : 7)))
+        }
+      kernels.reset()
+    })
+
+    test.each(BLOCK_SUMS)('[KRN-2] the block sum %s has the lanes of the reference', (word) => {
+      for (const planes of cases(2)) {
+        const [a, b] = own(planes)
+        same(
+          Float64Array.of(kernels.reduce(word, a!, b)),
+          Float64Array.of(reference.reduce(word, planes[0]!, planes[1])),
+        )
+      }
+      const next = numbersFrom(5)
+      const block = Float64Array.from({ length: BLOCK }, () => mix(next, 0))
+      expect(kernels.reduce(word, held(block))).toBe(reference.reduce(word, block))
+      expect(() => kernels.reduce(word, kernels.allocate(BLOCK + 1))).toThrow(/at most 4096/)
+      kernels.reset()
+    })
+
+    test.each([1, 2, 3, 4, 5, 9, 16])('[KRN-3] a weighted sum of %i planes has the bits of the reference', (k) => {
+      const next = numbersFrom(k)
+      for (const weights of [
+        Array.from({ length: k }, () => 1),
+        Array.from({ length: k }, (_, i) => Math.fround([0.3, 0.5, 0.2, -0.7][i % 4]!)),
+        Array.from({ length: k }, () => mix(next, 3)),
+        Array.from({ length: k }, (_, i) => (i % 2 === 0 ? 1 : -1) * 2 ** ((i * 37) % 120)),
+      ])
+        equal((set, planes, out) => set.weightedSum(planes, weights, out), cases(k))
+    })
+
+    test('[KRN-3] terms that cancel leave exactly what is left, and a zero is +0', () => {
+      const a = Float64Array.from({ length: 40 }, (_, i) => 2 ** (i * 3 - 60))
+      const rest = Float64Array.from({ length: 40 }, (_, i) => 2 ** (-i * 3 - 80))
+      const minus = a.map((value) => -value)
+      for (const planes of [
+        [a, rest, minus],
+        [a, rest, rest, minus],
+        [a, minus, a.map(() => -0)],
+        [a.map(() => -0), a.map(() => -0), a.map(() => -0)],
+        [a, rest, minus, rest.map((value) => -value), rest.map((value) => value * 2 ** -300)],
+      ])
+        for (const out of [undefined, 0])
+          same(
+            ((own) =>
+              kernels.weightedSum(
+                own,
+                planes.map(() => 1),
+                out === undefined ? undefined : own[out],
+              ))(own(planes)),
+            reference.weightedSum(
+              planes,
+              planes.map(() => 1),
+            ),
+          )
+      kernels.reset()
+    })
+
+    test('[KRN-4] kept sums have the bits of the reference through adding, taking away and merging', () => {
+      for (const planes of cases(6)) {
+        const all = [reference, kernels].map((set) => {
+          const mine = set === reference ? planes : own(planes)
+          const [one, other] = [set.exactSums(planes[0]!.length), set.exactSums(planes[0]!.length)]
+          one.add(mine[0]!, mine[1]!, 1)
+          one.add(mine[2]!, mine[3]!, -1)
+          one.addScaled(mine[4]!, 0.3, 1)
+          other.addScaled(mine[5]!, -(2 ** 60), 1)
+          other.add(mine[1]!, mine[0]!, 1)
+          one.merge(other)
+          const before = one.read().slice()
+          one.add(mine[0]!, mine[1]!, -1)
+          one.addScaled(mine[5]!, -(2 ** 60), -1)
+          const after = one.read().slice()
+          one.clear()
+          return [before, after, one.read().slice()]
+        })
+        all[0]!.forEach((wanted, i) => same(all[1]![i]!, wanted))
+      }
+      kernels.reset()
+    })
+
+    test('[KRN-5] masks have the words of the reference, wherever a strip begins', () => {
+      const key = { low: 0x12345678, high: 0x9abcdef0 }
+      const probabilities = [0, -0, -1, 1, 2, Number.NaN, 2 ** -33, 3 * 2 ** -33, 0.5, 0.3, 1 - 2 ** -33, Infinity]
+      for (const first of [0, 1, 2, 3, 5, 13, 15, 16, 4096, 2 ** 34 - 7, 2 ** 34 - 16, 2 ** 34, 2 ** 52 + 1])
+        for (const length of [0, 1, 3, 16, 17, 50, 101]) {
+          const q = Float64Array.from({ length }, (_, i) => probabilities[i % 12]!)
+          same(kernels.keep(key, first, held(q)), reference.keep(key, first, q))
+        }
+      const q = reference.fill(5000, 0.5)
+      same(kernels.keep(key, 4096, held(q)), reference.keep(key, 4096, q))
+      kernels.reset()
+    })
+
+    test('[KRN-6] counts, ranks and cutoffs are those of the reference', () => {
+      const rows = kernels.allocateCounts(2048)
+      for (const [plane] of cases(1)) {
+        const mine = held(plane!)
+        for (const digit of [0, 1, 2] as readonly Digit[])
+          for (const prefix of digit === 0 ? [0] : [0, 0x3f8, 0x7f8, 0xfe000, 0x1fe000]) {
+            const counts = [rows.fill(0), new Uint32Array(2048), new Uint32Array(2048)] as const
+            for (const into of counts) into[3] = 5
+            reference.histogram(plane!, digit, prefix, counts[2])
+            kernels.histogram(mine, digit, prefix, counts[0])
+            kernels.histogram(mine, digit, prefix, counts[1])
+            expect(Buffer.compare(rowOf(counts[0]), rowOf(counts[2]))).toBe(0)
+            expect(Buffer.compare(rowOf(counts[1]), rowOf(counts[2]))).toBe(0)
+          }
+        for (const key of [0, 1, 0x3f800000, 0x7f800000, 0x7fc00000, 0x7fffffff]) {
+          expect(kernels.countEqual(mine, key)).toBe(reference.countEqual(plane!, key))
+          for (const n of [1, 2, 5, 300])
+            expect(kernels.nthEqual(mine, key, n)).toBe(reference.nthEqual(plane!, key, n))
+          for (const lastTie of [-1, 0, 103, 110, 1e9])
+            same(kernels.aboveCutoff(mine, 100, key, lastTie), reference.aboveCutoff(plane!, 100, key, lastTie))
+        }
+      }
+      kernels.reset()
+    })
+
+    test('[KRN-7] values are sorted as the reference sorts them, in place too', () => {
+      for (const k of [1, 2, 3, 7])
+        for (const planes of cases(k)) {
+          const wanted = reference.sort(planes)
+          kernels.sort(own(planes)).forEach((plane, i) => same(plane, wanted[i]!))
+          const mine = own(planes)
+          kernels.sort(mine, mine)
+          mine.forEach((plane, i) => same(plane, wanted[i]!))
+        }
+      kernels.reset()
+    })
+
+    test.each(['BF16', 'F16'] as const)('[KRN-8] every pattern of %s is decoded, and encoded back', (dtype) => {
+      const codes = Uint16Array.from({ length: 65536 }, (_, i) => (i * 40503) & 0xffff)
+      const bytes = new Uint8Array(codes.buffer)
+      const [mine, wanted] = [kernels.allocate(65536), new Float64Array(65536)]
+      expect(kernels.decode(dtype, bytesOf(bytes), mine)).toBe(reference.decode(dtype, bytes, wanted))
+      same(mine, wanted)
+      const [back, right] = [kernels.allocateBytes(bytes.length), new Uint8Array(bytes.length)]
+      expect(kernels.encode(dtype, mine, back)).toBe(reference.encode(dtype, wanted, right))
+      expect(Buffer.compare(back, right)).toBe(0)
+      kernels.reset()
+    })
+
+    test.each(['BF16', 'F16', 'F32', 'F64', 'F8_E4M3', 'F8_E5M2'] as readonly Dtype[])(
+      '[KRN-8] %s is read and rounded as the reference does it, at every length and place',
+      (dtype) => {
+        const size = { BF16: 2, F16: 2, F32: 4, F64: 8 }[dtype as string] ?? 1
+        const halves = (step: number) =>
+          Float64Array.from(
+            { length: 3000 },
+            (_, i) => (1 + i * step) * 2 ** ((i % 300) - 160) * (i % 3 === 0 ? -1 : 1),
+          )
+        const more = [
+          halves(2 ** -9),
+          halves(2 ** -12),
+          halves(2 ** -25),
+          Float64Array.from(SPECIAL.filter(Number.isFinite)),
+        ]
+        for (const plane of [...cases(1).flat(), ...more])
+          for (const skip of [0, 1]) {
+            const bytes = kernels.allocateBytes(plane.length * size + 1).subarray(skip, skip + plane.length * size)
+            const right = new Uint8Array(plane.length * size)
+            expect(kernels.encode(dtype, held(plane), bytes)).toBe(reference.encode(dtype, plane, right))
+            expect(Buffer.compare(bytes, right)).toBe(0)
+            const [mine, wanted] = [held(plane), plane.slice()]
+            expect(kernels.decode(dtype, bytes, mine)).toBe(reference.decode(dtype, right, wanted))
+            same(mine, wanted)
+          }
+        kernels.reset()
+      },
+    )
+
+    test('[KRN-9] buffers are zeros, also those that were given out before', () => {
+      kernels.reset()
+      kernels.fill(100, 7, kernels.allocate(100))
+      kernels.reset()
+      expect(
+        [...kernels.allocate(50), ...kernels.allocateBytes(99), ...kernels.allocateCounts(60)].every((x) => x === 0),
+      ).toBe(true)
+      kernels.reset()
+    })
+
+    test('[KRN-9] planes of other memory are taken, alone and mixed with own ones', () => {
+      const op: Op = (k, [a, b, c]) => k.weightedSum([k.binary('plus', a!, b!), k.unary('abs', c!), b!], [1, 0.3, 2])
+      for (const planes of cases(3)) {
+        same(op(kernels, planes), op(reference, planes))
+        same(op(kernels, [held(planes[0]!), planes[1]!, held(planes[2]!)]), op(reference, planes))
+        const sums = kernels.exactSums(planes[0]!.length)
+        sums.add(planes[0]!, planes[1]!, 1)
+        sums.addScaled(planes[2]!, 0.3, -1)
+        const right = reference.exactSums(planes[0]!.length)
+        right.add(planes[0]!, planes[1]!, 1)
+        right.addScaled(planes[2]!, 0.3, -1)
+        same(sums.read(new Float64Array(planes[0]!.length)), right.read())
+      }
+      kernels.reset()
+    })
+  })
+}
