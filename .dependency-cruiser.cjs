@@ -15,7 +15,10 @@ const pure = (name, from, allowed = '^$') => ({
 
 /** A package that may be imported from one place only, so that it can be replaced there. */
 const oneDoor = (packages, door) => ({
-  name: `one-door-for-${packages.replace(/[^a-z0-9]+/g, ' ').trim().replaceAll(' ', '-')}`,
+  name: `one-door-for-${packages
+    .replace(/[^a-z0-9]+/g, ' ')
+    .trim()
+    .replaceAll(' ', '-')}`,
   severity: 'error',
   from: { path: '^(src|merge-strategies)/', pathNot: door },
   to: { path: `^node_modules/(@types/)?${packages}/` },
