@@ -3,7 +3,7 @@
  * tensor is computed again, and every byte of the output must be what comes out. The first difference is named.
  */
 import { join } from 'node:path'
-import { canonicalText, type CanonicalRecord, type Canonical } from '../core/canonical.ts'
+import { canonicalText, isRecord, type CanonicalRecord, type Canonical } from '../core/canonical.ts'
 import { isTributaryError, TributaryError } from '../core/errors.ts'
 import { NUMERIC_PROFILE } from '../core/numeric-profile.ts'
 import { parseReceipt, type Receipt, type Statement } from '../core/receipt.ts'
@@ -17,7 +17,8 @@ import { mergeIdOf, recipeIdOf, seedOf } from '../recipes/records.ts'
 import type { Resolved } from '../recipes/resolve.ts'
 import type { FileSystem } from '../storage/file-system.ts'
 import { contentRootOf, type ContentTensor } from '../tensors/manifest.ts'
-import { shown } from '../tensors/names.ts'
+import { isDtype } from '../tensors/dtypes.ts'
+import { checkModelPath, shown } from '../tensors/names.ts'
 import { type AuditDifference, type AuditReport, Difference } from './audit-report.ts'
 import { directoryOf, findInputs, type FoundInputs } from './find-inputs.ts'
 import { checkFiles, checkWeights, differingTensors, hasOutput, openOutput, type Output } from './read-output.ts'
@@ -96,9 +97,12 @@ class Audit {
     this.#receipt = receipt
     const { statement } = receipt
     const { files, merger, strategies } = this.#context
-    checkIds(statement)
+    following(() => {
+      checkRecords(statement)
+      checkIds(statement)
+    })
     if (!receipt.about.signed) this.#notes.push('the receipt is unsigned: it says what was merged, not who says so')
-    const output = openOutput(directory, statement)
+    const output = following(() => openOutput(directory, statement))
     const isHere = await hasOutput(output, files)
     if (isHere) await this.#checkOutput(output, statement)
     else this.#notes.push('no output lies beside the receipt: the replay is held to the receipt alone')
@@ -112,8 +116,10 @@ class Audit {
     this.#checked = { ...this.#checked, inputs: found.byContent.size }
     if (found.missing.length > 0) return this.report(damage ? 'failed' : 'inputs_missing', damage)
 
-    const resolved = resolveAgain(statement, found.byContent, strategies)
-    const replay = prepareReplay(resolved, found.byContent, scratch, { merger, files })
+    const { resolved, replay } = following(() => {
+      const again = resolveAgain(statement, found.byContent, strategies)
+      return { resolved: again, replay: prepareReplay(again, found.byContent, scratch, { merger, files }) }
+    })
     const total = taskBytes(replay.task)
     const onProgress = (done: number) => this.#watch.onProgress?.(done, total)
     const outcomes = await replay.run({ ...this.#silent(), onProgress })
@@ -226,6 +232,42 @@ const tensorDifference = (
   found,
   message: `tensor ${shown(name)} of the output is not what was merged${tile === undefined ? '' : `: tile ${tile} differs`}`,
 })
+
+/** A program that lacks a strategy can't tell; whatever else the records refuse, no merge wrote. */
+function following<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (!isTributaryError(error) || error.code === 'AUDIT_FAILED' || error.code.startsWith('STRATEGY_')) throw error
+    throw new Difference({
+      what: 'statement',
+      name: error.pointer ?? 'recipe',
+      expected: 'records that a merge can have',
+      found: error.code,
+      message: `the statement describes no merge: ${error.message}`,
+    })
+  }
+}
+
+/** The parts of the records that are read by name here; the rest is checked where it is used. */
+function checkRecords({ recipe, inputs, output }: Statement): void {
+  const isText = (value: unknown): value is string => typeof value === 'string'
+  const isPair = (value: unknown): boolean => Array.isArray(value) && value.length === 2 && value.every(isText)
+  const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value)
+  const out = recipe['out']
+  const fits =
+    isRecord(out) &&
+    isList(out['files']) &&
+    out['files'].every(isPair) &&
+    isText(out['dtype']) &&
+    Number.isSafeInteger(out['shard_bytes']) &&
+    isText(recipe['mismatch']) &&
+    inputs.every(({ role }) => role === undefined || isText(role)) &&
+    output.files.every(isPair) &&
+    output.tensors.every(({ dtype, shape }) => isDtype(dtype) && shape.every((n) => Number.isSafeInteger(n) && n >= 0))
+  if (!fits) throw new TributaryError('RECEIPT_INVALID', 'a record is not of the form that merges write')
+  for (const [path] of output.files) checkModelPath(path)
+}
 
 /** Every id of the statement from what stands beside it. */
 function checkIds(statement: Statement): void {

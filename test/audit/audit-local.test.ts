@@ -1,8 +1,10 @@
 import { cp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
+import type { CanonicalRecord } from '../../src/core/canonical.ts'
 import type { TensorRoot } from '../../src/core/ids.ts'
 import { makeReceipt, parseReceipt, printReceipt, receiptBytes, statementIdOf } from '../../src/core/receipt.ts'
+import { mergeIdOf, recipeIdOf } from '../../src/recipes/records.ts'
 import { contentRootOf, type ContentTensor } from '../../src/tensors/manifest.ts'
 import { AVERAGE, filesBelow, localOperations, TIES, writeModels, writeRecipe } from '../operations/local/world.ts'
 import { numbers } from '../support/checkpoints.ts'
@@ -15,6 +17,8 @@ beforeAll(async () => {
   const recipe = await writeRecipe(original, `${AVERAGE}out: {shard_bytes: 40000, dtype: float32}\n`)
   await localOperations().mergeLocal({ recipe, out: join(original, 'out') })
 })
+
+const contentOf = (tensors: readonly object[]) => contentRootOf(tensors as readonly ContentTensor[])
 
 /** The same world elsewhere, its notes pointing there. */
 async function world(): Promise<string> {
@@ -155,6 +159,40 @@ test('[AUD-7] a receipt that names a tensor by a false root is refuted, and the 
     verdict: 'failed',
     difference: { what: 'tensor', tensor: tensors[2]!.name, expected: tensors[2]!.root },
   })
+})
+
+test('[AUD-7] records that no merge writes are refuted, not stumbled over', async () => {
+  const directory = await world()
+  const path = join(directory, 'out', 'receipt.json')
+  const { statement, about } = parseReceipt(await readFile(path))
+  const { recipe, inputs, output } = statement
+  const out = recipe['out'] as CanonicalRecord
+  const [tensor, ...tensors] = output.tensors
+  const recipes: readonly CanonicalRecord[] = [
+    { ...recipe, out: 'here' },
+    { ...recipe, out: { ...out, shard_bytes: 0 } },
+    { ...recipe, out: { ...out, shard_bytes: 'x' } },
+    { ...recipe, out: { ...out, files: [['a']] } },
+    { ...recipe, mismatch: ['error'] },
+    { ...recipe, overrides: 'none' },
+    { ...recipe, params: 7 },
+  ]
+  const forged = [
+    ...recipes.map((record) => ({ ...statement, recipe: record, recipe_id: recipeIdOf(record) })),
+    { ...statement, inputs: [{ ...inputs[0]!, weight: '01' }, ...inputs.slice(1)] },
+    { ...statement, inputs: [{ ...inputs[0]!, role: 5 }, ...inputs.slice(1)] },
+    { ...statement, output: { ...output, files: [['../../etc/passwd', 'ab'.repeat(32)] as const] } },
+    { ...statement, output: { ...output, tensors: [{ ...tensor!, dtype: 'F99' }, ...tensors] } },
+    { ...statement, output: { ...output, tensors: [{ ...tensor!, shape: [-1] }, ...tensors] } },
+    { ...statement, output: { ...output, tensors: [tensor!, ...output.tensors] } },
+  ].map((one) => {
+    const records = { recipe: one.recipe, inputs: one.inputs }
+    return { ...one, merge: mergeIdOf(records), output: { ...one.output, content: contentOf(one.output.tensors) } }
+  })
+  for (const [i, changed] of forged.entries()) {
+    await writeFile(path, receiptBytes(makeReceipt(changed, { ...about, statement: statementIdOf(changed) })))
+    expect((await audit(directory)).verdict, `forged ${i}`).toBe('failed')
+  }
 })
 
 test('[AUD-8] a receipt that is none, and a directory without one, are told apart', async () => {
