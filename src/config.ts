@@ -56,5 +56,13 @@ export function makeConfig(
   })
 }
 
+/** TRIBUTARY_KERNELS=reference merges with the readable kernels: the same bytes, slowly. For whoever suspects the fast ones. */
+export function kernelChoice(environment: Readonly<Record<string, string | undefined>>): 'fastest' | 'reference' {
+  const kernels = environment['TRIBUTARY_KERNELS'] ?? 'fastest'
+  if (kernels !== 'fastest' && kernels !== 'reference')
+    throw wrong(`TRIBUTARY_KERNELS is ${kernels}`, 'use fastest or reference, or leave it unset')
+  return kernels
+}
+
 const LOOPBACK = /^(127(\.[0-9]{1,3}){3}|::1|\[::1\]|localhost)$/
 export const isLoopback = (host: string): boolean => LOOPBACK.test(host)

@@ -5,8 +5,8 @@ import { strategies } from '../merge-strategies/index.ts'
 import { createServer, startListening } from './api/server.ts'
 import { resolveToken } from './api/token.ts'
 import { VERSION } from './cli/version.ts'
-import type { ReplicaConfig } from './config.ts'
-import { referenceKernels } from './kernels/reference.ts'
+import { kernelChoice, type ReplicaConfig } from './config.ts'
+import { chooseKernels } from './kernels/choose-kernels.ts'
 import { createInlineMerger } from './merging/inline-merger.ts'
 import type { Merger } from './merging/merger.ts'
 import { createWorkerMerger } from './merging/worker-merger.ts'
@@ -33,7 +33,11 @@ function createMerger(): Merger {
   const isBuilt = import.meta.url.endsWith('.js')
   return isBuilt
     ? createWorkerMerger(new URL('./merge-worker.js', import.meta.url))
-    : createInlineMerger(nodeTileFiles, referenceKernels, strategies)
+    : createInlineMerger(
+        nodeTileFiles,
+        chooseKernels(kernelChoice(process.env), (what) => process.emitWarning(what)),
+        strategies,
+      )
 }
 
 export async function startReplica(config: ReplicaConfig): Promise<RunningReplica> {

@@ -9,7 +9,7 @@ import type { Seed } from '../core/seed.ts'
 import type { Strategy } from '../core/strategy.ts'
 import type { Kernels } from '../kernels/kernels.ts'
 import type { TileFiles } from '../storage/tile-files.ts'
-import { bytesPerElement, encode, positionOf } from '../tensors/dtypes.ts'
+import { bytesPerElement, positionOf } from '../tensors/dtypes.ts'
 import { shown } from '../tensors/names.ts'
 import { TensorHasher } from '../tensors/tensor-hasher.ts'
 import { type Evaluation, STRIP } from './evaluate/evaluation.ts'
@@ -32,11 +32,13 @@ export function runMerge(task: MergeTask, engine: Engine, watch: RunWatch = {}):
     return new MergeRun(task, engine, files, watch).run()
   } finally {
     files.close()
+    engine.kernels.reset()
   }
 }
 
 class MergeRun {
   readonly #task: MergeTask
+  readonly #kernels: Kernels<Float64Array>
   readonly #files: OpenTileFiles
   readonly #pace: Pace
   readonly #evaluator: Evaluator<Float64Array>
@@ -45,11 +47,12 @@ class MergeRun {
 
   constructor(task: MergeTask, { kernels, strategies }: Engine, files: OpenTileFiles, watch: RunWatch) {
     this.#task = task
+    this.#kernels = kernels
     this.#files = files
     this.#pace = new Pace(watch, taskBytes(task))
-    this.#out = new Uint8Array(task.tileBytes)
+    this.#out = kernels.allocateBytes(task.tileBytes)
     const rules = task.tensors.map(({ rule }) => rule).filter((rule) => rule.kind === 'merge')
-    const streams = new TileStreams(files, task.tileBytes, rules, this.#pace)
+    const streams = new TileStreams(files, kernels, task.tileBytes, rules, this.#pace)
     this.#evaluator = new Evaluator(evaluationOf(task, strategies), kernels, streams.read)
   }
 
@@ -85,7 +88,7 @@ class MergeRun {
     }
     const { scalars } = this.#evaluator.evaluate(index, (first, plane) => {
       const bytes = plane.length * size
-      const notFinite = encode(dtype, plane, this.#out.subarray(filled, filled + bytes))
+      const notFinite = this.#kernels.encode(dtype, plane, this.#out.subarray(filled, filled + bytes))
       if (notFinite >= 0) throw tooLarge(name, shape, dtype, first + notFinite, at([...plane], notFinite))
       filled += bytes
       if (filled === this.#out.length) flush()

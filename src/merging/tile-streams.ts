@@ -3,7 +3,8 @@
  * strip. Buffers are as many as the tensor with the most streams has, whatever a tensor's size.
  */
 import { at, invariant } from '../core/invariant.ts'
-import { bytesPerElement, decode } from '../tensors/dtypes.ts'
+import type { Kernels } from '../kernels/kernels.ts'
+import { bytesPerElement } from '../tensors/dtypes.ts'
 import type { ReadStream, StreamRef } from './evaluate/evaluation.ts'
 import type { OpenTileFiles } from './open-tile-files.ts'
 import type { Pace } from './run.ts'
@@ -19,14 +20,22 @@ interface Tile {
 
 export class TileStreams {
   readonly #files: OpenTileFiles
+  readonly #kernels: Kernels<Float64Array>
   readonly #tileBytes: number
   readonly #rules: readonly MergeRule[]
   readonly #pace: Pace
   readonly #tiles: Tile[] = []
 
   /** `rules`: those of the evaluation's tensors. */
-  constructor(files: OpenTileFiles, tileBytes: number, rules: readonly MergeRule[], pace: Pace) {
+  constructor(
+    files: OpenTileFiles,
+    kernels: Kernels<Float64Array>,
+    tileBytes: number,
+    rules: readonly MergeRule[],
+    pace: Pace,
+  ) {
     this.#files = files
+    this.#kernels = kernels
     this.#tileBytes = tileBytes
     this.#rules = rules
     this.#pace = pace
@@ -39,12 +48,12 @@ export class TileStreams {
     const end = begin + count * size
     const tile = this.#tile(place)
     if (tile.slice !== slice || begin < tile.begin || end > tile.end) this.#fill(tile, slice, begin)
-    decode(slice.dtype, tile.bytes.subarray(begin - tile.begin, end - tile.begin), into)
+    this.#kernels.decode(slice.dtype, tile.bytes.subarray(begin - tile.begin, end - tile.begin), into)
   }
 
   #tile(place: number): Tile {
     while (this.#tiles.length <= place)
-      this.#tiles.push({ bytes: new Uint8Array(this.#tileBytes), slice: undefined, begin: 0, end: 0 })
+      this.#tiles.push({ bytes: this.#kernels.allocateBytes(this.#tileBytes), slice: undefined, begin: 0, end: 0 })
     return at(this.#tiles, place)
   }
 

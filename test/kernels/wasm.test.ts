@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { strategies } from '../../merge-strategies/index.ts'
+import { kernelChoice } from '../../src/config.ts'
+import { chooseKernels } from '../../src/kernels/choose-kernels.ts'
 import { referenceKernels } from '../../src/kernels/reference.ts'
 import { hasWasm } from '../../src/kernels/wasm-instance.ts'
 import { WASM_BASE64, WASM_SHA256 } from '../../src/kernels/wasm-module.ts'
@@ -40,6 +42,23 @@ describe('the module', () => {
     }
     expect(told.size).toBeGreaterThan(5)
   })
+})
+
+test('[KRN-12] the fastest kernels are taken unless the readable ones are asked for', () => {
+  const warned: string[] = []
+  const choose = (environment: Readonly<Record<string, string>>) =>
+    chooseKernels(kernelChoice(environment), (what) => warned.push(what))
+  expect(choose({ TRIBUTARY_KERNELS: 'reference' })).toBe(referenceKernels)
+  expect(choose({})).not.toBe(referenceKernels)
+  expect(choose({ TRIBUTARY_KERNELS: 'fastest' })).not.toBe(referenceKernels)
+  expect(() => choose({ TRIBUTARY_KERNELS: 'slow' })).toThrow(/TRIBUTARY_KERNELS is slow/)
+  vi.stubGlobal('WebAssembly', undefined)
+  try {
+    expect(choose({})).toBe(referenceKernels)
+  } finally {
+    vi.unstubAllGlobals()
+  }
+  expect(warned).toEqual([expect.stringContaining('no WebAssembly with SIMD')])
 })
 
 describe('strategies', () => {
