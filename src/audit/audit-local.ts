@@ -9,7 +9,7 @@ import { NUMERIC_PROFILE } from '../core/numeric-profile.ts'
 import { parseReceipt, type Receipt, type Statement } from '../core/receipt.ts'
 import type { Strategy } from '../core/strategy.ts'
 import type { Merger, Watch } from '../merging/merger.ts'
-import { carriedIn, outputFilesOf } from '../merging/output-files.ts'
+import { carriedIn, outputFilesOf, statedFiles } from '../merging/output-files.ts'
 import { readSmallFile } from '../merging/read-checkpoint.ts'
 import { statementOf } from '../merging/statement.ts'
 import { taskBytes, type TensorOutcome } from '../merging/task.ts'
@@ -98,13 +98,13 @@ class Audit {
     const { statement } = receipt
     const { files, merger, strategies } = this.#context
     following(() => {
-      checkRecords(statement)
+      checkRecords(receipt)
       checkIds(statement)
     })
     if (!receipt.about.signed) this.#notes.push('the receipt is unsigned: it says what was merged, not who says so')
     const output = following(() => openOutput(directory, statement))
     const isHere = await hasOutput(output, files)
-    if (isHere) await this.#checkOutput(output, statement)
+    if (isHere) await this.#checkOutput(output, receipt)
     else this.#notes.push('no output lies beside the receipt: the replay is held to the receipt alone')
     const differing = isHere ? await differingTensors(output, statement, merger, this.#silent()) : []
     // named now, and once more with its tile where the inputs are at hand
@@ -129,13 +129,14 @@ class Audit {
     return this.report('passed')
   }
 
-  async #checkOutput(output: Output, statement: Statement): Promise<void> {
+  async #checkOutput(output: Output, { statement, about }: Receipt): Promise<void> {
     const { files } = this.#context
-    await checkFiles(output, statement, files)
+    const named = [...statement.output.files, ...(about.files ?? [])]
+    await checkFiles(output, named, files)
     await checkWeights(output, files)
     this.#checked = {
       ...this.#checked,
-      files: statement.output.files.length,
+      files: named.length,
       bytes: output.weights.bytes,
       output: true,
     }
@@ -165,7 +166,7 @@ class Audit {
     sameRecord(statement as unknown as CanonicalRecord, again as unknown as CanonicalRecord, '')
   }
 
-  /** Files as the merge would write them; the card's words may be those of another version of the program. */
+  /** Files as the merge would write them. */
   async #filesOf(
     statement: Statement,
     resolved: Resolved,
@@ -182,12 +183,7 @@ class Audit {
       return statement.output.files
     }
     const written = outputFilesOf(resolved, lying && (await readSmallFile(this.#context.files, lying.location)))
-    const given = new Map(statement.output.files)
-    return written.map(({ path, sha256 }) => {
-      if (path !== 'README.md' || given.get(path) === sha256) return [path, sha256] as const
-      this.#notes.push('README.md is worded otherwise than this version of the program words it')
-      return [path, given.get(path) ?? 'missing'] as const
-    })
+    return statedFiles(written)
   }
 
   async #withTile(
@@ -250,7 +246,7 @@ function following<T>(work: () => T): T {
 }
 
 /** The parts of the records that are read by name here; the rest is checked where it is used. */
-function checkRecords({ recipe, inputs, output }: Statement): void {
+function checkRecords({ statement: { recipe, inputs, output }, about: { files = [] } }: Receipt): void {
   const isText = (value: unknown): value is string => typeof value === 'string'
   const isPair = (value: unknown): boolean => Array.isArray(value) && value.length === 2 && value.every(isText)
   const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value)
@@ -264,9 +260,11 @@ function checkRecords({ recipe, inputs, output }: Statement): void {
     isText(recipe['mismatch']) &&
     inputs.every(({ role }) => role === undefined || isText(role)) &&
     output.files.every(isPair) &&
+    isList(files) &&
+    files.every(isPair) &&
     output.tensors.every(({ dtype, shape }) => isDtype(dtype) && shape.every((n) => Number.isSafeInteger(n) && n >= 0))
   if (!fits) throw new TributaryError('RECEIPT_INVALID', 'a record is not of the form that merges write')
-  for (const [path] of output.files) checkModelPath(path)
+  for (const [path] of [...output.files, ...files]) checkModelPath(path)
 }
 
 /** Every id of the statement from what stands beside it. */

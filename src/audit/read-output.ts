@@ -41,8 +41,12 @@ export async function hasOutput({ directory, weights }: Output, files: FileSyste
   return weights.shards.some(({ path }) => names.includes(path)) || names.some((name) => name.endsWith('.safetensors'))
 }
 
-export async function checkFiles(output: Output, statement: Statement, files: FileSystem): Promise<void> {
-  for (const [path, expected] of statement.output.files) {
+export async function checkFiles(
+  output: Output,
+  named: readonly (readonly [path: string, sha256: string])[],
+  files: FileSystem,
+): Promise<void> {
+  for (const [path, expected] of named) {
     const location = join(output.directory, ...path.split('/'))
     const found = (await files.stat(location))?.kind === 'file' ? await digestOf(files, location) : 'missing'
     if (found !== expected)

@@ -64,6 +64,8 @@ export interface About {
   /** Contributions that a rule of the recipe left out, and why. */
   readonly excluded?: readonly (readonly [string, string])[]
   readonly warnings?: readonly string[]
+  /** Generated files whose words may change from one version of the program to the next: path and SHA-256. */
+  readonly files?: readonly (readonly [string, string])[]
   /** SHA-256 of the output as one safetensors file. */
   readonly output_sha256?: string
   readonly signed: boolean

@@ -46,6 +46,17 @@ export function outputFilesOf(resolved: Resolved, config: Uint8Array | undefined
   return sortByUtf8([...carried, written(CARD_PATH, utf8(cardOf(resolved)))], ({ path }) => path)
 }
 
+type Named = readonly (readonly [path: string, sha256: string])[]
+const named = (files: readonly OutputFile[]): Named => files.map(({ path, sha256 }) => [path, sha256] as const)
+
+/** What the statement names: a pure function of the merge. */
+export const statedFiles = (files: readonly OutputFile[]): Named =>
+  named(files.filter(({ path }) => path !== CARD_PATH))
+
+/** The card is for people: its words may be mended without another statement, so what stands about the merge names it. */
+export const describedFiles = (files: readonly OutputFile[]): Named =>
+  named(files.filter(({ path }) => path === CARD_PATH))
+
 const written = (path: string, bytes: Uint8Array): OutputFile => ({
   kind: 'written',
   path,

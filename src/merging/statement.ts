@@ -13,7 +13,7 @@ import type { TensorOutcome } from './task.ts'
 export interface StatementRequest {
   readonly resolved: Resolved
   readonly outcomes: readonly TensorOutcome[]
-  /** Of all files beside the weights, generated ones included: path and SHA-256. */
+  /** Of the files beside the weights that follow from the merge: path and SHA-256. */
   readonly files: readonly (readonly [path: string, sha256: string])[]
 }
 

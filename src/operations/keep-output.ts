@@ -6,7 +6,7 @@ import { type FileDigest, type ModelId, parseFileDigest } from '../core/ids.ts'
 import { at } from '../core/invariant.ts'
 import { type About, aboutBytes, aboutIdOf, type Statement, statementBytes, statementIdOf } from '../core/receipt.ts'
 import { sign } from '../core/signature.ts'
-import { carriedIn, CONFIG_PATH, outputFilesOf } from '../merging/output-files.ts'
+import { carriedIn, CONFIG_PATH, describedFiles, outputFilesOf, statedFiles } from '../merging/output-files.ts'
 import { statementOf } from '../merging/statement.ts'
 import type { TensorOutcome } from '../merging/task.ts'
 import type { Temporary } from '../storage/blob-store.ts'
@@ -37,7 +37,7 @@ export async function keepOutput(
   )
   const config = carriedIn(resolved).find(([path]) => path === CONFIG_PATH)
   const files = outputFilesOf(resolved, config && (await readFile(context, parseFileDigest(config[1]))))
-  const statement = statementOf({ resolved, outcomes, files: files.map(({ path, sha256 }) => [path, sha256]) })
+  const statement = statementOf({ resolved, outcomes, files: statedFiles(files) })
   // a statement spells dtypes as text; these came from the alignment
   const tensors = statement.output.tensors as readonly ManifestTensor[]
   const written = new Map(outcomes.map((outcome, i) => [outcome.name, at(temporaries, i)]))
@@ -68,7 +68,11 @@ export async function keepOutput(
       ingest.addKnownFile({ path: file.path, bytes: sizeOf.get(sha256) ?? 0, sha256 })
     }
   if (index !== undefined) await ingest.addFile(INDEX_PATH, once(utf8(index)))
-  const about = aboutOf(context, job, statement, request.contributions, resolved, await fileDigest(context, tensors))
+  const about = aboutOf(context, job, statement, resolved, {
+    contributions: request.contributions,
+    files: describedFiles(files),
+    sha256: await fileDigest(context, tensors),
+  })
   await ingest.finish([], ({ model }) => {
     const output = model as ModelId
     // a merge that was cancelled holds its inputs no longer: what its output names may be gone
@@ -111,9 +115,16 @@ function aboutOf(
   context: Context,
   job: MergeJob,
   statement: Statement,
-  contributions: readonly string[],
   { inputs, leftOut, warnings }: Selected['resolved'],
-  sha256: string,
+  {
+    contributions,
+    files,
+    sha256,
+  }: {
+    readonly contributions: readonly string[]
+    readonly files: readonly (readonly [string, string])[]
+    readonly sha256: string
+  },
 ): About {
   const { key, version, now } = context
   // what was visible when the merge was asked for: the space may have moved on since
@@ -131,6 +142,7 @@ function aboutOf(
     ...(proofs.length > 0 && { contributions: proofs }),
     ...(leftOut.length > 0 && { excluded: leftOut.map(({ ref, why }) => [ref, why] as const) }),
     ...(warnings.length > 0 && { warnings }),
+    files,
     output_sha256: sha256,
     signed: true,
     signatures: [[key.rid, base64url(sign('receipt', statementBytes(statement), key))]],

@@ -17,7 +17,14 @@ import {
 import { buildTensors } from '../../merging/build-task.ts'
 import { type Digested, hashFile } from '../../merging/digest-checkpoint.ts'
 import { tileBytesOf } from '../../merging/memory.ts'
-import { carriedIn, CONFIG_PATH, type OutputFile, outputFilesOf } from '../../merging/output-files.ts'
+import {
+  carriedIn,
+  CONFIG_PATH,
+  describedFiles,
+  type OutputFile,
+  outputFilesOf,
+  statedFiles,
+} from '../../merging/output-files.ts'
 import { layOutWeights, type OutputWeights } from '../../merging/output-weights.ts'
 import { readSmallFile } from '../../merging/read-checkpoint.ts'
 import { statementOf } from '../../merging/statement.ts'
@@ -81,9 +88,10 @@ export async function mergeLocal(
     const statement = statementOf({
       resolved,
       outcomes,
-      files: files.map(({ file }) => [file.path, file.sha256] as const),
+      files: statedFiles(files.map(({ file }) => file)),
     })
-    const receipt = makeReceipt(statement, aboutOf(statement, resolved, digested, context))
+    const described = describedFiles(files.map(({ file }) => file))
+    const receipt = makeReceipt(statement, aboutOf(statement, described, resolved, digested, context))
     await output.write(RECEIPT_PATH, receiptBytes(receipt))
     await output.write(SOURCES_PATH, utf8(sourcesText(resolved, digested)))
     watch.signal?.throwIfAborted()
@@ -205,6 +213,7 @@ async function checkSpace(out: string, weights: OutputWeights): Promise<void> {
 /** Paths stay on this machine: a receipt that travels names models by content. */
 function aboutOf(
   statement: Statement,
+  files: readonly (readonly [string, string])[],
   resolved: Resolved,
   digested: ReadonlyMap<Source, Digested>,
   { now, program, machine }: LocalContext,
@@ -223,6 +232,7 @@ function aboutOf(
     machine,
     ...(excluded.length > 0 && { excluded }),
     ...(warnings.length > 0 && { warnings }),
+    files,
     signed: false,
     signatures: [],
   }
@@ -235,12 +245,12 @@ function viewOf(
   receipt: Receipt,
   weights: OutputWeights,
 ): LocalMerge {
-  const { statement } = receipt
+  const { statement, about } = receipt
   const { base } = resolved
   const paths = [
     ...weights.shards.map(({ path }) => path),
     ...(weights.index ? [weights.index[0]] : []),
-    ...statement.output.files.map(([path]) => path),
+    ...[...statement.output.files, ...(about.files ?? [])].map(([path]) => path),
     RECEIPT_PATH,
     SOURCES_PATH,
   ]

@@ -32,9 +32,10 @@ describe('what is written', () => {
     ])
     const files = await filesBelow(at('whole'))
     expect([...files.keys()].sort()).toEqual(merge.files)
-    const { statement } = parseReceipt(await readFile(at('whole', 'receipt.json')))
+    const { statement, about } = parseReceipt(await readFile(at('whole', 'receipt.json')))
     expect(statement.merge).toBe(merge.id)
-    for (const [path, sha256] of statement.output.files) expect(files.get(path)).toBe(sha256)
+    for (const [path, sha256] of [...statement.output.files, ...about.files!]) expect(files.get(path)).toBe(sha256)
+    expect(about.files!.map(([path]) => path)).toEqual(['README.md']) // its words are no part of what was merged
     const digest = await localOperations().digestPath(at('whole'))
     expect(digest.content).toBe(merge.content)
   })
