@@ -108,13 +108,14 @@ export class Diary {
 
   /** Asks one thing after the other until nobody answers; says so after each. */
   async work(url: string, onDone: () => void): Promise<void> {
-    for (; ; onDone()) {
+    for (;;) {
       const draw = this.#number()
       if (draw < 0.45) await this.#contribute(url)
       else if (draw < 0.65) await this.#uploadInPieces(url)
       else if (draw < 0.8) await this.#retract(url)
       else if (draw < 0.95) await this.#merge(url)
       else await this.#revoke(url)
+      onDone()
     }
   }
 
