@@ -78,4 +78,15 @@ export interface Kernels<B> {
   /** Σ weightᵢ · planeᵢ as `exactSums` has it, without keeping the sums. */
   weightedSum(planes: readonly B[], weights: readonly number[], out?: B): B
   exactSums(length: number): ExactSums<B>
+  /**
+   * Decode, `weightedSum`, one division and encode in one go, from bytes to bytes of one dtype. False where this set has
+   * no way of doing that, or an input or a result is not finite: then `out` holds nothing of use.
+   */
+  average(
+    dtype: Dtype,
+    streams: readonly Uint8Array[],
+    weights: readonly number[],
+    divisor: number,
+    out: Uint8Array,
+  ): boolean
 }

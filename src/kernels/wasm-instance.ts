@@ -4,6 +4,18 @@ import { WASM_BASE64 } from './wasm-module.ts'
 /** A byte offset into the memory. */
 export type Address = number
 
+type Average = [
+  table: Address,
+  weights: Address,
+  k: number,
+  divisor: number,
+  span: number,
+  planes: Address,
+  from: number,
+  to: number,
+  out: Address,
+]
+
 export interface WasmWords {
   heapBase(): Address
   fill(out: Address, value: number, n: number): void
@@ -25,6 +37,9 @@ export interface WasmWords {
   decodeBf16(from: Address, out: Address, n: number): number
   decodeF16(from: Address, out: Address, n: number): number
   decodeF32(from: Address, out: Address, n: number): number
+  averageInF64(bf16: number, ...more: [...Average]): number
+  averageInF32(...more: [...Average, weights: Address, span: number]): number
+  averageInInterval(...more: [...Average, weights: Address, error: number]): number
   encodeBf16(from: Address, out: Address, n: number): number
   encodeF16(from: Address, out: Address, n: number): number
   encodeF32(from: Address, out: Address, n: number): number

@@ -10,6 +10,7 @@ import { nearest, units } from './exact.ts'
 import { BLOCK, type BlockSum, DIGITS, type Kernels } from './kernels.ts'
 import { referenceKernels as reference } from './reference.ts'
 import { type Address, instantiate } from './wasm-instance.ts'
+import { STREAMS_MAX, WasmAverage } from './wasm-average.ts'
 import { WasmMemory } from './wasm-memory.ts'
 
 type Plane = Float64Array
@@ -66,7 +67,9 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
   const weightList = outs + 4 * PLANES_MAX
   const column = weightList + 8 * PLANES_MAX
   const counts = column + 16 * PLANES_MAX
-  memory.reserve(counts + 4 * DIGITS[0].bins)
+  const averageTables = counts + 4 * DIGITS[0].bins
+  memory.reserve(averageTables + WasmAverage.tablesBytes)
+  const averages = new WasmAverage(wasm, memory.buffer, averageTables)
 
   const at = (plane: Plane | Uint8Array | Uint32Array): Address => memory.addressOf(plane)
   function foreign(operation: string): Kernels<Plane> {
@@ -258,6 +261,15 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
     },
 
     exactSums: (length) => new CascadeSums(length, cascade),
+
+    average(dtype, streams, weights, divisor, out) {
+      if ((dtype !== 'BF16' && dtype !== 'F16') || streams.length === 0 || streams.length > STREAMS_MAX) return false
+      const from = streams.map(at)
+      const to = at(out)
+      const fits = divisor !== 0 && to >= 0 && from.every((address) => address >= 0)
+      invariant(streams.every(({ length }) => length === out.length) && out.length % 2 === 0, 'streams of one length')
+      return fits && averages.run(dtype, from, weights, divisor, to, out.length)
+    },
   }
   return kernels
 }

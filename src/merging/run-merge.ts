@@ -41,6 +41,7 @@ class MergeRun {
   readonly #kernels: Kernels<Float64Array>
   readonly #files: OpenTileFiles
   readonly #pace: Pace
+  readonly #streams: TileStreams
   readonly #evaluator: Evaluator<Float64Array>
   /** Bytes of the output, or of a copy, on their way to the disk. */
   readonly #out: Uint8Array
@@ -52,8 +53,8 @@ class MergeRun {
     this.#pace = new Pace(watch, taskBytes(task))
     this.#out = kernels.allocateBytes(task.tileBytes)
     const rules = task.tensors.map(({ rule }) => rule).filter((rule) => rule.kind === 'merge')
-    const streams = new TileStreams(files, kernels, task.tileBytes, rules, this.#pace)
-    this.#evaluator = new Evaluator(evaluationOf(task, strategies), kernels, streams.read)
+    this.#streams = new TileStreams(files, kernels, task.tileBytes, rules, this.#pace)
+    this.#evaluator = new Evaluator(evaluationOf(task, strategies), kernels, this.#streams.read)
   }
 
   run(): readonly TensorOutcome[] {
@@ -76,7 +77,27 @@ class MergeRun {
     return { name, root: hasher.finish().root, scalars: [] }
   }
 
-  #merge({ name, shape, dtype, target }: TaskTensor, index: number): TensorOutcome {
+  /** A plain average from bytes to bytes; undefined where this one is not, or holds what the evaluator must name. */
+  #average({ name, dtype, target }: TaskTensor, index: number): TensorOutcome | undefined {
+    const mean = this.#evaluator.mean(index)
+    if (!mean) return undefined
+    const hasher = new TensorHasher()
+    for (let begin = 0; begin < target.bytes; begin += this.#out.length) {
+      const end = Math.min(target.bytes, begin + this.#out.length)
+      const streams = mean.streams.map((stream) => this.#streams.bytes(dtype, stream, index, begin, end))
+      if (!streams.every((bytes) => bytes !== undefined)) return undefined
+      const out = this.#out.subarray(0, end - begin)
+      if (!this.#kernels.average(dtype, streams, mean.weights, mean.divisor, out)) return undefined
+      this.#put(target, begin, out, hasher)
+    }
+    return { name, root: hasher.finish().root, scalars: mean.scalars }
+  }
+
+  #merge(tensor: TaskTensor, index: number): TensorOutcome {
+    return this.#average(tensor, index) ?? this.#evaluate(tensor, index)
+  }
+
+  #evaluate({ name, shape, dtype, target }: TaskTensor, index: number): TensorOutcome {
     const size = bytesPerElement(dtype)
     const hasher = new TensorHasher()
     let written = 0

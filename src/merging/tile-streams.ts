@@ -4,7 +4,7 @@
  */
 import { at, invariant } from '../core/invariant.ts'
 import type { Kernels } from '../kernels/kernels.ts'
-import { bytesPerElement } from '../tensors/dtypes.ts'
+import { bytesPerElement, type Dtype } from '../tensors/dtypes.ts'
 import type { ReadStream, StreamRef } from './evaluate/evaluation.ts'
 import type { OpenTileFiles } from './open-tile-files.ts'
 import type { Pace } from './run.ts'
@@ -41,14 +41,24 @@ export class TileStreams {
     this.#pace = pace
   }
 
+  /** Bytes of whole elements as they lie on disk, lent until more is read; undefined where they are of another dtype. */
+  bytes(dtype: Dtype, stream: StreamRef, tensor: number, begin: number, end: number): Uint8Array | undefined {
+    const { slice, place } = this.#find(at(this.#rules, tensor), stream)
+    return slice.dtype === dtype ? this.#tileOf(slice, place, begin, end) : undefined
+  }
+
   readonly read: ReadStream<Float64Array> = (stream, tensor, first, count, into) => {
     const { slice, place } = this.#find(at(this.#rules, tensor), stream)
     const size = bytesPerElement(slice.dtype)
     const begin = first * size
     const end = begin + count * size
+    this.#kernels.decode(slice.dtype, this.#tileOf(slice, place, begin, end), into)
+  }
+
+  #tileOf(slice: TensorSlice, place: number, begin: number, end: number): Uint8Array {
     const tile = this.#tile(place)
     if (tile.slice !== slice || begin < tile.begin || end > tile.end) this.#fill(tile, slice, begin)
-    this.#kernels.decode(slice.dtype, tile.bytes.subarray(begin - tile.begin, end - tile.begin), into)
+    return tile.bytes.subarray(begin - tile.begin, end - tile.begin)
   }
 
   #tile(place: number): Tile {

@@ -308,6 +308,104 @@ export function describeKernelsContract(name: string, make: () => Kernels<Plane>
       },
     )
 
+    describe.each(['BF16', 'F16', 'F32'] as const)('an average of %s', (dtype) => {
+      const size = dtype === 'F32' ? 4 : 2
+      /** By its parts: undefined where something is not finite. */
+      const wanted = (streams: readonly Uint8Array[], weights: readonly number[], divisor: number) => {
+        const length = streams[0]!.length / size
+        const planes = streams.map(() => new Float64Array(length))
+        const finite = streams.map((stream, i) => reference.decode(dtype, stream, planes[i]!)).every((yes) => yes)
+        const out = new Uint8Array(length * size)
+        const mean = reference.binary('over', reference.weightedSum(planes, weights), reference.fill(length, divisor))
+        return finite && reference.encode(dtype, mean, out) < 0 ? out : undefined
+      }
+      const check = (streams: readonly Uint8Array[], weights: readonly number[], divisor: number): boolean => {
+        const right = wanted(streams, weights, divisor)
+        const out = kernels.allocateBytes(streams[0]!.length)
+        const done = kernels.average(dtype, streams.map(bytesOf), weights, divisor, out)
+        if (done) expect(right && Buffer.compare(out, right)).toBe(0)
+        // what this set has a way for is refused only where something is not finite
+        else if (name === 'WASM' && dtype !== 'F32' && divisor !== 0) expect(right).toBeUndefined()
+        kernels.reset()
+        return done
+      }
+      const KINDS: Readonly<Record<string, (next: () => number) => (i: number) => number>> = {
+        'fine-tunes': (next) => () => (next() + next() + next() - 1.5) * 0.02,
+        'any bits': (next) => () => mix(next, 3),
+        'one binade, full of ties': (next) => () => 1 + Math.floor(next() * 128) / 128,
+        'subnormals and zeros': (next) => () => Math.round((next() - 0.5) * 9) * 2 ** (dtype === 'F16' ? -24 : -133),
+        pruned: (next) => () => (next() < 0.5 ? (next() < 0.5 ? -0 : 0) : next() - 0.5),
+        outliers: (next) => () => (next() - 0.5) * (next() < 0.02 ? 2 ** -66 : 1),
+        'near the largest': (next) => () =>
+          (next() < 0.5 ? -1 : 1) * (dtype === 'F16' ? 60000 : 2 ** 127) * (0.5 + next() / 2),
+        'near the smallest normal': (next) => () => (next() - 0.5) * (dtype === 'F16' ? 2 ** -13 : 2 ** -124),
+      }
+      const WEIGHTS: Readonly<Record<string, (k: number) => readonly number[]>> = {
+        equal: (k) => Array<number>(k).fill(1),
+        whole: (k) => Array.from({ length: k }, (_, i) => (i % 3) + 1),
+        'halves of both signs': (k) => Array.from({ length: k }, (_, i) => (i === 1 ? -0.5 : 1.5)),
+        'two digits': (k) => Array.from({ length: k }, (_, i) => Math.fround([0.3, 0.5, 0.2][i % 3]!)),
+        counts: (k) => Array.from({ length: k }, (_, i) => [18000, 12000, 30000][i % 3]!),
+        any: (k) => Array.from({ length: k }, (_, i) => Math.fround(0.731 * (i + 1.37))),
+        wide: (k) => Array.from({ length: k }, (_, i) => (i === 1 ? -1 : 1) * 2 ** (((i * 37) % 60) - 30)),
+        'with a zero': (k) => Array.from({ length: k }, (_, i) => (i === 0 ? 0 : 0.7)).map(Math.fround),
+      }
+      test.each(Object.keys(KINDS))('[KRN-13] has the bits of its parts: %s', (kind) => {
+        for (const [n, weighting] of Object.values(WEIGHTS).entries())
+          for (const k of [1, 2, 3, 8]) {
+            const draw = KINDS[kind]!(numbersFrom(100 * n + k))
+            const length = [4096 + 5, 64, 8 * 9 + 1, 3][n % 4]!
+            const streams = Array.from({ length: k }, (_, s) => {
+              const plane = Float64Array.from({ length }, (_, i) => draw(i))
+              const bytes = new Uint8Array(length * size)
+              if (s > 0 && n % 2 === 0 && kind === 'any bits') plane.set(plane.map((value) => -value))
+              reference.encode(dtype, plane, bytes)
+              return bytes
+            })
+            const weights = weighting(k)
+            const total = weights.reduce((sum, weight) => sum + weight, 0)
+            for (const divisor of total === 0 ? [1] : [1, total]) check(streams, weights, divisor)
+          }
+      })
+
+      test('[KRN-13] what cancels leaves exactly what is left, as +0 where nothing is', () => {
+        const codes = (...all: readonly number[]) => {
+          const bytes = new Uint8Array(16 * size)
+          reference.encode(
+            dtype,
+            Float64Array.from({ length: 16 }, (_, i) => all[i % all.length]!),
+            bytes,
+          )
+          return bytes
+        }
+        const tiny = dtype === 'F16' ? 2 ** -24 : 2 ** -100
+        const streams = [codes(1, 0.5, 3), codes(tiny, -tiny, 0), codes(-1, -0.5, -3)]
+        for (const weights of [[1, 1, 1], [0.3, 0.3, 0.3].map(Math.fround), [1, 2 ** -20, 1]])
+          check(streams, weights, 3)
+        check([codes(-0), codes(-0), codes(-0)], [1, 1, 1], 3)
+        check([codes(-0), codes(0), codes(-0)], [0.3, 0.5, 0.2].map(Math.fround), -1)
+        check([codes(1), codes(-1)], [1, 1], -2)
+      })
+
+      test('[KRN-13] what is not finite is refused, whatever the weights', () => {
+        for (const bad of [Number.NaN, Infinity, -Infinity])
+          for (const at of [0, 7, 8, 20]) {
+            const plane = Float64Array.from({ length: 21 }, (_, i) => (i === at ? bad : 1))
+            const broken = new Uint8Array(21 * size)
+            reference.encode(dtype, plane, broken)
+            const whole = new Uint8Array(21 * size)
+            for (const weights of [
+              [1, 1],
+              [0.3, 0.7],
+              [1, 0],
+              [2 ** 40, 1],
+            ])
+              expect(check([whole, broken], weights.map(Math.fround), 1)).toBe(false)
+          }
+        expect(kernels.average(dtype, [bytesOf(new Uint8Array(16))], [1], 0, kernels.allocateBytes(16))).toBe(false)
+      })
+    })
+
     test('[KRN-9] buffers are zeros, also those that were given out before', () => {
       kernels.reset()
       kernels.fill(100, 7, kernels.allocate(100))

@@ -47,8 +47,15 @@ function storeHalf(out: usize, codes: v128): void {
   v128.store(out, f64x2.mul(scale, f64x2.promote_low_f32x4(v128.shuffle<i64>(small, small, 1, 0))), 16)
 }
 
-export function decodeF16(from: usize, out: usize, n: i32): bool {
+/** Eight codes, none of which is infinite or NaN. */
+@inline
+export function eightF16(out: usize, codes: v128): void {
   const zero = i16x8.splat(0)
+  storeHalf(out, v128.shuffle<i16>(zero, codes, 0, 8, 1, 9, 2, 10, 3, 11))
+  storeHalf(out + 32, v128.shuffle<i16>(zero, codes, 4, 12, 5, 13, 6, 14, 7, 15))
+}
+
+export function decodeF16(from: usize, out: usize, n: i32): bool {
   const exponent = i16x8.splat(0x7c00)
   let finite = true
   let left = n
@@ -57,10 +64,7 @@ export function decodeF16(from: usize, out: usize, n: i32): bool {
     if (v128.any_true(i16x8.eq(v128.and(codes, exponent), exponent))) {
       finite = false
       for (let i: usize = 0; i < 8; i++) store<f64>(out + (i << 3), f16(load<u16>(from + (i << 1))))
-    } else {
-      storeHalf(out, v128.shuffle<i16>(zero, codes, 0, 8, 1, 9, 2, 10, 3, 11))
-      storeHalf(out + 32, v128.shuffle<i16>(zero, codes, 4, 12, 5, 13, 6, 14, 7, 15))
-    }
+    } else eightF16(out, codes)
     from += 16
     out += 64
   }

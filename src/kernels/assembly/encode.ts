@@ -71,24 +71,28 @@ function signed(codes: v128, first: v128, second: v128): v128 {
   return v128.or(codes, v128.and(sign, i32x4.gt_s(codes, i32x4.splat(0))))
 }
 
+/** Eight elements, where all are finite; else false, and nothing is written. */
+@inline
+export function encodeEight(bf16: bool, v0: v128, v1: v128, v2: v128, v3: v128, out: usize): bool {
+  const a = codesOf(bf16, v0, v1)
+  const b = codesOf(bf16, v2, v3)
+  if (v128.any_true(i32x4.ge_s(i32x4.max_s(a, b), i32x4.splat(infinityOf(bf16))))) return false
+  v128.store(out, i16x8.narrow_i32x4_u(signed(a, v0, v1), signed(b, v2, v3)))
+  return true
+}
+
 @inline
 function encodeHalf(bf16: bool, from: usize, out: usize, n: i32): i32 {
   let first = -1
   let i = 0
   for (; i + 8 <= n; i += 8) {
-    const v0 = v128.load(from)
-    const v1 = v128.load(from, 16)
-    const v2 = v128.load(from, 32)
-    const v3 = v128.load(from, 48)
-    const a = codesOf(bf16, v0, v1)
-    const b = codesOf(bf16, v2, v3)
-    if (v128.any_true(i32x4.ge_s(i32x4.max_s(a, b), i32x4.splat(infinityOf(bf16))))) {
+    if (!encodeEight(bf16, v128.load(from), v128.load(from, 16), v128.load(from, 32), v128.load(from, 48), out)) {
       for (let j: i32 = 0; j < 8; j++) {
         const code = codeOf(bf16, load<f64>(from + (<usize>j << 3)))
         if (first < 0 && (code & 0x7fff) >= infinityOf(bf16)) first = i + j
         store<u16>(out + (<usize>j << 1), <u16>code)
       }
-    } else v128.store(out, i16x8.narrow_i32x4_u(signed(a, v0, v1), signed(b, v2, v3)))
+    }
     from += 64
     out += 16
   }

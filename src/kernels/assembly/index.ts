@@ -8,8 +8,9 @@ export * from './exact'
 export * from './random'
 export * from './selection'
 export * from './sort'
-export * from './decode'
-export * from './encode'
+export { decodeBf16, decodeF16, decodeF32 } from './decode'
+export { encodeBf16, encodeF16, encodeF32 } from './encode'
+export * from './average'
 
 /** Where memory is free: below it lie this module's constants. */
 export function heapBase(): usize {

@@ -6,7 +6,7 @@ import type { Kernels } from '../../kernels/kernels.ts'
 import { type Evaluation, type ReadStream, STRIP, type WriteStrip } from './evaluation.ts'
 import { ModelScope } from './model-scope.ts'
 import { Strips } from './strips.ts'
-import { type Setting, TensorRun } from './tensor-run.ts'
+import { type Mean, type Setting, TensorRun } from './tensor-run.ts'
 
 export interface Evaluated {
   /** The numbers from earlier passes that entered the output, in the order the formula wrote them. */
@@ -41,6 +41,14 @@ export class Evaluator<B> implements Setting<B> {
     })
     this.#forget(run)
     return { scalars }
+  }
+
+  /** What one pass over bytes can do in place of `evaluate`, where the formula is a plain average. */
+  mean(tensor: number): (Mean & Evaluated) | undefined {
+    const run = this.#run(tensor)
+    const scalars = run.scalars()
+    const mean = run.mean()
+    return mean && { ...mean, scalars }
   }
 
   modelScope(run: TensorRun<B>): ModelScope<B> {

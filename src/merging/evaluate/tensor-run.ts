@@ -39,6 +39,12 @@ export interface Accumulated<B> {
   read(site: number, part: string, first: number, count: number, into: B): void
 }
 
+export interface Mean {
+  readonly streams: readonly StreamRef[]
+  readonly weights: readonly number[]
+  readonly divisor: number
+}
+
 export class TensorRun<B> implements Surroundings {
   readonly index: number
   readonly tensor: EvaluationTensor
@@ -89,6 +95,29 @@ export class TensorRun<B> implements Surroundings {
   /** Reductions of the whole model that this tensor's output needs, in the order they were written. */
   get modelReductions(): readonly Reducing[] {
     return this.program.reductions.filter((node) => node.scope === 'model' && this.reached.laters.has(node))
+  }
+
+  /** The output as a weighted sum of whole input tensors over a number, where it is no more than that. */
+  mean(): Mean | undefined {
+    const { output } = this.program
+    const over = output.kind === 'binary' && output.op === 'over' ? output : undefined
+    const channel = over ? over.a : output
+    if (this.#held || channel.kind !== 'channel' || channel.part !== 'sum') return undefined
+    const divisor = over ? this.numberOf(over.b) : 1
+    const terms = this.sites[channel.site]!.terms.map(({ plane, weight }) => {
+      const value = this.numberOf(weight)
+      return plane.kind !== 'input' || value === undefined
+        ? undefined
+        : { stream: this.stream(plane), weight: this.weight(value) }
+    })
+    if (divisor === undefined || !terms.every((term) => term !== undefined)) return undefined
+    return { streams: terms.map(({ stream }) => stream), weights: terms.map(({ weight }) => weight), divisor }
+  }
+
+  /** The number that all elements of this plane are, if that is known. */
+  numberOf(node: Node): number | undefined {
+    if (node.kind === 'number') return node.value
+    return node.kind === 'later' ? (this.later(node.later) as number) : undefined
   }
 
   depthOf(node: Reducing): number {

@@ -1,0 +1,201 @@
+/**
+ * Σ weight · stream ÷ divisor from the bytes of 16-bit inputs to the bytes of the output, eight elements at a time. Each
+ * eight takes the cheapest way that is proved to give the bits of the law: f32 where an interval round the result lies in
+ * one rounding cell, or where the sum is exact in f32; else f64, where the exponents show that nothing was lost; else the
+ * exact sums. A proof that fails costs time and never a bit.
+ */
+import { encodeEight } from './encode'
+import { eightF16 } from './decode'
+import { weightedSum } from './exact'
+
+/** Planes of eight elements, and their sums, for the eight that go to the exact sums. */
+const sums: usize = memory.data(64)
+
+@inline const BF16_FIRST: i32 = 0x7f80
+@inline const F16_FIRST: i32 = 0x7c00
+
+@inline
+function streamOf(table: usize, i: i32, at: usize): usize {
+  return <usize>load<u32>(table + (<usize>i << 2)) + at
+}
+
+@inline
+function upper(codes: v128): v128 {
+  return v128.shuffle<i16>(i16x8.splat(0), codes, 0, 8, 1, 9, 2, 10, 3, 11)
+}
+@inline
+function upperNext(codes: v128): v128 {
+  return v128.shuffle<i16>(i16x8.splat(0), codes, 4, 12, 5, 13, 6, 14, 7, 15)
+}
+@inline
+function highTwo(values: v128): v128 {
+  return f64x2.promote_low_f32x4(v128.shuffle<i64>(values, values, 1, 0))
+}
+
+/** Eight elements by the exact sums. `planes` has room for a table of k addresses and k times eight elements. */
+function exactEight(bf16: bool, table: usize, weights: usize, k: i32, divisor: v128, planes: usize, at: usize, out: usize): bool {
+  const first = planes + (((<usize>k << 2) + 15) & ~15)
+  for (let i = 0; i < k; i++) {
+    const plane = first + (<usize>i << 6)
+    store<u32>(planes + (<usize>i << 2), <u32>plane)
+    const codes = v128.load(streamOf(table, i, at))
+    if (bf16) {
+      const low = upper(codes)
+      const high = upperNext(codes)
+      v128.store(plane, f64x2.promote_low_f32x4(low))
+      v128.store(plane, highTwo(low), 16)
+      v128.store(plane, f64x2.promote_low_f32x4(high), 32)
+      v128.store(plane, highTwo(high), 48)
+    } else eightF16(plane, codes)
+  }
+  if (k == 1) for (let j: usize = 0; j < 64; j += 8) store<f64>(sums + j, load<f64>(weights) * load<f64>(first + j) + 0)
+  else weightedSum(planes, weights, k, sums, 8)
+  return encodeEight(
+    bf16,
+    f64x2.div(v128.load(sums), divisor),
+    f64x2.div(v128.load(sums, 16), divisor),
+    f64x2.div(v128.load(sums, 32), divisor),
+    f64x2.div(v128.load(sums, 48), divisor),
+    out,
+  )
+}
+
+/** Eight elements in f64. `span` is the greatest difference of codes at which no partial sum can round. */
+@inline
+function spanEight(bf16: bool, table: usize, weights: usize, k: i32, divisor: v128, span: v128, planes: usize, at: usize, out: usize): bool {
+  const magnitude = i16x8.splat(0x7fff)
+  const one = i16x8.splat(1)
+  let most = i16x8.splat(0)
+  let least = i16x8.splat(-1)
+  let s0 = f64x2.splat(0)
+  let s1 = f64x2.splat(0)
+  let s2 = f64x2.splat(0)
+  let s3 = f64x2.splat(0)
+  for (let i = 0; i < k; i++) {
+    const codes = v128.load(streamOf(table, i, at))
+    const size = v128.and(codes, magnitude)
+    most = i16x8.max_u(most, size)
+    least = i16x8.min_u(least, i16x8.sub(size, one)) // a zero becomes the greatest, and so drops out
+    const weight = v128.load_splat<u64>(weights + (<usize>i << 3))
+    let low = upper(codes)
+    let high = upperNext(codes)
+    if (!bf16) {
+      // as f32 of 2⁻¹¹² times the value; the divisor holds the rest
+      low = v128.and(i32x4.shr_s(low, 3), i32x4.splat(0x8fffe000))
+      high = v128.and(i32x4.shr_s(high, 3), i32x4.splat(0x8fffe000))
+    }
+    s0 = f64x2.add(s0, f64x2.mul(weight, f64x2.promote_low_f32x4(low)))
+    s1 = f64x2.add(s1, f64x2.mul(weight, highTwo(low)))
+    s2 = f64x2.add(s2, f64x2.mul(weight, f64x2.promote_low_f32x4(high)))
+    s3 = f64x2.add(s3, f64x2.mul(weight, highTwo(high)))
+  }
+  if (v128.any_true(i16x8.ge_u(most, i16x8.splat(<i16>(bf16 ? BF16_FIRST : F16_FIRST))))) return false
+  if (v128.any_true(i16x8.gt_u(i16x8.sub(most, least), span)))
+    return exactEight(bf16, table, weights, k, divisor, planes, at, out)
+  if (!bf16) {
+    const scale = f64x2.splat(5.192296858534828e33)
+    s0 = f64x2.mul(s0, scale)
+    s1 = f64x2.mul(s1, scale)
+    s2 = f64x2.mul(s2, scale)
+    s3 = f64x2.mul(s3, scale)
+  }
+  return encodeEight(bf16, f64x2.div(s0, divisor), f64x2.div(s1, divisor), f64x2.div(s2, divisor), f64x2.div(s3, divisor), out)
+}
+
+/** Whole eights only; answers false where an input or a result is not finite. */
+export function averageInF64(bf16: bool, table: usize, weights: usize, k: i32, divisor: f64, span: i32, planes: usize, from: usize, to: usize, out: usize): bool {
+  const by = f64x2.splat(divisor)
+  const most = i16x8.splat(<i16>span)
+  if (bf16) {
+    for (let at = from; at < to; at += 16)
+      if (!spanEight(true, table, weights, k, by, most, planes, at, out + at)) return false
+  } else {
+    for (let at = from; at < to; at += 16)
+      if (!spanEight(false, table, weights, k, by, most, planes, at, out + at)) return false
+  }
+  return true
+}
+
+/**
+ * bf16 with normalised f32 weights. s is within `error` times the greatest magnitude of the result; if both ends of that
+ * interval, half a cell added, agree in their upper halves, those are the result. Answers how many eights could not
+ * prove it, or −1.
+ */
+export function averageInInterval(table: usize, weights: usize, k: i32, divisor: f64, span: i32, planes: usize, from: usize, to: usize, out: usize, scaled: usize, error: f32): i32 {
+  const by = f64x2.splat(divisor)
+  const widest = i16x8.splat(<i16>span)
+  const magnitude = i16x8.splat(0x7fff)
+  const half = i32x4.splat(0x8000)
+  const relative = f32x4.splat(error)
+  const smallest = i16x8.splat(0x1280) // 2⁻⁹⁰
+  const range = i16x8.splat(0x7180 - 0x1280) // to 2¹⁰⁰
+  const zero = i16x8.splat(0)
+  let open = 0
+  for (let at = from; at < to; at += 16) {
+    let most = zero
+    let s0 = f32x4.splat(0)
+    let s1 = f32x4.splat(0)
+    for (let i = 0; i < k; i++) {
+      const codes = v128.load(streamOf(table, i, at))
+      const weight = v128.load_splat<u32>(scaled + (<usize>i << 2))
+      most = i16x8.max_u(most, v128.and(codes, magnitude))
+      s0 = f32x4.add(s0, f32x4.mul(weight, upper(codes)))
+      s1 = f32x4.add(s1, f32x4.mul(weight, upperNext(codes)))
+    }
+    const e0 = f32x4.mul(relative, upper(most))
+    const e1 = f32x4.mul(relative, upperNext(most))
+    const p0 = i32x4.add(f32x4.add(s0, e0), half)
+    const p1 = i32x4.add(f32x4.add(s1, e1), half)
+    const q0 = i32x4.add(f32x4.sub(s0, e0), half)
+    const q1 = i32x4.add(f32x4.sub(s1, e1), half)
+    const upperBits = i32x4.splat(0xffff0000)
+    const apart = v128.and(v128.or(v128.xor(p0, q0), v128.xor(p1, q1)), upperBits)
+    const odd = v128.and(i16x8.ge_u(i16x8.sub(most, smallest), range), i16x8.ne(most, zero))
+    if (v128.any_true(v128.or(apart, odd))) {
+      open++
+      if (!spanEight(true, table, weights, k, by, widest, planes, at, out + at)) return -1
+    } else v128.store(out + at, v128.shuffle<i16>(p0, p1, 1, 3, 5, 7, 9, 11, 13, 15))
+  }
+  return open
+}
+
+/** bf16 with whole weights of a small sum: the sum is exact in f32, and one f32 division rounds to the same cell. */
+export function averageInF32(table: usize, weights: usize, k: i32, divisor: f64, span: i32, planes: usize, from: usize, to: usize, out: usize, scaled: usize, narrow: i32): bool {
+  const by = f64x2.splat(divisor)
+  const widest = i16x8.splat(<i16>span)
+  const narrowest = i16x8.splat(<i16>narrow)
+  const magnitude = i16x8.splat(0x7fff)
+  const one = i16x8.splat(1)
+  const smallest = i16x8.splat(0x1a80) // 2⁻⁷⁴
+  const range = i16x8.splat(0x7180 - 0x1a80)
+  const zero = i16x8.splat(0)
+  const d = f32x4.splat(<f32>divisor)
+  const bias = i32x4.splat(0x7fff)
+  const last = i32x4.splat(1)
+  for (let at = from; at < to; at += 16) {
+    let most = zero
+    let least = i16x8.splat(-1)
+    let s0 = f32x4.splat(0)
+    let s1 = f32x4.splat(0)
+    for (let i = 0; i < k; i++) {
+      const codes = v128.load(streamOf(table, i, at))
+      const weight = v128.load_splat<u32>(scaled + (<usize>i << 2))
+      const size = v128.and(codes, magnitude)
+      most = i16x8.max_u(most, size)
+      least = i16x8.min_u(least, i16x8.sub(size, one))
+      s0 = f32x4.add(s0, f32x4.mul(weight, upper(codes)))
+      s1 = f32x4.add(s1, f32x4.mul(weight, upperNext(codes)))
+    }
+    const odd = v128.and(i16x8.ge_u(i16x8.sub(most, smallest), range), i16x8.ne(most, zero))
+    if (v128.any_true(v128.or(i16x8.gt_u(i16x8.sub(most, least), narrowest), odd))) {
+      if (!spanEight(true, table, weights, k, by, widest, planes, at, out + at)) return false
+      continue
+    }
+    const q0 = f32x4.div(s0, d)
+    const q1 = f32x4.div(s1, d)
+    const r0 = i32x4.add(q0, i32x4.add(bias, v128.and(i32x4.shr_u(q0, 16), last)))
+    const r1 = i32x4.add(q1, i32x4.add(bias, v128.and(i32x4.shr_u(q1, 16), last)))
+    v128.store(out + at, v128.shuffle<i16>(r0, r1, 1, 3, 5, 7, 9, 11, 13, 15))
+  }
+  return true
+}
