@@ -8,6 +8,7 @@ import { type Context, isoTime } from './context.ts'
 import type { MergeQueue } from './merge-queue.ts'
 import type { FileReading, MergeStarted, MergeView, Paged } from './operations.ts'
 import { outputReading } from './outputs.ts'
+import { needRoom } from './room.ts'
 import { printRequest, type Selected, selectForMerge } from './selection.ts'
 import type { SpaceBook } from './space-book.ts'
 import { dropBlobs, forgetUnheld } from './sweep.ts'
@@ -24,7 +25,7 @@ export async function startMerge(
   const selection = selectForMerge(context, book, state, document)
   const { merge } = selection.resolved
   const bytesTotal = queue.check(selection)
-  await roomFor(context, bytesTotal)
+  await needRoom(context, bytesTotal, 'the output')
   const job = {
     id: merge,
     space: state.space,
@@ -48,19 +49,6 @@ export async function startMerge(
   })
   queue.wake()
   return { merge: withWarnings(findMergeIn(context, state, merge), selection), created }
-}
-
-async function roomFor({ storage, limits }: Context, bytes: number): Promise<void> {
-  const free = await storage.blobs.freeBytes()
-  if (free - bytes < limits.freeBytesMin)
-    throw new TributaryError(
-      'DISK_FULL',
-      `the output takes ${bytes} bytes, and ${Math.max(0, free - limits.freeBytesMin)} are left`,
-      {
-        details: { bytes, free },
-        hint: 'free space on the disk of the data directory, then ask again',
-      },
-    )
 }
 
 const withWarnings = (view: MergeView, { resolved: { warnings, leftOut } }: Selected): MergeView => {

@@ -21,6 +21,7 @@ import {
 import { dataStartOf, type SafetensorsHeader, type TensorEntry } from '../tensors/safetensors.ts'
 import type { Context } from './context.ts'
 import type { Bytes, ModelAdded } from './operations.ts'
+import { needRoom } from './room.ts'
 
 interface Announced {
   readonly bytes?: number | undefined
@@ -58,7 +59,7 @@ export class ModelIngest {
       const read = reader.push(chunk)
       if (read === undefined) continue
       const { header, stored, rest } = read
-      await this.#roomFor(header.dataBytes)
+      await needRoom(this.#context, header.dataBytes, 'the model')
       const writer = await this.#create('file')
       await writer.write(stored)
       const sealed = await this.#seal(writer)
@@ -183,20 +184,6 @@ export class ModelIngest {
 
   #throwSealError(): void {
     if (this.#sealError !== undefined) throw this.#sealError as Error
-  }
-
-  async #roomFor(bytes: number): Promise<void> {
-    const { storage, limits } = this.#context
-    const free = await storage.blobs.freeBytes()
-    if (free - bytes < limits.freeBytesMin)
-      throw new TributaryError(
-        'DISK_FULL',
-        `the model takes ${bytes} bytes, and ${Math.max(0, free - limits.freeBytesMin)} are left`,
-        {
-          details: { bytes, free },
-          hint: 'free space on the disk of the data directory, then send it again',
-        },
-      )
   }
 }
 

@@ -11,6 +11,7 @@ import type { SafetensorsHeader } from '../tensors/safetensors.ts'
 import { type Context, isoTime } from './context.ts'
 import { ModelIngest } from './model-ingest.ts'
 import type { Bytes, ModelAdded, UploadView } from './operations.ts'
+import { needRoom } from './room.ts'
 
 const view = ({ id, expiresAtMs, files, model }: Upload): UploadView => ({
   id,
@@ -23,9 +24,10 @@ const invalid = (why: string, pointer: string, hint: string) =>
   new TributaryError('REQUEST_INVALID', why, { pointer, hint })
 
 export async function startUpload(
-  { storage, limits, now, randomHex }: Context,
+  context: Context,
   files: readonly { readonly path: string; readonly bytes: number; readonly sha256?: string }[],
 ): Promise<UploadView> {
+  const { storage, limits, now, randomHex } = context
   if (files.length === 0 || files.length > limits.uploadFiles)
     throw invalid(`${files.length} files are announced`, '/files', `announce 1 to ${limits.uploadFiles} files`)
   if (storage.uploads.countUnfinished() >= limits.uploadsUnfinished)
@@ -52,16 +54,7 @@ export async function startUpload(
     if (sha256 !== undefined) parseFileDigest(sha256)
   })
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0)
-  const free = await storage.blobs.freeBytes()
-  if (free - total < limits.freeBytesMin)
-    throw new TributaryError(
-      'DISK_FULL',
-      `the upload takes ${total} bytes, and ${Math.max(0, free - limits.freeBytesMin)} are left`,
-      {
-        details: { bytes: total, free },
-        hint: 'free space on the disk of the data directory',
-      },
-    )
+  await needRoom(context, total, 'the upload')
   const upload: Upload = {
     id: randomHex(16),
     createdAtMs: now(),
