@@ -378,10 +378,22 @@ export function describeKernelsContract(name: string, make: () => Kernels<Plane>
           )
           return bytes
         }
-        const tiny = dtype === 'F16' ? 2 ** -24 : 2 ** -100
-        const streams = [codes(1, 0.5, 3), codes(tiny, -tiny, 0), codes(-1, -0.5, -3)]
-        for (const weights of [[1, 1, 1], [0.3, 0.3, 0.3].map(Math.fround), [1, 2 ** -20, 1]])
-          check(streams, weights, 3)
+        // what a sum that rounds on the way would lose, near and far below what cancels
+        const [top, lowest] = dtype === 'F16' ? [2 ** 15, -24] : [1, -130]
+        for (let down = -3; down >= lowest; down--) {
+          const streams = [
+            codes(top, top / 2, 1.5),
+            codes((2 ** down * 255) / 128, (-(2 ** down) * 255) / 128, 0),
+            codes(-top, -top / 2, -1.5),
+          ]
+          for (const weights of [
+            [1, 1, 1],
+            [0.3, 0.3, 0.3],
+            [1, 2 ** -20, 1],
+            [0.3, 0.7, 0.3],
+          ])
+            for (const divisor of [3, 2 ** -14]) check(streams, weights.map(Math.fround), divisor)
+        }
         check([codes(-0), codes(-0), codes(-0)], [1, 1, 1], 3)
         check([codes(-0), codes(0), codes(-0)], [0.3, 0.5, 0.2].map(Math.fround), -1)
         check([codes(1), codes(-1)], [1, 1], -2)
