@@ -94,6 +94,11 @@ export class SpaceState {
     return (this.#acl ??= aclOf(seen.map(({ id }) => id)))
   }
 
+  /** Without known rules there is neither root nor anything visible. */
+  get hasKnownRules(): boolean {
+    return this.#judged !== undefined
+  }
+
   get judged(): { readonly authority: Authority; readonly visibility: Visibility } {
     if (this.#judged !== undefined) return this.#judged
     throw new TributaryError(

@@ -19,8 +19,10 @@ export class SpaceBook {
     this.#context = context
   }
 
+  /** Those whose rules are known; the others are kept, and answer by name why they can't be looked at. */
   all(): readonly SpaceState[] {
-    return this.#context.storage.spaces.list().map(({ id }) => this.state(id))
+    const states = this.#context.storage.spaces.list().map(({ id }) => this.state(id))
+    return states.filter(({ hasKnownRules }) => hasKnownRules)
   }
 
   find(ref: string): SpaceState {
