@@ -80,7 +80,7 @@ export interface Kernels<B> {
   exactSums(length: number): ExactSums<B>
   /**
    * Decode, `weightedSum`, one division and encode in one go, from bytes to bytes of one dtype. False where this set has
-   * no way of doing that, or an input or a result is not finite: then `out` holds nothing of use.
+   * no way of doing that, or an input or a result is not finite: then `out` holds nothing of use. `out` is no stream.
    */
   average(
     dtype: Dtype,

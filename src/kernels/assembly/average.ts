@@ -130,33 +130,72 @@ export function averageInInterval(table: usize, weights: usize, k: i32, divisor:
   const smallest = i16x8.splat(0x1280) // 2⁻⁹⁰
   const range = i16x8.splat(0x7180 - 0x1280) // to 2¹⁰⁰
   const zero = i16x8.splat(0)
+  const upperBits = i32x4.splat(0xffff0000)
   let open = 0
-  for (let at = from; at < to; at += 16) {
-    let most = zero
+  let at = from
+  for (; at + 32 <= to; at += 32) {
+    let m0 = zero
+    let m1 = zero
     let s0 = f32x4.splat(0)
     let s1 = f32x4.splat(0)
+    let s2 = f32x4.splat(0)
+    let s3 = f32x4.splat(0)
     for (let i = 0; i < k; i++) {
-      const codes = v128.load(streamOf(table, i, at))
+      const stream = streamOf(table, i, at)
+      const c0 = v128.load(stream)
+      const c1 = v128.load(stream, 16)
       const weight = v128.load_splat<u32>(scaled + (<usize>i << 2))
-      most = i16x8.max_u(most, v128.and(codes, magnitude))
-      s0 = f32x4.add(s0, f32x4.mul(weight, upper(codes)))
-      s1 = f32x4.add(s1, f32x4.mul(weight, upperNext(codes)))
+      m0 = i16x8.max_u(m0, v128.and(c0, magnitude))
+      m1 = i16x8.max_u(m1, v128.and(c1, magnitude))
+      s0 = f32x4.add(s0, f32x4.mul(weight, upper(c0)))
+      s1 = f32x4.add(s1, f32x4.mul(weight, upperNext(c0)))
+      s2 = f32x4.add(s2, f32x4.mul(weight, upper(c1)))
+      s3 = f32x4.add(s3, f32x4.mul(weight, upperNext(c1)))
     }
-    const e0 = f32x4.mul(relative, upper(most))
-    const e1 = f32x4.mul(relative, upperNext(most))
-    const p0 = i32x4.add(f32x4.add(s0, e0), half)
-    const p1 = i32x4.add(f32x4.add(s1, e1), half)
-    const q0 = i32x4.add(f32x4.sub(s0, e0), half)
-    const q1 = i32x4.add(f32x4.sub(s1, e1), half)
-    const upperBits = i32x4.splat(0xffff0000)
-    const apart = v128.and(v128.or(v128.xor(p0, q0), v128.xor(p1, q1)), upperBits)
-    const odd = v128.and(i16x8.ge_u(i16x8.sub(most, smallest), range), i16x8.ne(most, zero))
-    if (v128.any_true(v128.or(apart, odd))) {
-      open++
-      if (!spanEight(true, table, weights, k, by, widest, planes, at, out + at)) return -1
-    } else v128.store(out + at, v128.shuffle<i16>(p0, p1, 1, 3, 5, 7, 9, 11, 13, 15))
+    let e = f32x4.mul(relative, upper(m0))
+    const p0 = i32x4.add(f32x4.add(s0, e), half)
+    const q0 = i32x4.add(f32x4.sub(s0, e), half)
+    e = f32x4.mul(relative, upperNext(m0))
+    const p1 = i32x4.add(f32x4.add(s1, e), half)
+    const q1 = i32x4.add(f32x4.sub(s1, e), half)
+    e = f32x4.mul(relative, upper(m1))
+    const p2 = i32x4.add(f32x4.add(s2, e), half)
+    const q2 = i32x4.add(f32x4.sub(s2, e), half)
+    e = f32x4.mul(relative, upperNext(m1))
+    const p3 = i32x4.add(f32x4.add(s3, e), half)
+    const q3 = i32x4.add(f32x4.sub(s3, e), half)
+    const o0 = v128.and(i16x8.ge_u(i16x8.sub(m0, smallest), range), i16x8.ne(m0, zero))
+    const o1 = v128.and(i16x8.ge_u(i16x8.sub(m1, smallest), range), i16x8.ne(m1, zero))
+    const a0 = v128.or(v128.and(v128.or(v128.xor(p0, q0), v128.xor(p1, q1)), upperBits), o0)
+    const a1 = v128.or(v128.and(v128.or(v128.xor(p2, q2), v128.xor(p3, q3)), upperBits), o1)
+    v128.store(out + at, v128.shuffle<i16>(p0, p1, 1, 3, 5, 7, 9, 11, 13, 15))
+    v128.store(out + at, v128.shuffle<i16>(p2, p3, 1, 3, 5, 7, 9, 11, 13, 15), 16)
+    if (v128.any_true(v128.or(a0, a1))) {
+      if (v128.any_true(a0)) {
+        open++
+        if (!spanEight(true, table, weights, k, by, widest, planes, at, out + at)) return -1
+      }
+      if (v128.any_true(a1)) {
+        open++
+        if (!spanEight(true, table, weights, k, by, widest, planes, at + 16, out + at + 16)) return -1
+      }
+    }
+  }
+  for (; at < to; at += 16) {
+    open++
+    if (!spanEight(true, table, weights, k, by, widest, planes, at, out + at)) return -1
   }
   return open
+}
+
+/** The upper halves of eight f32, rounded half to even. */
+@inline
+function rounded(a: v128, b: v128): v128 {
+  const bias = i32x4.splat(0x7fff)
+  const last = i32x4.splat(1)
+  const r0 = i32x4.add(a, i32x4.add(bias, v128.and(i32x4.shr_u(a, 16), last)))
+  const r1 = i32x4.add(b, i32x4.add(bias, v128.and(i32x4.shr_u(b, 16), last)))
+  return v128.shuffle<i16>(r0, r1, 1, 3, 5, 7, 9, 11, 13, 15)
 }
 
 /** bf16 with whole weights of a small sum: the sum is exact in f32, and one f32 division rounds to the same cell. */
@@ -170,32 +209,44 @@ export function averageInF32(table: usize, weights: usize, k: i32, divisor: f64,
   const range = i16x8.splat(0x7180 - 0x1a80)
   const zero = i16x8.splat(0)
   const d = f32x4.splat(<f32>divisor)
-  const bias = i32x4.splat(0x7fff)
-  const last = i32x4.splat(1)
-  for (let at = from; at < to; at += 16) {
-    let most = zero
-    let least = i16x8.splat(-1)
+  let at = from
+  for (; at + 32 <= to; at += 32) {
+    let m0 = zero
+    let m1 = zero
+    let n0 = i16x8.splat(-1)
+    let n1 = n0
     let s0 = f32x4.splat(0)
     let s1 = f32x4.splat(0)
+    let s2 = f32x4.splat(0)
+    let s3 = f32x4.splat(0)
     for (let i = 0; i < k; i++) {
-      const codes = v128.load(streamOf(table, i, at))
+      const stream = streamOf(table, i, at)
+      const c0 = v128.load(stream)
+      const c1 = v128.load(stream, 16)
       const weight = v128.load_splat<u32>(scaled + (<usize>i << 2))
-      const size = v128.and(codes, magnitude)
-      most = i16x8.max_u(most, size)
-      least = i16x8.min_u(least, i16x8.sub(size, one))
-      s0 = f32x4.add(s0, f32x4.mul(weight, upper(codes)))
-      s1 = f32x4.add(s1, f32x4.mul(weight, upperNext(codes)))
+      const z0 = v128.and(c0, magnitude)
+      const z1 = v128.and(c1, magnitude)
+      m0 = i16x8.max_u(m0, z0)
+      m1 = i16x8.max_u(m1, z1)
+      n0 = i16x8.min_u(n0, i16x8.sub(z0, one))
+      n1 = i16x8.min_u(n1, i16x8.sub(z1, one))
+      s0 = f32x4.add(s0, f32x4.mul(weight, upper(c0)))
+      s1 = f32x4.add(s1, f32x4.mul(weight, upperNext(c0)))
+      s2 = f32x4.add(s2, f32x4.mul(weight, upper(c1)))
+      s3 = f32x4.add(s3, f32x4.mul(weight, upperNext(c1)))
     }
-    const odd = v128.and(i16x8.ge_u(i16x8.sub(most, smallest), range), i16x8.ne(most, zero))
-    if (v128.any_true(v128.or(i16x8.gt_u(i16x8.sub(most, least), narrowest), odd))) {
-      if (!spanEight(true, table, weights, k, by, widest, planes, at, out + at)) return false
-      continue
+    const o0 = v128.and(i16x8.ge_u(i16x8.sub(m0, smallest), range), i16x8.ne(m0, zero))
+    const o1 = v128.and(i16x8.ge_u(i16x8.sub(m1, smallest), range), i16x8.ne(m1, zero))
+    const a0 = v128.or(i16x8.gt_u(i16x8.sub(m0, n0), narrowest), o0)
+    const a1 = v128.or(i16x8.gt_u(i16x8.sub(m1, n1), narrowest), o1)
+    v128.store(out + at, rounded(f32x4.div(s0, d), f32x4.div(s1, d)))
+    v128.store(out + at, rounded(f32x4.div(s2, d), f32x4.div(s3, d)), 16)
+    if (v128.any_true(v128.or(a0, a1))) {
+      if (v128.any_true(a0) && !spanEight(true, table, weights, k, by, widest, planes, at, out + at)) return false
+      if (v128.any_true(a1) && !spanEight(true, table, weights, k, by, widest, planes, at + 16, out + at + 16)) return false
     }
-    const q0 = f32x4.div(s0, d)
-    const q1 = f32x4.div(s1, d)
-    const r0 = i32x4.add(q0, i32x4.add(bias, v128.and(i32x4.shr_u(q0, 16), last)))
-    const r1 = i32x4.add(q1, i32x4.add(bias, v128.and(i32x4.shr_u(q1, 16), last)))
-    v128.store(out + at, v128.shuffle<i16>(r0, r1, 1, 3, 5, 7, 9, 11, 13, 15))
   }
+  for (; at < to; at += 16)
+    if (!spanEight(true, table, weights, k, by, widest, planes, at, out + at)) return false
   return true
 }
