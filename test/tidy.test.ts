@@ -43,7 +43,9 @@ const PROSE = [
 const THIS = 'test/tidy.test.ts'
 
 /** Files of more than 350 lines, and why each may be. Tables, schemas and state machines may be long; control flow may not. */
-const LONG: Readonly<Record<string, string>> = {}
+const LONG: Readonly<Record<string, string>> = {
+  'src/kernels/wasm-module.ts': 'generated: the compiled kernels as text',
+}
 
 /** Codes that the list of errors keeps a place for and nothing raises yet. It only ever gets shorter. */
 const NOT_RAISED_YET: readonly string[] = [
