@@ -155,6 +155,7 @@ export class MergeQueue {
           details: { missing: selection.missing },
         })
       const outcomes = await this.#merge(job, selection, temporaries, abort.signal)
+      this.#refuseRevoked(job, selection) // while it was merged
       await keepOutput(this.#context, job, selection, outcomes, temporaries, ingest)
     } catch (error) {
       await ingest.discard()
@@ -166,14 +167,14 @@ export class MergeQueue {
     }
   }
 
-  /** Content that was revoked while the job waited is not merged. */
+  /** Content that was revoked since the merge was asked for is not merged. */
   #refuseRevoked(job: MergeJob, { resolved: { inputs, base } }: Selected): void {
     const { revoked } = this.#book.state(job.space)
     const found = [...inputs.map(({ candidate }) => candidate), ...(base ? [base] : [])].find(({ content }) =>
       revoked.has(content),
     )
     if (found)
-      throw new TributaryError('CONTENT_REVOKED', `${found.ref} was withdrawn for ever while the merge waited`, {
+      throw new TributaryError('CONTENT_REVOKED', `${found.ref} was withdrawn for ever after the merge was asked for`, {
         hint: 'ask for the merge again without it',
       })
   }

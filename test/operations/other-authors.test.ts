@@ -1,6 +1,12 @@
 /** Spaces with ops of other authors, as they will arrive from peers: conflicts, names held twice, authority, missing bytes. */
 import { expect, test } from 'vitest'
+import { strategies } from '../../merge-strategies/index.ts'
+import { referenceKernels } from '../../src/kernels/reference.ts'
+import { createInlineMerger } from '../../src/merging/inline-merger.ts'
+import type { Merger } from '../../src/merging/merger.ts'
+import type { ModelAdded } from '../../src/operations/operations.ts'
 import { storedOp } from '../../src/operations/space-book.ts'
+import { nodeTileFiles } from '../../src/storage/fs/node-tile-files.ts'
 import { aReplica, type TestReplica } from '../support/replica.ts'
 import { type ASpace, asSent, aSpace, aWriter } from '../support/ops.ts'
 import { streamOf, tinyFile } from '../support/safetensors.ts'
@@ -86,4 +92,34 @@ test('[SVC-22] a space of rules that this replica does not know answers RULES_UN
   expect(failure(() => replica.findSpace('later'))).toMatchObject({ code: 'RULES_UNKNOWN' })
   await replica.createSpace({ name: 'lab' })
   expect(replica.listSpaces().map(({ name }) => name)).toEqual(['lab'])
+})
+
+test('[SVC-23] content that is revoked while a merge of it waits or runs is not merged', async () => {
+  let open = (): void => undefined
+  const gate = new Promise<void>((resolve) => (open = resolve))
+  const inner = createInlineMerger(nodeTileFiles, referenceKernels, strategies)
+  const merger: Merger = {
+    ...inner,
+    async merge(task, watch) {
+      await gate
+      return inner.merge(task, watch)
+    },
+  }
+  const replica = await aReplica({ merger })
+  await replica.createSpace({ name: 'lab' })
+  const added: ModelAdded[] = []
+  for (const seed of [1, 2]) {
+    const model = await replica.uploadModel(streamOf(tinyFile(seed)))
+    await replica.contribute('lab', { model: model.model, name: `model-${seed}` })
+    added.push(model)
+  }
+  const ids = []
+  for (const strategy of ['weight_average', 'slerp']) ids.push((await replica.startMerge('lab', { strategy })).merge.id)
+  await replica.revoke('lab', added[0]!.content)
+  open()
+  await replica.idle()
+  for (const id of ids)
+    expect(replica.findMerge('lab', id)).toMatchObject({ state: 'failed', error: { code: 'CONTENT_REVOKED' } })
+  await replica.sweep()
+  expect(failure(() => replica.findModel(added[0]!.model))).toMatchObject({ code: 'MODEL_NOT_FOUND' })
 })
