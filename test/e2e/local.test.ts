@@ -150,5 +150,5 @@ test('[LOC-17] twice the model takes the same memory, less than the plan says', 
     .split('\n')
     .map((line) => (JSON.parse(line) as { peak_rss_mib: number }).peak_rss_mib)
   expect(Math.abs(large! - small!)).toBeLessThanOrEqual(20)
-  expect(large).toBeLessThanOrEqual(200)
+  expect(large).toBeLessThanOrEqual(195) // what the plan tells: three tiles of 1 MiB, and 192 for the program
 }, 120_000)
