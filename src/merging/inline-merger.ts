@@ -27,7 +27,8 @@ export function createInlineMerger(
   }
 }
 
-const runWatchOf = ({ onProgress, signal }: Watch = {}): RunWatch => ({
+const runWatchOf = ({ onProgress, onTensor, signal }: Watch = {}): RunWatch => ({
   ...(onProgress && { onProgress }),
+  ...(onTensor && { onTensor }),
   ...(signal && { isCancelled: () => signal.aborted }),
 })

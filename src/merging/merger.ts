@@ -7,6 +7,8 @@ import type { DigestOutcome, DigestTask, MergeTask, TensorOutcome } from './task
 export interface Watch {
   /** Bytes of output written, or of input hashed, so far. */
   readonly onProgress?: (bytesDone: number) => void
+  /** A tensor is whole, and its bytes are written. Tensors may come in any order. */
+  readonly onTensor?: (outcome: TensorOutcome) => void
   /** Aborting ends the task with MERGE_CANCELLED at the next tile. */
   readonly signal?: AbortSignal
 }

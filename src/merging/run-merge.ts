@@ -41,6 +41,7 @@ class MergeRun {
   readonly #kernels: Kernels<Float64Array>
   readonly #files: OpenTileFiles
   readonly #pace: Pace
+  readonly #onTensor: RunWatch['onTensor']
   readonly #streams: TileStreams
   readonly #evaluator: Evaluator<Float64Array>
   /** Bytes of the output, or of a copy, on their way to the disk. */
@@ -51,6 +52,7 @@ class MergeRun {
     this.#kernels = kernels
     this.#files = files
     this.#pace = new Pace(watch, taskBytes(task))
+    this.#onTensor = watch.onTensor
     this.#out = kernels.allocateBytes(task.tileBytes)
     const rules = task.tensors.map(({ rule }) => rule).filter((rule) => rule.kind === 'merge')
     this.#streams = new TileStreams(files, kernels, task.tileBytes, rules, this.#pace)
@@ -61,8 +63,11 @@ class MergeRun {
     const outcomes: TensorOutcome[] = []
     let merged = 0
     this.#pace.check()
-    for (const tensor of this.#task.tensors)
-      outcomes.push(tensor.rule.kind === 'copy' ? this.#copy(tensor, tensor.rule.from) : this.#merge(tensor, merged++))
+    for (const tensor of this.#task.tensors) {
+      const outcome = tensor.rule.kind === 'copy' ? this.#copy(tensor, tensor.rule.from) : this.#merge(tensor, merged++)
+      this.#onTensor?.(outcome)
+      outcomes.push(outcome)
+    }
     this.#pace.finish()
     return outcomes
   }

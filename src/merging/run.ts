@@ -1,8 +1,11 @@
 /** What a running task tells and asks, whether it runs in a worker thread or inline: progress out, cancellation in. */
 import { TributaryError } from '../core/errors.ts'
+import type { TensorOutcome } from './task.ts'
 
 export interface RunWatch {
   readonly onProgress?: (bytesDone: number) => void
+  /** A tensor of the output is whole and written. */
+  readonly onTensor?: (outcome: TensorOutcome) => void
   /** Asked at every tile. */
   readonly isCancelled?: () => boolean
 }

@@ -16,6 +16,9 @@ export function serveMerges(port: MessagePort, engine: Engine): void {
       onProgress: (bytesDone) => {
         reply({ kind: 'progress', bytesDone })
       },
+      onTensor: (outcome) => {
+        reply({ kind: 'tensor', outcome })
+      },
     }
     try {
       const outcomes =

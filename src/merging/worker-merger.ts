@@ -25,7 +25,7 @@ export function createWorkerMerger(entry: URL): Merger {
   const cancelled = () => new TributaryError('MERGE_CANCELLED', 'the merge was cancelled before it began')
   const stopped = () => new TributaryError('SERVER_STOPPING', 'the program is stopping, so the merge was given up')
 
-  function work(job: Job, { onProgress, signal }: Watch): Promise<Outcomes> {
+  function work(job: Job, { onProgress, onTensor, signal }: Watch): Promise<Outcomes> {
     if (stopping.signal.aborted) return Promise.reject(stopped())
     if (signal?.aborted === true) return Promise.reject(cancelled())
     const thread = (worker ??= start())
@@ -46,6 +46,7 @@ export function createWorkerMerger(entry: URL): Merger {
       }
       const onMessage = (reply: Reply) => {
         if (reply.kind === 'progress') onProgress?.(reply.bytesDone)
+        else if (reply.kind === 'tensor') onTensor?.(reply.outcome)
         else
           end(() => {
             if (reply.kind === 'done') resolve(reply.outcomes)

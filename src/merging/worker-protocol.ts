@@ -13,6 +13,7 @@ export interface Request {
 
 export type Reply =
   | { readonly kind: 'progress'; readonly bytesDone: number }
+  | { readonly kind: 'tensor'; readonly outcome: TensorOutcome }
   | { readonly kind: 'done'; readonly outcomes: readonly TensorOutcome[] | readonly DigestOutcome[] }
   | { readonly kind: 'failed'; readonly failure: Failure }
 

@@ -209,6 +209,15 @@ describe('running', () => {
     expect(told.length).toBeGreaterThan(100)
   })
 
+  test('[MRG-16] a tensor is told once its bytes are written', () => {
+    const { task, engine, files } = world({ inputs: [random(1, [70_000])] })
+    const told: unknown[] = []
+    const outcomes = runMerge(task, engine, {
+      onTensor: (outcome) => told.push(outcome, hashTensor(output(files)).root),
+    })
+    expect(told).toEqual([outcomes[0], outcomes[0]?.root])
+  })
+
   test('[MRG-7] four hundred inputs are read through at most 256 open files', () => {
     const inputs = Array.from({ length: 400 }, (_, i) => random(i, [17]))
     const { task, engine, files } = world({ inputs })

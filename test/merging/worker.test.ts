@@ -91,6 +91,20 @@ test('[MRG-11] a thread that dies fails its task alone, and the next has a fresh
   await expect(merge('one')).rejects.toMatchObject({ code: 'SERVER_STOPPING' })
 })
 
+test('[MRG-16] tensors are told as the thread tells them, before the task ends', async () => {
+  const one = { name: 'w', root: 'r', scalars: [2] }
+  const merger = createWorkerMerger(
+    thread(`port.on('message', () => {
+      port.postMessage({ kind: 'tensor', outcome: ${JSON.stringify(one)} })
+      port.postMessage({ kind: 'done', outcomes: [${JSON.stringify(one)}] })
+    })`),
+  )
+  const told: unknown[] = []
+  const outcomes = await merger.merge(task, { onTensor: (outcome) => told.push(outcome) }).finally(() => told.push(0))
+  expect(told).toEqual([...outcomes, 0])
+  await merger.close()
+})
+
 test('[MRG-5] cancelling reaches a thread that is busy, and one whose turn has not come', async () => {
   const merger = createWorkerMerger(
     thread(`port.on('message', ({ flag }) => {
