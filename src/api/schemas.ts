@@ -1,8 +1,10 @@
 /** The JSON that goes out, as schemas: they describe answers and are held to them by tests; they never change one. */
 import { type TSchema, Type } from 'typebox'
 import type {
+  AmnestyGiven,
   Contributed,
   ContributionView,
+  MemberView,
   MergeView,
   ModelAdded,
   ModelView,
@@ -113,6 +115,21 @@ const ProofSchema = component(
   'Proof',
   Type.Object({ id: Id, root: Id, index: Count, size: Count, path: Type.Array(Id) }, closed),
 )
+const MemberSchema = component(
+  'Member',
+  Type.Object(
+    {
+      key: Id,
+      role: Type.Enum(['admin', 'writer', 'reader']),
+      from_epoch: Count,
+      creator: Type.Boolean(),
+      forked_epochs: Type.Array(Count),
+      amnesty: Type.Boolean({ description: 'Do ops after its last forked epoch count?' }),
+    },
+    closed,
+  ),
+)
+const AmnestySchema = component('Amnesty', Type.Object({ key: Id, from_epoch: Count }, closed))
 const MergeSchema = component(
   'Merge',
   Type.Object(
@@ -197,6 +214,8 @@ export const components: readonly Component[] = [
   ContributedSchema,
   ContributionSchema,
   ProofSchema,
+  MemberSchema,
+  AmnestySchema,
   MergeSchema,
   ReceiptSchema,
   StrategySchema,
@@ -213,6 +232,9 @@ export const Offered = refer<Omit<Contributed, 'created'>>(ContributedSchema)
 export const Contribution = refer<ContributionView>(ContributionSchema)
 export const Contributions = listOf<ContributionView>(ContributionSchema)
 export const Proof = refer<ProofView>(ProofSchema)
+export const Member = refer<MemberView>(MemberSchema)
+export const Members = listOf<MemberView>(MemberSchema)
+export const Amnesty = refer<Omit<AmnestyGiven, 'created'>>(AmnestySchema)
 export const Merge = refer<MergeView>(MergeSchema)
 export const Merges = Type.Unsafe<{ readonly items: readonly MergeView[]; readonly next_cursor?: string }>(
   Type.Object({ items: Type.Array(Merge), next_cursor: optional(Type.String()) }, closed),

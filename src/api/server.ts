@@ -13,6 +13,7 @@ import { answerProblems, malformedAnswer, sendProblem } from './refusals.ts'
 import { createRouteTable, type RouteTable } from './route-table.ts'
 import { contributionRoutes } from './routes/contributions.ts'
 import { healthRoutes } from './routes/health.ts'
+import { memberRoutes } from './routes/members.ts'
 import { mergeRoutes } from './routes/merges.ts'
 import { modelRoutes } from './routes/models.ts'
 import { revocationRoutes } from './routes/revocations.ts'
@@ -103,6 +104,7 @@ export function createServer(options: ServerOptions): Server {
     uploadRoutes,
     contributionRoutes,
     revocationRoutes,
+    memberRoutes,
     mergeRoutes,
     strategyRoutes,
     healthRoutes,

@@ -70,6 +70,11 @@ export const ERROR_CODES = [
   'CONTENT_REVOKED',
   'RULES_UNKNOWN',
   'NOT_ALLOWED', // the author lacks the authority that the op needs
+  'SPACE_OPEN', // an open space has no members to manage
+  'MEMBER_NOT_FOUND',
+  'CREATOR_STAYS', // the creator of a space is its admin for ever
+  'ROLE_NOT_LOWERED', // the highest role that was given counts, until the member is removed
+  'NOT_FORKED', // an amnesty for a key that never signed two ops for one place
   // models and uploads
   'MODEL_NOT_FOUND',
   'FILE_NOT_FOUND',

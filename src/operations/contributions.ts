@@ -86,7 +86,7 @@ export const notAllowed = ({ key }: Context, { name }: SpaceState, verb: string)
   })
 
 /** What a space shows is held; what it shows no longer is let go. Committed with the op that changed it. */
-function holdVisible({ storage }: Context, before: SpaceState, after: SpaceState): void {
+export function holdVisible({ storage }: Context, before: SpaceState, after: SpaceState): void {
   const shown = new Set(after.visible.map(({ id }) => id))
   for (const { id } of before.visible)
     if (!shown.has(id)) storage.pins.release({ kind: 'contribution', space: after.space, id })

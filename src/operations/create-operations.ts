@@ -1,6 +1,10 @@
 /** The operations of one replica, over its storage, its merger and its key. No HTTP, no drivers. */
 import type { Context } from './context.ts'
 import { contribute, findContribution, listContributions, proveContribution, retract, revoke } from './contributions.ts'
+import { addMember } from './members/add-member.ts'
+import { giveAmnesty } from './members/give-amnesty.ts'
+import { listMembers } from './members/list-members.ts'
+import { removeMember } from './members/remove-member.ts'
 import { MergeQueue } from './merge-queue.ts'
 import { cancelMerge, findMerge, findReceipt, listMerges, readOutput, startMerge } from './merges.ts'
 import { findModel, readModelFile, uploadModel } from './models.ts'
@@ -79,6 +83,11 @@ export function createOperations(context: Context): RunningOperations {
     proveContribution: (space, id) => proveContribution(book, space, id),
     retract: async (space, id) => retract(context, book, space, id),
     revoke: (space, content, reason) => revoke(context, book, space, content, reason),
+
+    listMembers: (space) => listMembers(book, space),
+    addMember: async (space, member) => addMember(context, book, space, member),
+    removeMember: async (space, key, reason) => removeMember(context, book, space, key, reason),
+    giveAmnesty: async (space, amnesty) => giveAmnesty(context, book, space, amnesty),
 
     startMerge: (space, recipe) => startMerge(context, book, queue, space, recipe),
     listMerges: (space, page) => listMerges(context, book, space, page),

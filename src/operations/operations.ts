@@ -121,6 +121,32 @@ export interface ProofView {
   readonly path: readonly string[]
 }
 
+export interface MemberView {
+  /** The raw public key of a replica, which is its id. */
+  readonly key: string
+  readonly role: 'admin' | 'writer' | 'reader'
+  /** Its ops count from this epoch on. */
+  readonly from_epoch: number
+  readonly creator: boolean
+  /** Epochs in which it signed two ops for one place: what it wrote in later ones waits for an amnesty. */
+  readonly forked_epochs: readonly number[]
+  /** Do ops after its last forked epoch count? */
+  readonly amnesty: boolean
+}
+
+export interface MemberAdded {
+  readonly member: MemberView
+  /** False when the key had this role already: no op was written. */
+  readonly created: boolean
+}
+
+export interface AmnestyGiven {
+  readonly key: string
+  readonly from_epoch: number
+  /** False when its ops from then on counted already: no op was written. */
+  readonly created: boolean
+}
+
 export type MergeState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled' | 'blocked'
 
 export interface MergeView {
@@ -217,6 +243,17 @@ export interface Operations {
   retract(space: SpaceRef, id: string): Promise<SpaceView>
   /** Withdraws content for ever: from the space, from merges, and its bytes from this disk. */
   revoke(space: SpaceRef, content: string, reason?: string): Promise<SpaceView>
+
+  /** The creator first, then by key. */
+  listMembers(space: SpaceRef): readonly MemberView[]
+  addMember(space: SpaceRef, member: { readonly key: string; readonly role: string }): Promise<MemberAdded>
+  /** What the member wrote that is here stays; what comes later does not count. Answers who is left. */
+  removeMember(space: SpaceRef, key: string, reason?: string): Promise<readonly MemberView[]>
+  /** Lets a key whose chain is forked write again, from a later epoch on. */
+  giveAmnesty(
+    space: SpaceRef,
+    amnesty: { readonly key: string; readonly from_epoch?: number; readonly reason?: string },
+  ): Promise<AmnestyGiven>
 
   startMerge(space: SpaceRef, recipe: unknown): Promise<MergeStarted>
   listMerges(space: SpaceRef, page?: { readonly limit?: number; readonly cursor?: string }): Paged<MergeView>

@@ -6,6 +6,7 @@ import type {
   Bytes,
   ContributionView,
   FileReading,
+  MemberView,
   MergeView,
   ModelView,
   Operations,
@@ -103,6 +104,7 @@ export function createFakeOperations(): FakeOperations {
   const models = new Map<string, FakeModel>()
   const uploads = new Map<string, FakeUpload>()
   const contributions = new Map<string, ContributionView>()
+  const members = new Map<string, MemberView>()
   const merges = new Map<string, MergeView>()
   const outputs = new Map<string, Uint8Array>()
   const failures = new Map<keyof Operations, Error>()
@@ -289,6 +291,39 @@ export function createFakeOperations(): FakeOperations {
       const revoked = [...space.revoked, { content, ...(reason === undefined ? {} : { reason }) }]
       spaces.set(space.id, { ...space, revoked })
       return spaceOf(ref)
+    },
+
+    listMembers(ref) {
+      spaceOf(ref)
+      return [...members.values()]
+    },
+    async addMember(ref, asked) {
+      took('addMember', ref, asked)
+      spaceOf(ref)
+      const known = members.get(asked.key)
+      const created = known?.role !== asked.role
+      const role = asked.role as MemberView['role']
+      const member: MemberView = {
+        key: asked.key,
+        role,
+        from_epoch: 0,
+        creator: false,
+        forked_epochs: [],
+        amnesty: false,
+      }
+      members.set(asked.key, member)
+      return { member, created }
+    },
+    async removeMember(ref, key, reason) {
+      took('removeMember', ref, key, reason)
+      spaceOf(ref)
+      if (!members.delete(key)) throw missing('MEMBER_NOT_FOUND', `member ${key}`)
+      return [...members.values()]
+    },
+    async giveAmnesty(ref, asked) {
+      took('giveAmnesty', ref, asked)
+      spaceOf(ref)
+      return { key: asked.key, from_epoch: asked.from_epoch ?? 1, created: asked.from_epoch === undefined }
     },
 
     async startMerge(ref, recipe) {

@@ -69,8 +69,7 @@ describe('usage', () => {
   test.each([
     ['nothing', []],
     ['an unknown command', ['frobnicate']],
-    ['a command that does not exist yet', ['members']],
-    ['search', ['search']],
+    ['a command that does not exist yet', ['search']],
     ['an unknown option', ['ls', '--frob']],
     ['an option of a later version', ['up', '--demo']],
     ['peers', ['up', '--peer', 'http://127.0.0.1:1']],

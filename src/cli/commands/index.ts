@@ -59,6 +59,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./revoke.ts')).revoke,
   },
   {
+    name: 'members',
+    summary: 'List, add and remove who may write in a space.',
+    load: async () => (await import('./members.ts')).members,
+  },
+  {
     name: 'audit',
     summary: 'Replay a merge from its receipt and compare every tensor.',
     load: async () => (await import('./audit.ts')).audit,
