@@ -89,6 +89,8 @@ export const ERROR_CODES = [
   'RECEIPT_INVALID', // not a receipt, or ids that do not name what they stand by
   'AUDIT_INPUTS_MISSING',
   'AUDIT_FAILED',
+  // replication
+  'FRAME_INVALID', // a frame of a peer that is malformed, or larger than its type may be
   // the service around it
   'REQUEST_INVALID',
   'REQUEST_TOO_LARGE',
