@@ -3,8 +3,8 @@
  * on nothing of that epoch counts. More ops can only lower that place, so the order of arrival does not matter.
  */
 import type { ChainHead } from './author.ts'
-import type { OpId, ReplicaId } from './ids.ts'
-import { accusedBy, type Op } from './op.ts'
+import type { ReplicaId } from './ids.ts'
+import { accusedBy, type Op, prevOf } from './op.ts'
 
 export interface Chain {
   readonly rid: ReplicaId
@@ -32,8 +32,6 @@ interface Places {
   readonly bySeq: Map<number, Op>
   forkedAt: number
 }
-
-const prevOf = ({ record }: Op): OpId | undefined => (record.t === 'space.init' ? undefined : record.prev)
 
 /** Walks from seq 0 while there is one op that names the one before it. */
 function walk(rid: ReplicaId, ep: number, { bySeq, forkedAt }: Places): Chain {

@@ -66,6 +66,13 @@ export function verifyOp(given: SignedOp): SignedOp {
   return { ...op, signature: given.signature }
 }
 
+export type Verify = typeof verify
+
+/** Whether an op read from its bytes is signed by its author, and an evidence also by whom it accuses. */
+export const signaturesHold = (op: SignedOp, verifies: Verify): boolean =>
+  verifies('op', op.bytes, op.record.rid, op.signature) &&
+  (op.record.t !== 'evidence' || twoOpsOfOnePlace(op.record).every((inner) => signaturesHold(inner, verifies)))
+
 export const isSpaceInit = (op: Op): op is Op<SpaceInitRecord> => op.record.t === 'space.init'
 
 /** The space that an op is for: its own id names it where it is the first. */
@@ -73,6 +80,9 @@ export const spaceOf = ({ id, record }: Op): SpaceId =>
   record.t === 'space.init' ? (id.slice(0, 32) as SpaceId) : record.sp
 
 export const spaceIdOf = (init: Op<SpaceInitRecord>): SpaceId => spaceOf(init)
+
+/** The op that it follows in its chain. */
+export const prevOf = ({ record }: Op): OpId | undefined => (record.t === 'space.init' ? undefined : record.prev)
 
 /** An author may sign one op for each place in its chain. */
 const samePlace = (a: Op, b: Op): boolean =>
