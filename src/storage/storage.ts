@@ -11,6 +11,7 @@ import type { PinRepository } from './pin-repository.ts'
 import type { ReceiptRepository } from './receipt-repository.ts'
 import type { SettingsRepository } from './settings-repository.ts'
 import type { SpaceRepository } from './space-repository.ts'
+import type { TensorResultRepository } from './tensor-result-repository.ts'
 import type { UploadRepository } from './upload-repository.ts'
 
 /** Makes an asynchronous `work` a type error: it would be awaited after the commit. */
@@ -33,6 +34,7 @@ export interface Facts {
   readonly lease: LeaseRepository
   readonly settings: SettingsRepository
   readonly pins: PinRepository
+  readonly results: TensorResultRepository
 }
 
 export interface Storage extends Facts {

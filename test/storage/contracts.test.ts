@@ -8,6 +8,7 @@ import { describeFacts } from '../contracts/facts-contract.ts'
 import { describeFileSystem } from '../contracts/file-system-contract.ts'
 import { describeJobRepository } from '../contracts/job-repository-contract.ts'
 import { describeOpLog } from '../contracts/op-log-contract.ts'
+import { describeTensorResults } from '../contracts/tensor-result-contract.ts'
 import { memoryStorage, temporaryStorage } from '../support/storage.ts'
 import { temporaryDirectory } from '../support/temp-dir.ts'
 
@@ -19,6 +20,7 @@ for (const [name, open] of drivers) {
   describeFacts(`facts: ${name}`, open)
   describeOpLog(`op log: ${name}`, open)
   describeJobRepository(`jobs: ${name}`, open)
+  describeTensorResults(`tensor results: ${name}`, open)
 }
 
 const fileSystems = [

@@ -13,6 +13,7 @@ import {
   createMemorySettingsRepository,
   createMemorySpaceRepository,
 } from './memory-records.ts'
+import { createMemoryTensorResultRepository } from './memory-tensor-result-repository.ts'
 import { createMemoryUploadRepository } from './memory-upload-repository.ts'
 
 const DIRECTORY = '/memory'
@@ -26,6 +27,7 @@ const memoryFacts = (journal: Journal): Facts => ({
   uploads: createMemoryUploadRepository(journal),
   lease: createMemoryLeaseRepository(journal),
   settings: createMemorySettingsRepository(journal),
+  results: createMemoryTensorResultRepository(journal),
 })
 
 export async function createMemoryStorage(files: FileSystem = createMemoryFileSystem()): Promise<Storage> {

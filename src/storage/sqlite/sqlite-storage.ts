@@ -15,6 +15,7 @@ import { createSqlitePinRepository } from './sqlite-pin-repository.ts'
 import { createSqliteReceiptRepository } from './sqlite-receipt-repository.ts'
 import { createSqliteSettingsRepository } from './sqlite-settings-repository.ts'
 import { createSqliteSpaceRepository } from './sqlite-space-repository.ts'
+import { createSqliteTensorResultRepository } from './sqlite-tensor-result-repository.ts'
 import { createSqliteUploadRepository } from './sqlite-upload-repository.ts'
 
 export interface SqliteStorageOptions extends OpenDatabaseOptions {
@@ -32,6 +33,7 @@ const sqliteFacts = (db: Database, place: string): Facts => ({
   lease: createSqliteLeaseRepository(db, place),
   settings: createSqliteSettingsRepository(db),
   pins: createSqlitePinRepository(db),
+  results: createSqliteTensorResultRepository(db),
 })
 
 /** Makes the directory, and its own name durable. */
