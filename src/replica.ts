@@ -1,5 +1,6 @@
 /** Composition root: the only file that knows every driver. It chooses, wires, starts and stops in order; no logic. */
 import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { strategies } from '../merge-strategies/index.ts'
 import { createServer, startListening } from './api/server.ts'
@@ -32,7 +33,7 @@ export interface RunningReplica {
 function createMerger(): Merger {
   const isBuilt = import.meta.url.endsWith('.js')
   return isBuilt
-    ? createWorkerMerger(new URL('./merge-worker.js', import.meta.url))
+    ? createWorkerMerger(new URL('./merge-worker.js', import.meta.url), { workers: availableParallelism() })
     : createInlineMerger(
         nodeTileFiles,
         chooseKernels(kernelChoice(process.env), (what) => process.emitWarning(what)),

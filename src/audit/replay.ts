@@ -108,10 +108,12 @@ export function prepareReplay(
     task,
     run: (watch) => merger.merge(task, watch),
     async firstDifferingTile(tensor, slice, watch) {
-      // last, so that its bytes are what stays; the others, for what a strategy measures over the whole model
-      const others = task.tensors.filter(({ name }) => name !== tensor)
-      const own = task.tensors.filter(({ name }) => name === tensor)
-      await merger.merge({ ...task, tensors: [...others, ...own] }, watch)
+      // the others too, for what a strategy measures over the whole model, but not where its bytes stay
+      const aside = bytesOf(resolved, tensor)
+      const tensors = task.tensors.map((one) =>
+        one.name === tensor ? one : { ...one, target: { ...one.target, offset: aside } },
+      )
+      await merger.merge({ ...task, tensors }, watch)
       return firstDifferingChunk(files, scratch, slice)
     },
   }

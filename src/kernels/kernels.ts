@@ -53,6 +53,8 @@ export interface Kernels<B> {
   decode(dtype: Dtype, bytes: Uint8Array, into: B): boolean
   /** f64 to bytes with one rounding; answers the index of the first element that is not finite after it, or −1. */
   encode(dtype: Dtype, from: B, into: Uint8Array): number
+  /** How many elements no merge could take, as `tensors/dtypes.ts` has it. */
+  countNotFinite(dtype: Dtype, bytes: Uint8Array): number
   /** Elements first … first + count − 1, sharing the memory. */
   view(a: B, first: number, count: number): B
   fill(length: number, value: number, out?: B): B

@@ -1,7 +1,7 @@
 /** The kernels, written to be read: these lines are the specification, and every other set must give their bits. */
 import { invariant } from '../core/invariant.ts'
 import { randomWords } from '../core/philox.ts'
-import { decode, encode } from '../tensors/dtypes.ts'
+import { countNotFinite, decode, encode } from '../tensors/dtypes.ts'
 import { BINARY, BLOCK_SUM, COMPARE, UNARY } from './element-wise.ts'
 import { CascadeSums } from './exact-sums.ts'
 import { BLOCK, DIGITS, type Kernels } from './kernels.ts'
@@ -38,6 +38,11 @@ export const referenceKernels: Kernels<Plane> = {
   allocateBytes: (length) => new Uint8Array(length),
   allocateCounts: (length) => new Uint32Array(length),
   reset: () => undefined, // the collector knows
+
+  countNotFinite(dtype, bytes) {
+    const { nan, inf } = countNotFinite(dtype, bytes)
+    return nan + inf
+  },
 
   decode(dtype, bytes, into) {
     decode(dtype, bytes, into)

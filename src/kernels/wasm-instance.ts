@@ -37,6 +37,8 @@ export interface WasmWords {
   decodeBf16(from: Address, out: Address, n: number): number
   decodeF16(from: Address, out: Address, n: number): number
   decodeF32(from: Address, out: Address, n: number): number
+  countNotFinite16(from: Address, n: number, mask: number): number
+  countNotFinite32(from: Address, n: number, mask: number): number
   averageInF64(bf16: number, ...more: [...Average]): number
   averageInF32(...more: [...Average, weights: Address, span: number]): number
   averageInInterval(...more: [...Average, weights: Address, error: number]): number

@@ -147,6 +147,15 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
       return wasm[convert.name](source, to, from.length)
     },
 
+    countNotFinite(dtype, bytes) {
+      const { bits, mask } = EXPONENTS[dtype] ?? { bits: 0, mask: 0 }
+      const from = at(bytes)
+      if (bits === 0 || from < 0 || bytes.length % (bits / 8) !== 0) return reference.countNotFinite(dtype, bytes)
+      return bits === 16
+        ? wasm.countNotFinite16(from, bytes.length / 2, mask)
+        : wasm.countNotFinite32(from, bytes.length / 4, mask)
+    },
+
     fill(length, value, out = allocate(length)) {
       const to = at(out)
       if (to < 0 || out.length !== length) return foreign('fill').fill(length, value, out)
@@ -278,6 +287,12 @@ const DECODERS: Partial<Record<Dtype, { readonly name: 'decodeBf16' | 'decodeF16
   BF16: { name: 'decodeBf16', bytes: 2 },
   F16: { name: 'decodeF16', bytes: 2 },
   F32: { name: 'decodeF32', bytes: 4 },
+}
+/** The bits that are all set in what is not finite. */
+const EXPONENTS: Partial<Record<Dtype, { readonly bits: 16 | 32; readonly mask: number }>> = {
+  BF16: { bits: 16, mask: 0x7f80 },
+  F16: { bits: 16, mask: 0x7c00 },
+  F32: { bits: 32, mask: 0x7f800000 },
 }
 const ENCODERS: Partial<Record<Dtype, { readonly name: 'encodeBf16' | 'encodeF16' | 'encodeF32'; bytes: number }>> = {
   BF16: { name: 'encodeBf16', bytes: 2 },

@@ -6,6 +6,7 @@ import type { Merger, Watch } from './merger.ts'
 import { runDigest } from './run-digest.ts'
 import { runMerge } from './run-merge.ts'
 import type { RunWatch } from './run.ts'
+import type { TensorOutcome } from './task.ts'
 
 export function createInlineMerger(
   files: TileFiles,
@@ -19,16 +20,20 @@ export function createInlineMerger(
     return mine
   }
   return {
+    resources: { workers: 1 },
     merge: (task, watch) => inTurn(() => runMerge(task, { files, kernels, strategies }, runWatchOf(watch))),
-    digest: (task, watch) => inTurn(() => runDigest(task, files, runWatchOf(watch))),
+    digest: (task, watch) => inTurn(() => runDigest(task, { files, kernels }, paceOf(watch))),
     close: async () => {
       await last
     },
   }
 }
 
-const runWatchOf = ({ onProgress, onTensor, signal }: Watch = {}): RunWatch => ({
+const paceOf = ({ onProgress, signal }: Watch = {}) => ({
   ...(onProgress && { onProgress }),
-  ...(onTensor && { onTensor }),
   ...(signal && { isCancelled: () => signal.aborted }),
+})
+const runWatchOf = (watch: Watch = {}): RunWatch<TensorOutcome> => ({
+  ...paceOf(watch),
+  ...(watch.onTensor && { onTensor: watch.onTensor }),
 })

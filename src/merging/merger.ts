@@ -13,7 +13,16 @@ export interface Watch {
   readonly signal?: AbortSignal
 }
 
+/** What a merger may use of the machine. */
+export interface Resources {
+  /** Threads that compute. */
+  readonly workers: number
+  /** Of the whole program while it merges; absent: what a merge takes by itself. */
+  readonly memoryBytes?: number
+}
+
 export interface Merger {
+  readonly resources: Resources
   merge(task: MergeTask, watch?: Watch): Promise<readonly TensorOutcome[]>
   digest(task: DigestTask, watch?: Watch): Promise<readonly DigestOutcome[]>
   close(): Promise<void>

@@ -42,9 +42,11 @@ export class OpenTileFiles {
   readonly #reading: OpenOnes
   readonly #writing: OpenOnes
 
-  constructor(files: TileFiles) {
-    this.#reading = new OpenOnes((path) => files.openForReading(path), READING_MAX)
-    this.#writing = new OpenOnes((path) => files.openForWriting(path), WRITING_MAX)
+  /** `workers`: how many threads share what a process may hold. */
+  constructor(files: TileFiles, workers: number) {
+    const share = (most: number) => Math.max(1, Math.floor(most / workers))
+    this.#reading = new OpenOnes((path) => files.openForReading(path), share(READING_MAX))
+    this.#writing = new OpenOnes((path) => files.openForWriting(path), share(WRITING_MAX))
   }
 
   read(path: string, into: Uint8Array, position: number): void {

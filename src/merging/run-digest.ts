@@ -1,34 +1,55 @@
 /** Runs a digest task: the root of each tensor, and how many of its elements no merge could take, in one reading. */
+import { at } from '../core/invariant.ts'
+import type { Kernels } from '../kernels/kernels.ts'
 import type { TileFiles } from '../storage/tile-files.ts'
-import { countNotFinite } from '../tensors/dtypes.ts'
 import { CHUNK_BYTES, TensorHasher } from '../tensors/tensor-hasher.ts'
 import { OpenTileFiles } from './open-tile-files.ts'
-import { Pace, type RunWatch } from './run.ts'
-import { digestBytes, type DigestOutcome, type DigestTask, type TensorSlice } from './task.ts'
+import { RunBoard, type SharedBoard } from './run-board.ts'
+import { Pace, runAlone, type RunWatch, type Work } from './run.ts'
+import { digestBytes, type DigestOutcome, type DigestTask } from './task.ts'
+import { partsOf } from './units.ts'
 
-export function runDigest(task: DigestTask, tileFiles: TileFiles, watch: RunWatch = {}): readonly DigestOutcome[] {
-  const files = new OpenTileFiles(tileFiles)
-  const pace = new Pace(watch, digestBytes(task))
-  const chunk = new Uint8Array(CHUNK_BYTES)
-  const digest = (name: string, { path, offset, bytes, dtype }: TensorSlice): DigestOutcome => {
-    const hasher = new TensorHasher()
-    let notFinite = 0
-    for (let done = 0; done < bytes; done += CHUNK_BYTES) {
-      const part = chunk.subarray(0, Math.min(CHUNK_BYTES, bytes - done))
-      files.read(path, part, offset + done)
-      hasher.update(part)
-      const { nan, inf } = countNotFinite(dtype, part)
-      notFinite += nan + inf
-      pace.advance(part.length)
-    }
-    return { name, root: hasher.finish().root, notFinite }
-  }
-  try {
-    pace.check()
-    const outcomes = task.tensors.map(({ name, slice }) => digest(name, slice))
-    pace.finish()
-    return outcomes
-  } finally {
-    files.close()
-  }
+export interface DigestEngine {
+  readonly files: TileFiles
+  readonly kernels: Kernels<Float64Array>
 }
+
+/** Read and hashed at a time, and in one unit. */
+const READ_BYTES = CHUNK_BYTES
+const UNIT_BYTES = 4 * CHUNK_BYTES
+
+const sizesOf = ({ tensors }: DigestTask): readonly number[] => tensors.map(({ slice }) => slice.bytes)
+export const boardOfDigest = (task: DigestTask, shared?: SharedBoard): RunBoard => new RunBoard(sizesOf(task), shared)
+
+export const runDigest = (
+  task: DigestTask,
+  engine: DigestEngine,
+  watch: RunWatch<DigestOutcome> = {},
+): readonly DigestOutcome[] => runAlone(digestWork(task, engine, 1), boardOfDigest(task), digestBytes(task), watch)
+
+export const digestWork =
+  (task: DigestTask, { files: tileFiles, kernels }: DigestEngine, workers: number): Work<DigestOutcome> =>
+  (board, watch, taken) => {
+    const files = new OpenTileFiles(tileFiles, workers)
+    const pace = new Pace(board, watch, digestBytes(task), taken)
+    try {
+      const chunk = kernels.allocateBytes(READ_BYTES)
+      for (const { tensor, begin, end } of pace.units(partsOf(sizesOf(task), UNIT_BYTES))) {
+        const { name, slice } = at(task.tensors, tensor)
+        const hasher = new TensorHasher()
+        let notFinite = 0
+        for (let done = begin; done < end; done += READ_BYTES) {
+          const part = chunk.subarray(0, Math.min(READ_BYTES, end - done))
+          files.read(slice.path, part, slice.offset + done)
+          hasher.update(part)
+          notFinite += kernels.countNotFinite(slice.dtype, part)
+          pace.advance(part.length)
+        }
+        if (!board.finish(tensor, begin, hasher.finish(), notFinite)) continue
+        watch.onTensor?.({ name, root: board.rootOf(tensor), notFinite: board.notFiniteOf(tensor) }, tensor)
+      }
+    } finally {
+      files.close()
+      kernels.reset()
+    }
+  }

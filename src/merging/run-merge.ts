@@ -14,10 +14,13 @@ import { shown } from '../tensors/names.ts'
 import { TensorHasher } from '../tensors/tensor-hasher.ts'
 import { type Evaluation, STRIP } from './evaluate/evaluation.ts'
 import { Evaluator } from './evaluate/evaluator.ts'
+import type { Mean } from './evaluate/tensor-run.ts'
 import { OpenTileFiles } from './open-tile-files.ts'
-import { Pace, type RunWatch } from './run.ts'
-import { type MergeRule, type MergeTask, taskBytes, type TaskTensor, type TensorOutcome } from './task.ts'
+import { RunBoard, type SharedBoard } from './run-board.ts'
+import { Pace, runAlone, type RunWatch, type Work } from './run.ts'
+import { type MergeRule, type MergeTask, type Slice, taskBytes, type TaskTensor, type TensorOutcome } from './task.ts'
 import { TileStreams } from './tile-streams.ts'
+import { type Part, unitsOf } from './units.ts'
 
 export interface Engine {
   readonly files: TileFiles
@@ -25,14 +28,31 @@ export interface Engine {
   readonly strategies: readonly Strategy[]
 }
 
-export function runMerge(task: MergeTask, engine: Engine, watch: RunWatch = {}): readonly TensorOutcome[] {
+export const boardOfMerge = ({ tensors }: MergeTask, shared?: SharedBoard): RunBoard =>
+  new RunBoard(
+    tensors.map(({ target }) => target.bytes),
+    shared,
+  )
+
+export function runMerge(
+  task: MergeTask,
+  engine: Engine,
+  watch: RunWatch<TensorOutcome> = {},
+): readonly TensorOutcome[] {
+  return runAlone(mergeWork(task, engine, 1), boardOfMerge(task), taskBytes(task), watch)
+}
+
+/** The share of one thread, where `workers` work on the task. */
+export function mergeWork(task: MergeTask, engine: Engine, workers: number): Work<TensorOutcome> {
   invariant(task.tileBytes > 0 && task.tileBytes % (STRIP * 8) === 0, 'tiles are of whole strips in every dtype')
-  const files = new OpenTileFiles(engine.files)
-  try {
-    return new MergeRun(task, engine, files, watch).run()
-  } finally {
-    files.close()
-    engine.kernels.reset()
+  return (board, watch, taken) => {
+    const files = new OpenTileFiles(engine.files, workers)
+    try {
+      new MergeRun(task, engine, files, board, watch, taken).run()
+    } finally {
+      files.close()
+      engine.kernels.reset()
+    }
   }
 }
 
@@ -40,91 +60,130 @@ class MergeRun {
   readonly #task: MergeTask
   readonly #kernels: Kernels<Float64Array>
   readonly #files: OpenTileFiles
+  readonly #board: RunBoard
   readonly #pace: Pace
-  readonly #onTensor: RunWatch['onTensor']
+  readonly #onTensor: RunWatch<TensorOutcome>['onTensor']
   readonly #streams: TileStreams
   readonly #evaluator: Evaluator<Float64Array>
   /** Bytes of the output, or of a copy, on their way to the disk. */
   readonly #out: Uint8Array
+  /** Of each tensor of the task: its place in the evaluation. */
+  readonly #places: readonly number[]
+  #latest: { readonly place: number; readonly mean: Mean | undefined; readonly scalars: readonly number[] } | undefined
 
-  constructor(task: MergeTask, { kernels, strategies }: Engine, files: OpenTileFiles, watch: RunWatch) {
+  constructor(
+    task: MergeTask,
+    { kernels, strategies }: Engine,
+    files: OpenTileFiles,
+    board: RunBoard,
+    watch: RunWatch<TensorOutcome>,
+    taken: (unit: number) => void,
+  ) {
     this.#task = task
     this.#kernels = kernels
     this.#files = files
-    this.#pace = new Pace(watch, taskBytes(task))
+    this.#board = board
+    this.#pace = new Pace(board, watch, taskBytes(task), taken)
     this.#onTensor = watch.onTensor
     this.#out = kernels.allocateBytes(task.tileBytes)
     const rules = task.tensors.map(({ rule }) => rule).filter((rule) => rule.kind === 'merge')
     this.#streams = new TileStreams(files, kernels, task.tileBytes, rules, this.#pace)
     this.#evaluator = new Evaluator(evaluationOf(task, strategies), kernels, this.#streams.read)
-  }
-
-  run(): readonly TensorOutcome[] {
-    const outcomes: TensorOutcome[] = []
     let merged = 0
-    this.#pace.check()
-    for (const tensor of this.#task.tensors) {
-      const outcome = tensor.rule.kind === 'copy' ? this.#copy(tensor, tensor.rule.from) : this.#merge(tensor, merged++)
-      this.#onTensor?.(outcome)
-      outcomes.push(outcome)
-    }
-    this.#pace.finish()
-    return outcomes
+    this.#places = task.tensors.map(({ rule }) => (rule.kind === 'copy' ? -1 : merged++))
   }
 
-  #copy({ name, target }: TaskTensor, from: { readonly path: string; readonly offset: number }): TensorOutcome {
+  run(): void {
+    const units = unitsOf(this.#task, (tensor) => this.#evaluator.measures(at(this.#places, tensor)))
+    for (const unit of this.#pace.units(units)) for (const part of unit) this.#part(part)
+  }
+
+  #part({ tensor: index, begin, end }: Part): void {
+    const tensor = at(this.#task.tensors, index)
     const hasher = new TensorHasher()
-    for (let done = 0; done < target.bytes; done += this.#out.length) {
-      const part = this.#out.subarray(0, Math.min(this.#out.length, target.bytes - done))
+    const { rule } = tensor
+    const scalars =
+      rule.kind === 'copy'
+        ? this.#copy(tensor, rule.from, begin, end, hasher)
+        : this.#merge(tensor, at(this.#places, index), begin, end, hasher)
+    if (!this.#board.finish(index, begin, hasher.finish())) return
+    this.#onTensor?.({ name: tensor.name, root: this.#board.rootOf(index), scalars }, index)
+  }
+
+  #copy({ target }: TaskTensor, from: Slice, begin: number, end: number, hasher: TensorHasher): readonly number[] {
+    for (let done = begin; done < end; done += this.#out.length) {
+      const part = this.#out.subarray(0, Math.min(this.#out.length, end - done))
       this.#files.read(from.path, part, from.offset + done)
       this.#put(target, done, part, hasher)
     }
-    return { name, root: hasher.finish().root, scalars: [] }
+    return []
   }
 
-  /** A plain average from bytes to bytes; undefined where this one is not, or holds what the evaluator must name. */
-  #average({ name, dtype, target }: TaskTensor, index: number): TensorOutcome | undefined {
-    const mean = this.#evaluator.mean(index)
-    if (!mean) return undefined
-    const hasher = new TensorHasher()
-    for (let begin = 0; begin < target.bytes; begin += this.#out.length) {
-      const end = Math.min(target.bytes, begin + this.#out.length)
-      const streams = mean.streams.map((stream) => this.#streams.bytes(dtype, stream, index, begin, end))
-      if (!streams.every((bytes) => bytes !== undefined)) return undefined
-      const out = this.#out.subarray(0, end - begin)
-      if (!this.#kernels.average(dtype, streams, mean.weights, mean.divisor, out)) return undefined
-      this.#put(target, begin, out, hasher)
+  #merge(tensor: TaskTensor, place: number, begin: number, end: number, hasher: TensorHasher): readonly number[] {
+    const size = bytesPerElement(tensor.dtype)
+    this.#streams.until(Infinity) // what is measured is measured whole, and may lie in other tensors
+    const { scalars } = this.#about(place)
+    this.#streams.until(end / size)
+    let done = begin
+    while (done < end) {
+      const out = this.#out.subarray(0, Math.min(this.#out.length, end - done))
+      if (!this.#directly(tensor, place, done, out)) break
+      this.#put(tensor.target, done, out, hasher)
+      done += out.length
     }
-    return { name, root: hasher.finish().root, scalars: mean.scalars }
+    if (done < end || end === 0) this.#evaluate(tensor, place, done, end, hasher)
+    return scalars
   }
 
-  #merge(tensor: TaskTensor, index: number): TensorOutcome {
-    return this.#average(tensor, index) ?? this.#evaluate(tensor, index)
+  /** What is known of a tensor before its first element is computed, kept while its parts follow each other. */
+  #about(place: number) {
+    if (this.#latest?.place !== place) {
+      if (this.#latest) this.#evaluator.forget(this.#latest.place)
+      this.#latest = { place, ...this.#evaluator.about(place) }
+    }
+    return this.#latest
   }
 
-  #evaluate({ name, shape, dtype, target }: TaskTensor, index: number): TensorOutcome {
+  /**
+   * Part of a tensor from bytes to bytes, without the evaluator: false where no kernel has a way of doing that, or it holds
+   * what the evaluator must name.
+   */
+  #directly({ dtype }: TaskTensor, place: number, begin: number, out: Uint8Array): boolean {
+    const { mean } = this.#about(place)
+    if (!mean) return false
+    const streams = mean.streams.map((stream) => this.#streams.bytes(dtype, stream, place, begin, begin + out.length))
+    if (!streams.every((bytes) => bytes !== undefined)) return false
+    return this.#kernels.average(dtype, streams, mean.weights, mean.divisor, out)
+  }
+
+  #evaluate(
+    { name, shape, dtype, target }: TaskTensor,
+    place: number,
+    begin: number,
+    end: number,
+    hasher: TensorHasher,
+  ): void {
     const size = bytesPerElement(dtype)
-    const hasher = new TensorHasher()
-    let written = 0
+    let written = begin
     let filled = 0
     const flush = (): void => {
       this.#put(target, written, this.#out.subarray(0, filled), hasher)
       written += filled
       filled = 0
     }
-    const { scalars } = this.#evaluator.evaluate(index, (first, plane) => {
+    const write = (first: number, plane: Float64Array): void => {
       const bytes = plane.length * size
       const notFinite = this.#kernels.encode(dtype, plane, this.#out.subarray(filled, filled + bytes))
       if (notFinite >= 0) throw tooLarge(name, shape, dtype, first + notFinite, at([...plane], notFinite))
       filled += bytes
       if (filled === this.#out.length) flush()
-    })
+    }
+    this.#evaluator.evaluate(place, write, { from: begin / size, to: end / size })
     if (filled > 0) flush()
-    invariant(written === target.bytes, `all of ${name} was written`)
-    return { name, root: hasher.finish().root, scalars }
+    invariant(written === end, `all of ${name} was written`)
   }
 
-  #put(target: TaskTensor['target'], offset: number, bytes: Uint8Array, hasher: TensorHasher): void {
+  #put(target: Slice, offset: number, bytes: Uint8Array, hasher: TensorHasher): void {
     this.#files.write(target.path, bytes, target.offset + offset)
     hasher.update(bytes)
     this.#pace.advance(bytes.length)

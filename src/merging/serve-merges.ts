@@ -1,31 +1,36 @@
-/** The worker's side: one request at a time, answered by progress and then by outcomes or a failure. */
+/** The side of one worker thread: its share of each job, told as progress and tensors and then as done or failed. */
 import type { MessagePort } from 'node:worker_threads'
-import { runDigest } from './run-digest.ts'
-import { type Engine, runMerge } from './run-merge.ts'
+import { boardOfDigest, digestWork } from './run-digest.ts'
+import { boardOfMerge, type Engine, mergeWork } from './run-merge.ts'
 import type { RunWatch } from './run.ts'
+import type { DigestOutcome, TensorOutcome } from './task.ts'
 import { failureOf, type Reply, type Request } from './worker-protocol.ts'
 
 export function serveMerges(port: MessagePort, engine: Engine): void {
   const reply = (message: Reply): void => {
     port.postMessage(message)
   }
-  port.on('message', ({ job, flag }: Request) => {
-    const word = new Int32Array(flag)
-    const watch: RunWatch = {
-      isCancelled: () => Atomics.load(word, 0) !== 0,
-      onProgress: (bytesDone) => {
-        reply({ kind: 'progress', bytesDone })
-      },
-      onTensor: (outcome) => {
-        reply({ kind: 'tensor', outcome })
-      },
+  const watch: RunWatch<TensorOutcome | DigestOutcome> = {
+    onProgress: (bytesDone) => {
+      reply({ kind: 'progress', bytesDone })
+    },
+    onTensor: (outcome, tensor) => {
+      reply({ kind: 'tensor', tensor, outcome })
+    },
+  }
+  port.on('message', ({ job, board: shared, workers }: Request) => {
+    const board = job.kind === 'merge' ? boardOfMerge(job.task, shared) : boardOfDigest(job.task, shared)
+    let unit = 0
+    const taken = (next: number): void => {
+      unit = next
     }
     try {
-      const outcomes =
-        job.kind === 'merge' ? runMerge(job.task, engine, watch) : runDigest(job.task, engine.files, watch)
-      reply({ kind: 'done', outcomes })
+      if (job.kind === 'merge') mergeWork(job.task, engine, workers)(board, watch, taken)
+      else digestWork(job.task, engine, workers)(board, watch, taken)
+      reply({ kind: 'done' })
     } catch (error) {
-      reply({ kind: 'failed', failure: failureOf(error) })
+      board.fail(unit)
+      reply({ kind: 'failed', failure: failureOf(error), unit })
     }
   })
 }

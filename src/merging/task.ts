@@ -60,6 +60,8 @@ export interface MergeTask {
   readonly tensors: readonly TaskTensor[]
   /** Bytes of one tile of one stream; a multiple of 4,096 elements of any dtype. */
   readonly tileBytes: number
+  /** At most as many threads; absent: as many as there are. */
+  readonly workers?: number
 }
 
 export interface TensorOutcome {
@@ -81,4 +83,16 @@ export interface DigestOutcome {
 }
 
 export const taskBytes = (task: MergeTask): number => task.tensors.reduce((sum, tensor) => sum + tensor.target.bytes, 0)
+/** Of every tensor that is read, once. */
+export const readBytes = (task: MergeTask): number =>
+  task.tensors.reduce((sum, { rule }) => sum + slicesOf(rule).reduce((bytes, slice) => bytes + slice.bytes, 0), 0)
+
+const slicesOf = (rule: CopyRule | MergeRule): readonly Slice[] =>
+  rule.kind === 'copy'
+    ? [rule.from]
+    : [
+        ...(rule.base ? [rule.base] : []),
+        ...rule.inputs.flatMap(({ value, sidecars }) => [value, ...Object.values(sidecars ?? {})]),
+      ]
+
 export const digestBytes = (task: DigestTask): number => task.tensors.reduce((sum, { slice }) => sum + slice.bytes, 0)

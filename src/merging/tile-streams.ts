@@ -25,6 +25,7 @@ export class TileStreams {
   readonly #rules: readonly MergeRule[]
   readonly #pace: Pace
   readonly #tiles: Tile[] = []
+  #until = 0
 
   /** `rules`: those of the evaluation's tensors. */
   constructor(
@@ -39,6 +40,11 @@ export class TileStreams {
     this.#tileBytes = tileBytes
     this.#rules = rules
     this.#pace = pace
+  }
+
+  /** Elements from here on are not wanted for now, so they are not read ahead. */
+  until(element: number): void {
+    this.#until = element
   }
 
   /** Bytes of whole elements as they lie on disk, lent until more is read; undefined where they are of another dtype. */
@@ -69,7 +75,7 @@ export class TileStreams {
 
   #fill(tile: Tile, slice: TensorSlice, begin: number): void {
     this.#pace.check()
-    const end = Math.min(begin + this.#tileBytes, slice.bytes)
+    const end = Math.min(begin + this.#tileBytes, slice.bytes, this.#until * bytesPerElement(slice.dtype))
     tile.slice = undefined
     this.#files.read(slice.path, tile.bytes.subarray(0, end - begin), slice.offset + begin)
     tile.slice = slice

@@ -1,92 +1,136 @@
 /**
- * The merger in one worker thread. Tasks wait their turn; a thread that dies takes only its task with it, and the next
- * task gets a fresh one. The thread keeps the process alive only while it works.
+ * The merger in worker threads, one a core: all of them work on one task at a time, each on units of its own. Tasks wait
+ * their turn; a thread that dies takes its task with it, and the next task gets a fresh one. Threads keep the process alive
+ * only while they work.
  */
 import { Worker } from 'node:worker_threads'
 import { TributaryError } from '../core/errors.ts'
-import type { Merger, Watch } from './merger.ts'
-import type { DigestOutcome, TensorOutcome } from './task.ts'
+import type { Merger, Resources, Watch } from './merger.ts'
+import type { RunBoard } from './run-board.ts'
+import { boardOfDigest } from './run-digest.ts'
+import { boardOfMerge } from './run-merge.ts'
+import { Progress } from './run.ts'
+import { digestBytes, type DigestOutcome, readBytes, taskBytes, type TensorOutcome } from './task.ts'
 import { errorOf, type Job, type Reply, type Request } from './worker-protocol.ts'
 
-type Outcomes = readonly TensorOutcome[] | readonly DigestOutcome[]
+type Outcome = TensorOutcome | DigestOutcome
+/** How one thread's share of a job ended. */
+type End =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'failed'; readonly error: Error; readonly unit: number }
+  | { readonly kind: 'died'; readonly why: string }
+
+/** One more thread is worth its start for as much as this to read and to write. */
+const SHARE_BYTES = 16 * 1024 * 1024
 
 /** `entry` is the built worker: it serves requests with `serveMerges`. */
-export function createWorkerMerger(entry: URL): Merger {
-  const stopping = new AbortController()
-  let worker: Worker | undefined
+export function createWorkerMerger(entry: URL, resources: Resources): Merger {
+  let stopping = false
+  const isStopping = (): boolean => stopping
+  const threads: (Worker | undefined)[] = []
   let last: Promise<unknown> = Promise.resolve()
 
-  const run = (job: Job, watch: Watch): Promise<Outcomes> => {
+  const run = (job: Job, watch: Watch): Promise<readonly Outcome[]> => {
     const mine = last.then(() => work(job, watch))
     last = mine.catch(() => undefined)
     return mine
   }
 
-  const cancelled = () => new TributaryError('MERGE_CANCELLED', 'the merge was cancelled before it began')
-  const stopped = () => new TributaryError('SERVER_STOPPING', 'the program is stopping, so the merge was given up')
-
-  function work(job: Job, { onProgress, onTensor, signal }: Watch): Promise<Outcomes> {
-    if (stopping.signal.aborted) return Promise.reject(stopped())
-    if (signal?.aborted === true) return Promise.reject(cancelled())
-    const thread = (worker ??= start())
-    const flag = new SharedArrayBuffer(4)
-    const raise = () => Atomics.store(new Int32Array(flag), 0, 1)
-    return new Promise<Outcomes>((resolve, reject) => {
-      const died = (why: string) => {
-        if (worker === thread) worker = undefined
-        end(() => {
-          reject(stopping.signal.aborted ? stopped() : deathOf(why))
-        })
-      }
-      const onError = (error: Error) => {
-        died(error.message)
-      }
-      const onExit = (code: number) => {
-        died(`it ended with code ${code}`)
-      }
-      const onMessage = (reply: Reply) => {
-        if (reply.kind === 'progress') onProgress?.(reply.bytesDone)
-        else if (reply.kind === 'tensor') onTensor?.(reply.outcome)
-        else
-          end(() => {
-            if (reply.kind === 'done') resolve(reply.outcomes)
-            else reject(errorOf(reply.failure))
-          })
-      }
-      const end = (settle: () => void) => {
-        thread.off('message', onMessage).off('error', onError).off('exit', onExit).unref()
-        signal?.removeEventListener('abort', raise)
-        settle()
-      }
-      thread.on('message', onMessage).on('error', onError).on('exit', onExit).ref()
-      signal?.addEventListener('abort', raise)
-      thread.postMessage({ job, flag } satisfies Request)
-    })
+  async function work(job: Job, { onProgress, onTensor, signal }: Watch): Promise<readonly Outcome[]> {
+    if (isStopping()) throw stopped()
+    if (signal?.aborted === true) throw cancelled()
+    const board = job.kind === 'merge' ? boardOfMerge(job.task) : boardOfDigest(job.task)
+    const workers = workersFor(job, resources.workers)
+    const progress = new Progress(onProgress)
+    const outcomes: Outcome[] = []
+    const hear = (reply: Reply): void => {
+      if (reply.kind === 'progress') progress.to(reply.bytesDone)
+      if (reply.kind !== 'tensor') return
+      outcomes[reply.tensor] = reply.outcome
+      if (job.kind === 'merge') onTensor?.(reply.outcome as TensorOutcome)
+    }
+    const cancel = (): void => {
+      board.cancel()
+    }
+    signal?.addEventListener('abort', cancel)
+    const crew = Array.from({ length: workers }, (_, i) => (threads[i] ??= start(i)))
+    const request: Request = { job, board: board.shared, workers }
+    const ends = await Promise.all(crew.map((thread) => share(thread, request, board, hear)))
+    signal?.removeEventListener('abort', cancel)
+    const error = firstFailure(ends)
+    if (error) throw isStopping() ? stopped() : error
+    progress.to(job.kind === 'merge' ? taskBytes(job.task) : digestBytes(job.task))
+    return outcomes
   }
 
   /** Dying while idle is no failure of any task; and an `error` event nobody hears would end the process. */
-  function start(): Worker {
+  function start(place: number): Worker {
     const thread = new Worker(entry)
-    const forget = () => {
-      if (worker === thread) worker = undefined
+    const forget = (): void => {
+      if (threads[place] === thread) threads[place] = undefined
     }
     thread.on('error', forget).on('exit', forget)
     return thread
   }
 
   return {
+    resources,
     merge: async (task, watch = {}) => (await run({ kind: 'merge', task }, watch)) as readonly TensorOutcome[],
     digest: async (task, watch = {}) => (await run({ kind: 'digest', task }, watch)) as readonly DigestOutcome[],
     async close() {
-      stopping.abort()
-      await worker?.terminate()
-      worker = undefined
+      stopping = true
+      await Promise.all(threads.map(async (thread) => thread?.terminate()))
       await last
     },
   }
 }
 
+/** Resolves when this thread has stopped working on the job, however that came. */
+function share(thread: Worker, request: Request, board: RunBoard, hear: (reply: Reply) => void): Promise<End> {
+  return new Promise((resolve) => {
+    const end = (how: End): void => {
+      thread.off('message', onMessage).off('error', onError).off('exit', onExit).unref()
+      resolve(how)
+    }
+    const died = (why: string): void => {
+      board.cancel() // the others need not go on
+      end({ kind: 'died', why })
+    }
+    const onError = (error: Error): void => {
+      died(error.message)
+    }
+    const onExit = (code: number): void => {
+      died(`it ended with code ${code}`)
+    }
+    const onMessage = (reply: Reply): void => {
+      if (reply.kind === 'done') end(reply)
+      else if (reply.kind === 'failed') end({ kind: 'failed', error: errorOf(reply.failure), unit: reply.unit })
+      else hear(reply)
+    }
+    thread.on('message', onMessage).on('error', onError).on('exit', onExit).ref()
+    thread.postMessage(request)
+  })
+}
+
+/** A death before all; else the failure of the first unit, whichever thread met it; being cancelled is what stops the others. */
+function firstFailure(ends: readonly End[]): Error | undefined {
+  const death = ends.find((end) => end.kind === 'died')
+  if (death) return deathOf(death.why)
+  const failures = ends.filter((end) => end.kind === 'failed').sort((a, b) => a.unit - b.unit)
+  const isCancelled = (error: Error): boolean => error instanceof TributaryError && error.code === 'MERGE_CANCELLED'
+  return (failures.find(({ error }) => !isCancelled(error)) ?? failures[0])?.error
+}
+
+function workersFor(job: Job, most: number): number {
+  const bytes = job.kind === 'merge' ? taskBytes(job.task) + readBytes(job.task) : digestBytes(job.task)
+  const allowed = job.kind === 'merge' ? Math.min(most, job.task.workers ?? most) : most
+  return Math.max(1, Math.min(allowed, Math.ceil(bytes / SHARE_BYTES)))
+}
+
+const cancelled = () => new TributaryError('MERGE_CANCELLED', 'the merge was cancelled before it began')
+const stopped = () => new TributaryError('SERVER_STOPPING', 'the program is stopping, so the merge was given up')
+
 const deathOf = (why: string) =>
-  new TributaryError('WORKER_DIED', `the thread that merged has died: ${why}`, {
+  new TributaryError('WORKER_DIED', `a thread that merged has died: ${why}`, {
     hint: 'run it again; if it dies again, the machine may be short of memory',
   })

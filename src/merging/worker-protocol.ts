@@ -1,21 +1,29 @@
 /** What a merger and its worker thread say to each other, and how a failure crosses between them whole. */
 import { type Details, type ErrorCode, isTributaryError, TributaryError } from '../core/errors.ts'
+import type { SharedBoard } from './run-board.ts'
 import type { DigestOutcome, DigestTask, MergeTask, TensorOutcome } from './task.ts'
 
 export type Job =
   { readonly kind: 'merge'; readonly task: MergeTask } | { readonly kind: 'digest'; readonly task: DigestTask }
 
+/** One thread's share of a job: all threads of it get the same board. */
 export interface Request {
   readonly job: Job
-  /** One word of shared memory; not zero means cancelled. A message would wait until the job had ended. */
-  readonly flag: SharedArrayBuffer
+  readonly board: SharedBoard
+  /** Threads that work on this job. */
+  readonly workers: number
 }
 
 export type Reply =
   | { readonly kind: 'progress'; readonly bytesDone: number }
-  | { readonly kind: 'tensor'; readonly outcome: TensorOutcome }
-  | { readonly kind: 'done'; readonly outcomes: readonly TensorOutcome[] | readonly DigestOutcome[] }
-  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'tensor'; readonly tensor: number; readonly outcome: TensorOutcome | DigestOutcome }
+  | { readonly kind: 'done' }
+  | {
+      readonly kind: 'failed'
+      readonly failure: Failure
+      /** In the order in which units are dealt out. */
+      readonly unit: number
+    }
 
 export interface Failure {
   /** Absent for a bug. */

@@ -89,6 +89,7 @@ async function merge(replica: TestReplica, recipe: unknown): Promise<unknown> {
 
 /** Goes on until it is told to stop. */
 const endless: Merger = {
+  resources: { workers: 1 },
   merge: (_, watch) =>
     new Promise((_resolve, reject) => {
       const stop = () => reject(new TributaryError('MERGE_CANCELLED', 'it was stopped'))

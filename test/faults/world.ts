@@ -162,6 +162,7 @@ export function mergerOn(disk: FileSystem): Merger {
     return outcomes
   }
   return {
+    resources: { workers: 1 },
     merge,
     digest: () => Promise.reject(new Error('no verb of a replica digests files')),
     close: async () => undefined,

@@ -4,10 +4,11 @@ import { expect, test } from 'vitest'
 import { strategies } from '../../merge-strategies/index.ts'
 import { TributaryError } from '../../src/core/errors.ts'
 import { referenceKernels } from '../../src/kernels/reference.ts'
+import { RunBoard } from '../../src/merging/run-board.ts'
 import { serveMerges } from '../../src/merging/serve-merges.ts'
 import { createWorkerMerger } from '../../src/merging/worker-merger.ts'
-import { errorOf, failureOf, type Reply } from '../../src/merging/worker-protocol.ts'
-import type { MergeTask } from '../../src/merging/task.ts'
+import { errorOf, failureOf, type Job, type Reply } from '../../src/merging/worker-protocol.ts'
+import type { MergeTask, TaskTensor } from '../../src/merging/task.ts'
 import { MemoryTileFiles } from './memory-tile-files.ts'
 
 const task: MergeTask = {
@@ -16,6 +17,20 @@ const task: MergeTask = {
   inputs: [{ content: '22'.repeat(32), label: 'a' }],
   tensors: [],
   tileBytes: 32 * 1024,
+}
+
+const empty: TaskTensor = {
+  name: 'w',
+  shape: [0],
+  elements: 0,
+  dtype: 'BF16',
+  target: { path: 'out', offset: 0, bytes: 0 },
+  rule: { kind: 'copy', from: { path: 'in', offset: 0, bytes: 0, dtype: 'BF16' } },
+}
+/** Worth several threads, for threads that read nothing. */
+const large: MergeTask = {
+  ...task,
+  tensors: [{ ...empty, target: { ...empty.target, bytes: 2 ** 30 } }],
 }
 
 /** A thread of these lines, with `port` as its end. */
@@ -46,15 +61,17 @@ test('[MRG-10] a failure crosses whole, and a bug keeps its stack', () => {
 test("[MRG-10] the worker's side answers outcomes, failures and cancellation", async () => {
   const { port1, port2 } = new MessageChannel()
   serveMerges(port2, { files: new MemoryTileFiles(), kernels: referenceKernels, strategies })
-  const ask = async (word: number, job: unknown): Promise<Reply> => {
-    const flag = new SharedArrayBuffer(4)
-    new Int32Array(flag)[0] = word
-    port1.postMessage({ job, flag })
+  const ask = async (word: number, job: Job): Promise<Reply> => {
+    const board = new RunBoard(job.task.tensors.map(() => 0))
+    if (word !== 0) board.cancel()
+    port1.postMessage({ job, board: board.shared, workers: 1 })
     return ((await once(port1, 'message')) as [Reply])[0]
   }
-  expect(await ask(0, { kind: 'merge', task })).toEqual({ kind: 'done', outcomes: [] })
-  expect(await ask(1, { kind: 'digest', task: { tensors: [] } })).toMatchObject({
+  expect(await ask(0, { kind: 'merge', task })).toEqual({ kind: 'done' })
+  expect(await ask(1, { kind: 'digest', task: { tensors: [] } })).toEqual({ kind: 'done' })
+  expect(await ask(1, { kind: 'merge', task: { ...task, tensors: [empty] } })).toMatchObject({
     kind: 'failed',
+    unit: 0,
     failure: { code: 'MERGE_CANCELLED' },
   })
   expect(await ask(0, { kind: 'merge', task: { ...task, tileBytes: 1 } })).toMatchObject({ kind: 'failed' })
@@ -69,8 +86,10 @@ test('[MRG-11] a thread that dies fails its task alone, and the next has a fresh
         if (job.task.seed === 'exit') process.exit(3)
         if (job.task.seed === 'throw') throw new Error('out of luck')
         port.postMessage({ kind: 'progress', bytesDone: n })
-        port.postMessage({ kind: 'done', outcomes: [{ name: String(n), root: '', scalars: [] }] })
+        port.postMessage({ kind: 'tensor', tensor: 0, outcome: { name: String(n), root: '', scalars: [] } })
+        port.postMessage({ kind: 'done' })
       })`),
+    { workers: 1 },
   )
   const progress: number[] = []
   const merge = (seed: string) => merger.merge({ ...task, seed }, { onProgress: (bytes) => progress.push(bytes) })
@@ -95,9 +114,10 @@ test('[MRG-16] tensors are told as the thread tells them, before the task ends',
   const one = { name: 'w', root: 'r', scalars: [2] }
   const merger = createWorkerMerger(
     thread(`port.on('message', () => {
-      port.postMessage({ kind: 'tensor', outcome: ${JSON.stringify(one)} })
-      port.postMessage({ kind: 'done', outcomes: [${JSON.stringify(one)}] })
+      port.postMessage({ kind: 'tensor', tensor: 0, outcome: ${JSON.stringify(one)} })
+      port.postMessage({ kind: 'done' })
     })`),
+    { workers: 1 },
   )
   const told: unknown[] = []
   const outcomes = await merger.merge(task, { onTensor: (outcome) => told.push(outcome) }).finally(() => told.push(0))
@@ -105,22 +125,58 @@ test('[MRG-16] tensors are told as the thread tells them, before the task ends',
   await merger.close()
 })
 
-test('[MRG-5] cancelling reaches a thread that is busy, and one whose turn has not come', async () => {
-  const merger = createWorkerMerger(
-    thread(`port.on('message', ({ flag }) => {
-      const word = new Int32Array(flag)
-      port.postMessage({ kind: 'progress', bytesDone: 1 })
-      while (Atomics.load(word, 0) === 0) Atomics.wait(word, 0, 0, 5)
-      port.postMessage({ kind: 'failed', failure: { code: 'MERGE_CANCELLED', message: 'cancelled' } })
-    })`),
-  )
+/** A thread that tells what it has been asked, then does as the seed of its task says. */
+const CREW = `port.on('message', ({ job, board, workers }) => {
+  const word = new Int32Array(board.words)
+  const mine = Atomics.add(word, 1, 1)
+  port.postMessage({ kind: 'progress', bytesDone: 1 + mine })
+  const waiting = () => { while (Atomics.load(word, 0) === 0) Atomics.wait(word, 0, 0, 5) }
+  const failed = (code, unit) => port.postMessage({ kind: 'failed', unit, failure: { code, message: code + unit } })
+  if (job.task.seed === 'both fail') failed('MERGE_NOT_FINITE', workers - mine)
+  else if (job.task.seed === 'one dies' && mine === 0) throw new Error('out of luck')
+  else {
+    waiting()
+    failed('MERGE_CANCELLED', 0)
+  }
+})`
+
+test('[MRG-5] cancelling reaches every thread that is busy, and a task whose turn has not come', async () => {
+  const merger = createWorkerMerger(thread(CREW), { workers: 3 })
   const running = new AbortController()
   const waiting = new AbortController()
   const settled = Promise.allSettled([
-    merger.merge(task, { signal: running.signal, onProgress: () => running.abort() }),
+    merger.merge(large, { signal: running.signal, onProgress: (done) => done === 3 && running.abort() }),
     merger.merge(task, { signal: waiting.signal }),
   ])
   waiting.abort()
   for (const one of await settled) expect(one).toMatchObject({ reason: { code: 'MERGE_CANCELLED' } })
+  await merger.close()
+})
+
+test('[MRG-11] a thread that dies stops the others, and all have stopped when its task fails', async () => {
+  const merger = createWorkerMerger(thread(CREW), { workers: 3 })
+  await expect(merger.merge({ ...large, seed: 'one dies' })).rejects.toMatchObject({ code: 'WORKER_DIED' })
+  await merger.close()
+})
+
+test('[MRG-17] of several failures the first in the order of units is told', async () => {
+  const merger = createWorkerMerger(thread(CREW), { workers: 4 })
+  const error = await merger.merge({ ...large, seed: 'both fail' }).catch((reason: unknown) => reason)
+  expect(error).toMatchObject({ message: 'MERGE_NOT_FINITE1' })
+  await merger.close()
+})
+
+test('[MRG-18] a task gets no more threads than it has work for, nor than it allows', async () => {
+  const merger = createWorkerMerger(
+    thread(`port.on('message', ({ workers }) => {
+      port.postMessage({ kind: 'tensor', tensor: 0, outcome: { name: 'w', root: '', scalars: [workers] } })
+      port.postMessage({ kind: 'done' })
+    })`),
+    { workers: 3 },
+  )
+  const crew = async (asked: MergeTask) => (await merger.merge(asked))[0]?.scalars[0]
+  expect([await crew({ ...task, tensors: [empty] }), await crew(large), await crew({ ...large, workers: 2 })]).toEqual([
+    1, 3, 2,
+  ])
   await merger.close()
 })

@@ -11,6 +11,7 @@ export * from './sort'
 export { decodeBf16, decodeF16, decodeF32 } from './decode'
 export { encodeBf16, encodeF16, encodeF32 } from './encode'
 export * from './average'
+export * from './census'
 
 /** Where memory is free: below it lie this module's constants. */
 export function heapBase(): usize {

@@ -30,6 +30,12 @@ export interface Evaluation {
   readonly tensors: readonly EvaluationTensor[]
 }
 
+/** Elements `from` to `to` of a tensor, `from` where a strip begins. */
+export interface Range {
+  readonly from: number
+  readonly to: number
+}
+
 /** A tensor of the base or of an input, or a sidecar tensor that came with an input. */
 export type StreamRef = 'base' | { readonly input: number; readonly sidecar?: string }
 

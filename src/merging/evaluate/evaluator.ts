@@ -3,10 +3,10 @@
  * the formula and never with a tensor. Any kernels of equal bits give equal bits here.
  */
 import type { Kernels } from '../../kernels/kernels.ts'
-import { type Evaluation, type ReadStream, STRIP, type WriteStrip } from './evaluation.ts'
+import { type Evaluation, type Range, type ReadStream, STRIP, type WriteStrip } from './evaluation.ts'
 import { ModelScope } from './model-scope.ts'
 import { Strips } from './strips.ts'
-import { type Mean, type Setting, TensorRun } from './tensor-run.ts'
+import { type Mean, type Measures, type Setting, TensorRun } from './tensor-run.ts'
 
 export interface Evaluated {
   /** The numbers from earlier passes that entered the output, in the order the formula wrote them. */
@@ -28,27 +28,42 @@ export class Evaluator<B> implements Setting<B> {
     this.strips = new Strips(kernels)
   }
 
-  /** Writes the output of one tensor in consecutive strips, f64 and not yet rounded to a dtype. */
-  evaluate(tensor: number, write: WriteStrip<B>): Evaluated {
+  /** What must be measured before the first element of this tensor can be computed. */
+  measures(tensor: number): Measures {
+    const known = this.#runs.get(tensor)
+    const run = known ?? new TensorRun(this, tensor)
+    return run.measures
+  }
+
+  /** What enters the output from measures, and what one pass over bytes can do where the formula is a plain average. */
+  about(tensor: number): Evaluated & { readonly mean: Mean | undefined } {
     const run = this.#run(tensor)
     const scalars = run.scalars()
-    run.compute(run.program.output, (first, plane) => {
-      if (!this.strips.finite(plane)) {
-        const element = this.strips.notFiniteAt(plane, Math.min(STRIP, run.tensor.elements - first))
-        if (element >= 0) run.notFiniteOutput(first + element)
-      }
-      write(first, plane)
-    })
-    this.#forget(run)
+    return { scalars, mean: run.mean() }
+  }
+
+  /** Writes the output of one tensor, or a range of it, in consecutive strips, f64 and not yet rounded to a dtype. */
+  evaluate(tensor: number, write: WriteStrip<B>, range?: Range): Evaluated {
+    const run = this.#run(tensor)
+    const scalars = run.scalars()
+    run.compute(
+      run.program.output,
+      (first, plane) => {
+        if (!this.strips.finite(plane)) {
+          const element = this.strips.notFiniteAt(plane, Math.min(STRIP, run.tensor.elements - first))
+          if (element >= 0) run.notFiniteOutput(first + element)
+        }
+        write(first, plane)
+      },
+      range,
+    )
+    if (!range) this.forget(tensor)
     return { scalars }
   }
 
-  /** What one pass over bytes can do in place of `evaluate`, where the formula is a plain average. */
-  mean(tensor: number): (Mean & Evaluated) | undefined {
-    const run = this.#run(tensor)
-    const scalars = run.scalars()
-    const mean = run.mean()
-    return mean && { ...mean, scalars }
+  /** A tensor that measures only itself is not needed again. */
+  forget(tensor: number): void {
+    if (this.#runs.get(tensor)?.modelReductions.length === 0) this.#runs.delete(tensor)
   }
 
   modelScope(run: TensorRun<B>): ModelScope<B> {
@@ -69,10 +84,5 @@ export class Evaluator<B> implements Setting<B> {
     let run = this.#runs.get(tensor)
     if (!run) this.#runs.set(tensor, (run = new TensorRun(this, tensor)))
     return run
-  }
-
-  /** A tensor that measures only itself is not needed again. */
-  #forget(run: TensorRun<B>): void {
-    if (run.modelReductions.length === 0) this.#runs.delete(run.index)
   }
 }

@@ -4,13 +4,13 @@
  */
 import { invariant } from '../../core/invariant.ts'
 import type { ExactSums, Kernels } from '../../kernels/kernels.ts'
-import { type ReadStream, type StreamRef, STRIP } from './evaluation.ts'
+import { type Range, type ReadStream, type StreamRef, STRIP } from './evaluation.ts'
 import type { Origin, Schedule, Step } from './schedule.ts'
 
 /** What a run of a schedule needs to know of its tensor, and whom it tells of failures. */
 export interface Occasion<B> {
   readonly tensor: number
-  readonly elements: number
+  readonly range: Range
   readonly read: ReadStream<B>
   /** Channel planes that were summed elsewhere. */
   readonly readAccumulated?: (site: number, part: string, first: number, count: number, into: B) => void
@@ -40,8 +40,9 @@ export class Strips<B> {
     while (this.#whole.length < schedule.buffers) this.#whole.push(k.allocate(STRIP))
     while (this.#wholeSums.length < schedule.sums) this.#wholeSums.push(k.exactSums(STRIP))
     for (const { buffer, value } of schedule.constants) k.fill(STRIP, value, this.#whole[buffer])
-    for (let first = 0; first < occasion.elements; first += STRIP) {
-      const count = Math.min(STRIP, occasion.elements - first)
+    const { from, to } = occasion.range
+    for (let first = from; first < to; first += STRIP) {
+      const count = Math.min(STRIP, to - first)
       const whole = count === STRIP
       if (!whole) this.#cut(count, schedule)
       const buffers = whole ? this.#whole : this.#parts

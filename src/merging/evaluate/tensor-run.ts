@@ -10,7 +10,7 @@ import { randomKey } from '../../core/seed.ts'
 import { exactSum } from '../../kernels/exact.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
 import { Depths, reach, type Reached, reachTerms } from './depth.ts'
-import type { Evaluation, EvaluationTensor, ReadStream, StreamRef } from './evaluation.ts'
+import type { Evaluation, EvaluationTensor, Range, ReadStream, StreamRef } from './evaluation.ts'
 import { Lowering, type Surroundings } from './lower.ts'
 import type { Schedule } from './schedule.ts'
 import { runPasses, type Sink, sinkFor } from './sinks.ts'
@@ -38,6 +38,9 @@ export interface Accumulated<B> {
   total(site: number): number
   read(site: number, part: string, first: number, count: number, into: B): void
 }
+
+/** What must be measured before the first element of the output can be computed: over its own elements, or the model's. */
+export type Measures = 'nothing' | 'tensor' | 'model'
 
 export interface Mean {
   readonly streams: readonly StreamRef[]
@@ -73,10 +76,10 @@ export class TensorRun<B> implements Surroundings {
   }
 
   /** Computes a plane strip by strip. A zero is +0. */
-  compute(node: Node, each: (first: number, plane: B) => void): void {
+  compute(node: Node, each: (first: number, plane: B) => void, range?: Range): void {
     const schedule = Lowering.output<B>(node, this)
-    this.#setting.strips.run(schedule, this.#occasion(), each)
-    this.#markChecked(schedule)
+    this.#setting.strips.run(schedule, this.#occasion(range), each)
+    if (!range) this.#markChecked(schedule)
   }
 
   /** One pass that shows the sinks every strip. */
@@ -95,6 +98,12 @@ export class TensorRun<B> implements Surroundings {
   /** Reductions of the whole model that this tensor's output needs, in the order they were written. */
   get modelReductions(): readonly Reducing[] {
     return this.program.reductions.filter((node) => node.scope === 'model' && this.reached.laters.has(node))
+  }
+
+  get measures(): Measures {
+    const reductions = this.program.reductions.filter((node) => this.reached.laters.has(node))
+    if (reductions.length === 0) return 'nothing'
+    return reductions.some(({ scope }) => scope === 'model') ? 'model' : 'tensor'
   }
 
   /** The output as a weighted sum of whole input tensors over a number, where it is no more than that. */
@@ -198,10 +207,10 @@ export class TensorRun<B> implements Surroundings {
     return this.#held !== undefined
   }
 
-  #occasion(): Occasion<B> {
+  #occasion(range: Range = { from: 0, to: this.tensor.elements }): Occasion<B> {
     return {
       tensor: this.index,
-      elements: this.tensor.elements,
+      range,
       read: this.#setting.read,
       ...(this.#held && { readAccumulated: this.#held.read.bind(this.#held) }),
       notFinite: {

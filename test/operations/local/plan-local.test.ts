@@ -7,6 +7,7 @@ import { temporaryDirectory } from '../../support/temp-dir.ts'
 import { AVERAGE, inlineMerger, localOperations, TIES, writeModels, writeRecipe } from './world.ts'
 
 const unread: Merger = {
+  resources: { workers: 1 },
   merge: () => Promise.reject(new Error('a plan merges nothing')),
   digest: () => Promise.reject(new Error('a plan reads no tensor')),
   close: () => Promise.resolve(),
