@@ -66,6 +66,7 @@ module.exports = {
     oneDoor('yjs', '^src/replication/yjs-codec[.]ts$'),
     oneDoor('better-sqlite3', '^src/storage/sqlite/'),
     oneDoor('(@?fastify|prom-client)', '^src/api/'),
+    oneDoor('ws', '^src/transport/websocket/'),
     oneDoor('commander', '^src/cli/'),
     oneDoor('yaml', '^src/(recipes|cli)/'),
   ],

@@ -1,10 +1,7 @@
-/** The time a listener lives in, given from outside so that a test can hold it still. */
-export interface Clock {
-  /** Milliseconds that only go forward. */
-  now(): number
-  /** Acts once, later; what it answers calls that off. */
-  after(ms: number, act: () => void): () => void
-}
+/** The clock of the machine. Its timers keep no process alive. */
+import type { Clock } from '../core/clock.ts'
+
+export type { Clock } from '../core/clock.ts'
 
 export const systemClock: Clock = {
   now: () => performance.now(),

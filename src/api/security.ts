@@ -8,10 +8,12 @@ export interface Guard {
   readonly names: OwnNames
   /** SHA-256 of the bearer token, in hex. Undefined: none is asked for. */
   readonly tokenSha256: string | undefined
+  /** Paths that ask who calls in a way of their own. */
+  readonly ownAsking?: readonly string[]
 }
 
 /** For monitors that hold no secrets. */
-const FREE = new Set(['/healthz', '/readyz'])
+const FREE = ['/healthz', '/readyz']
 
 const NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox"
 /** swagger-ui styles its elements by attribute; its scripts are files. */
@@ -50,8 +52,8 @@ function checkOrigin({ headers }: FastifyRequest): void {
   })
 }
 
-function checkToken({ headers, url }: FastifyRequest, sha256: string | undefined): void {
-  if (sha256 === undefined || FREE.has(url.split('?', 1)[0] ?? '')) return
+function checkToken({ headers, url }: FastifyRequest, sha256: string | undefined, free: readonly string[]): void {
+  if (sha256 === undefined || free.includes(url.split('?', 1)[0] ?? '')) return
   const token = /^Bearer +([^\s]{1,512})$/i.exec(headers.authorization ?? '')?.[1]
   if (token !== undefined && isToken(token, sha256)) return
   throw new TributaryError(
@@ -61,7 +63,8 @@ function checkToken({ headers, url }: FastifyRequest, sha256: string | undefined
   )
 }
 
-export function guard(app: FastifyInstance, { names, tokenSha256 }: Guard): void {
+export function guard(app: FastifyInstance, { names, tokenSha256, ownAsking = [] }: Guard): void {
+  const free = [...FREE, ...ownAsking]
   let stopping = false
   app.addHook('preClose', async () => {
     stopping = true
@@ -72,7 +75,7 @@ export function guard(app: FastifyInstance, { names, tokenSha256 }: Guard): void
     reply.header('content-security-policy', shown ? PAGES : NOTHING)
     checkHost(request, names)
     checkOrigin(request)
-    checkToken(request, tokenSha256)
+    checkToken(request, tokenSha256, free)
     if (stopping)
       throw new TributaryError('SERVER_STOPPING', 'this replica is shutting down', { hint: 'try again in a moment' })
   })

@@ -16,6 +16,7 @@ import { healthRoutes } from './routes/health.ts'
 import { memberRoutes } from './routes/members.ts'
 import { mergeRoutes } from './routes/merges.ts'
 import { modelRoutes } from './routes/models.ts'
+import { openWebsockets, REPLICATE, replicateRoutes, type Replicating } from './routes/replicate.ts'
 import { revocationRoutes } from './routes/revocations.ts'
 import { spaceRoutes } from './routes/spaces.ts'
 import { strategyRoutes } from './routes/strategies.ts'
@@ -43,6 +44,8 @@ export interface ServerOptions {
   readonly version: string
   /** SHA-256 of the bearer token, from `resolveToken`; that of `config.token` where absent. */
   readonly tokenSha256?: string
+  /** Links of other replicas; without it there is no place for them. */
+  readonly replicating?: Replicating
   readonly clock?: Clock
   readonly uploadBytesMax?: number
   /** Where log lines go: stderr, for stdout is data. */
@@ -55,7 +58,7 @@ export interface Server extends FastifyInstance {
 }
 
 export function createServer(options: ServerOptions): Server {
-  const { operations, config, version, clock = systemClock, log = process.stderr } = options
+  const { operations, config, version, replicating, clock = systemClock, log = process.stderr } = options
   const tokenSha256 = options.tokenSha256 ?? (config.token === undefined ? undefined : hashToken(config.token))
 
   const app = fastify({
@@ -93,7 +96,9 @@ export function createServer(options: ServerOptions): Server {
   guard(app, {
     names: { host: config.host, publicHosts: config.publicHosts, ports: () => portsOf(app, config.port) },
     tokenSha256,
+    ...(replicating !== undefined && { ownAsking: [REPLICATE] }),
   })
+  if (replicating !== undefined) openWebsockets(app, replicating)
   keepTime(app, clock)
   readMedia(app, { bytesMax: options.uploadBytesMax ?? UPLOAD_BYTES_MAX, clock })
   describeApi(app, version)
@@ -110,6 +115,7 @@ export function createServer(options: ServerOptions): Server {
     healthRoutes,
   ])
     app.register(plugin, { operations })
+  if (replicating !== undefined) app.register(replicateRoutes, { replicating })
 
   return Object.assign(app as unknown as FastifyInstance, { routes, asksForToken: tokenSha256 !== undefined })
 }

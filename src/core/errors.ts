@@ -98,6 +98,8 @@ export const ERROR_CODES = [
   'REQUEST_TOO_LARGE',
   'ROUTE_NOT_FOUND',
   'METHOD_NOT_ALLOWED', // the path is known, this verb of it is not
+  'ADDRESS_REFUSED', // a peer's address that others told us and that we don't dial
+  'UPGRADE_REQUIRED', // a websocket is wanted here
   'HOST_REFUSED',
   'ORIGIN_REFUSED',
   'UNAUTHORIZED',

@@ -1,37 +1,11 @@
 import { afterEach, expect, test } from 'vitest'
-import type { Clock } from '../../src/api/clock.ts'
 import { BYTES_PER_SECOND_MIN, startPace, WINDOW_MS } from '../../src/api/pace.ts'
 import { TributaryError } from '../../src/core/errors.ts'
 import { createServer, type Server } from '../../src/api/server.ts'
 import { collect, createFakeOperations } from './fake-operations.ts'
 import { CONFIG, createListener, BYTES, problemIn } from './listener.ts'
 import { converse, listen } from './raw-socket.ts'
-
-/** Time that stands still until it is told to pass. */
-class HeldClock implements Clock {
-  #now = 0
-  #due = new Map<symbol, { at: number; act: () => void }>()
-  now = (): number => this.#now
-  get waiting(): number {
-    return this.#due.size
-  }
-  after = (ms: number, act: () => void): (() => void) => {
-    const key = Symbol('timer')
-    this.#due.set(key, { at: this.#now + ms, act })
-    return () => void this.#due.delete(key)
-  }
-  pass(ms: number): void {
-    const until = this.#now + ms
-    for (;;) {
-      const next = [...this.#due].filter(([, { at }]) => at <= until).sort(([, a], [, b]) => a.at - b.at)[0]
-      if (next === undefined) break
-      this.#due.delete(next[0])
-      this.#now = next[1].at
-      next[1].act()
-    }
-    this.#now = until
-  }
-}
+import { HeldClock } from '../support/held-clock.ts'
 
 let server: Server | undefined
 afterEach(async () => server?.close())
