@@ -75,8 +75,6 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   ROLE_NOT_LOWERED: 409,
   NOT_FORKED: 409,
 
-  SYNC_MESSAGE_INVALID: 400,
-
   MODEL_NOT_FOUND: 404,
   FILE_NOT_FOUND: 404,
   UPLOAD_NOT_FOUND: 404,

@@ -75,8 +75,6 @@ export const ERROR_CODES = [
   'CREATOR_STAYS', // the creator of a space is its admin for ever
   'ROLE_NOT_LOWERED', // the highest role that was given counts, until the member is removed
   'NOT_FORKED', // an amnesty for a key that never signed two ops for one place
-  // between replicas
-  'SYNC_MESSAGE_INVALID', // bytes from a peer that break the form of their message
   // models and uploads
   'MODEL_NOT_FOUND',
   'FILE_NOT_FOUND',

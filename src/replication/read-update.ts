@@ -5,9 +5,16 @@
 import { fromUtf8 } from '../core/bytes.ts'
 import { isTributaryError } from '../core/errors.ts'
 import { isHex64, type OpId } from '../core/ids.ts'
-import { ByteReader, malformed } from './byte-stream.ts'
 import type { SlotRecord } from './slots.ts'
-import { ROOT, type StructureRefusal, UPDATE_LIMITS, type UpdateLimits, type UpdateReading } from './update-format.ts'
+import {
+  KEY_BYTES,
+  ROOT,
+  type StructureRefusal,
+  UPDATE_LIMITS,
+  type UpdateLimits,
+  type UpdateReading,
+} from './update-format.ts'
+import { WireReader } from './wire.ts'
 
 class Refused {
   readonly reason: StructureRefusal
@@ -17,11 +24,11 @@ class Refused {
   }
 }
 
-/** Judges form alone. The records are views of the update. */
+/** Judges form alone. */
 export function readUpdate(update: Uint8Array, limits: UpdateLimits = UPDATE_LIMITS): UpdateReading {
   if (update.length > limits.bytes) return { refused: 'too-large' }
   try {
-    return { records: recordsIn(new ByteReader(update), limits) }
+    return { records: recordsIn(new WireReader(update, 'update'), limits) }
   } catch (error) {
     if (error instanceof Refused) return { refused: error.reason }
     if (isTributaryError(error)) return { refused: 'malformed' }
@@ -29,7 +36,7 @@ export function readUpdate(update: Uint8Array, limits: UpdateLimits = UPDATE_LIM
   }
 }
 
-function recordsIn(reader: ByteReader, limits: UpdateLimits): SlotRecord[] {
+function recordsIn(reader: WireReader, limits: UpdateLimits): SlotRecord[] {
   const records: SlotRecord[] = []
   let clientBefore = Infinity
   for (let clients = reader.natural(); clients > 0; clients--) {
@@ -37,8 +44,8 @@ function recordsIn(reader: ByteReader, limits: UpdateLimits): SlotRecord[] {
     if (items > limits.records - records.length) refuse('too-large')
     const client = reader.natural()
     const first = reader.natural()
-    if (items === 0 || client >= clientBefore) throw malformed('clients are not each there once, the highest first')
-    if (!Number.isSafeInteger(first + items)) throw malformed('a clock is not a safe integer')
+    if (items === 0 || client >= clientBefore) throw reader.refusal('does not hold each client once, the highest first')
+    if (!Number.isSafeInteger(first + items)) throw reader.refusal('holds a clock that is no safe integer')
     clientBefore = client
     for (let i = 0; i < items; i++) records.push({ client, clock: first + i, ...itemIn(reader, limits) })
   }
@@ -49,23 +56,23 @@ function recordsIn(reader: ByteReader, limits: UpdateLimits): SlotRecord[] {
 
 const BINARY = 3
 
-function itemIn(reader: ByteReader, limits: UpdateLimits): Pick<SlotRecord, 'id' | 'record'> {
-  const info = reader.byte()
+function itemIn(reader: WireReader, limits: UpdateLimits): Pick<SlotRecord, 'id' | 'record'> {
+  const info = reader.u8()
   if ((info & 0x1f) === 0 || info === 10) refuse('struct')
   if ((info & 0xc0) > 0) refuse('origin')
   if ((info & 0x1f) !== BINARY) refuse('content')
   if (reader.natural() !== 1 || text(reader, ROOT.length) !== ROOT) refuse('parent')
   if ((info & 0x20) === 0) refuse('key')
-  const id = text(reader, 64)
+  const id = text(reader, KEY_BYTES)
   if (id === undefined || !isHex64(id)) refuse('key')
   const length = reader.natural()
   if (length > limits.recordBytes) refuse('too-large')
-  return { id: id as OpId, record: reader.bytes(length) }
+  return { id: id as OpId, record: reader.raw(length) }
 }
 
 /** Undefined where it is not of this length. */
-function text(reader: ByteReader, length: number): string | undefined {
-  return reader.natural() === length ? fromUtf8(reader.bytes(length)) : undefined
+function text(reader: WireReader, length: number): string | undefined {
+  return reader.natural() === length ? fromUtf8(reader.raw(length)) : undefined
 }
 
 function refuse(reason: StructureRefusal): never {

@@ -42,4 +42,5 @@ export type StructureRefusal =
   | 'key' // not 64 hex digits
 
 export type UpdateReading =
-  { readonly records: readonly SlotRecord[]; readonly refused?: never } | { readonly refused: StructureRefusal }
+  | { readonly records: readonly SlotRecord[]; readonly refused?: never }
+  | { readonly refused: StructureRefusal; readonly records?: never }

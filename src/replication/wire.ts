@@ -71,7 +71,10 @@ export class WireReader {
     return bytes
   }
   u8(): number {
-    return this.raw(1)[0]!
+    const byte = this.#bytes[this.#offset]
+    if (byte === undefined) throw this.refusal('ends before what it promises')
+    this.#offset++
+    return byte
   }
   natural(max = Number.MAX_SAFE_INTEGER): number {
     let value = 0

@@ -1,12 +1,12 @@
 /** Writes ops as a Yjs update without a document (update-format.ts has the form). */
 import { utf8 } from '../core/bytes.ts'
 import { invariant } from '../core/invariant.ts'
-import { ByteWriter, naturalBytes } from './byte-stream.ts'
 import type { SlotRecord } from './slots.ts'
 import { ITEM_START, KEY_BYTES, type UpdateLimits } from './update-format.ts'
+import { WireWriter } from './wire.ts'
 
-const recordBytes = ({ record }: SlotRecord): number =>
-  ITEM_START.length + KEY_BYTES + naturalBytes(record.length) + record.length
+/** At most: a length takes no more than four bytes. */
+const bytesOf = ({ record }: SlotRecord): number => ITEM_START.length + KEY_BYTES + 4 + record.length
 
 /** By client, the highest first; within one by clock. */
 const inOrder = (records: readonly SlotRecord[]): SlotRecord[] =>
@@ -30,21 +30,12 @@ function runsOf(records: readonly SlotRecord[]): SlotRecord[][] {
 /** The ops of each client must stand one after the other. */
 export function encodeRecords(records: readonly SlotRecord[]): Uint8Array {
   const runs = runsOf(records)
-  const writer = new ByteWriter(records.reduce((sum, record) => sum + recordBytes(record), 64 + 32 * runs.length))
-  writer.natural(runs.length)
+  const writer = new WireWriter().natural(runs.length)
   for (const run of runs) {
-    writer.natural(run.length)
-    writer.natural(run[0]!.client)
-    writer.natural(run[0]!.clock)
-    for (const { id, record } of run) {
-      writer.bytes(ITEM_START)
-      writer.bytes(utf8(id))
-      writer.natural(record.length)
-      writer.bytes(record)
-    }
+    writer.natural(run.length).natural(run[0]!.client).natural(run[0]!.clock)
+    for (const { id, record } of run) writer.raw(ITEM_START).raw(utf8(id)).bytes(record)
   }
-  writer.natural(0)
-  return writer.finish()
+  return writer.natural(0).end()
 }
 
 /** More ops than one update may hold, as several, in an order in which each can be admitted. */
@@ -53,7 +44,7 @@ export function encodeInParts(records: readonly SlotRecord[], limits: UpdateLimi
   let bytes = Infinity
   for (const record of inOrder(records)) {
     // 32 bytes are more than a client can add to it
-    const more = recordBytes(record) + 32
+    const more = bytesOf(record) + 32
     if (bytes + more > limits.bytes || parts.at(-1)!.length >= limits.records) {
       parts.push([])
       bytes = 32

@@ -21,7 +21,7 @@ export interface OpDocument {
   /** An update of which every op has just been admitted (`Admission.clean`), as it came. */
   applyClean(update: Uint8Array): void
   stateVector(): Uint8Array
-  /** What a peer with this vector lacks. A malformed vector is SYNC_MESSAGE_INVALID. */
+  /** What a peer with this vector lacks. A malformed vector is FRAME_INVALID. */
   diff(stateVector: Uint8Array): Uint8Array
   /** All of it. */
   encode(): Uint8Array
@@ -138,7 +138,8 @@ function isOurSpelling(update: Uint8Array, records: readonly SlotRecord[]): bool
     ({ client, clock }, i) => i === 0 || records[i - 1]!.client !== client || records[i - 1]!.clock === clock - 1,
   )
   if (slots.size < records.length || !contiguous) return false
-  if (records.some(({ client, clock }) => !Number.isSafeInteger(client) || !Number.isSafeInteger(clock))) return false
+  if (records.some(({ client, clock }) => !Number.isSafeInteger(client) || !Number.isSafeInteger(clock + 1)))
+    return false
   const clients = records.filter(({ client }, i) => i === 0 || records[i - 1]!.client !== client)
   if (clients.some(({ client }, i) => i > 0 && clients[i - 1]!.client < client)) return false
   return equalBytes(update, encodeRecords(records))

@@ -1,0 +1,74 @@
+/** The smallest replica that a gate can stand before: what it admitted, by chain, and the document that holds it. */
+import type { OpId } from '../../src/core/ids.ts'
+import { clientIdOf, encodeSigned, type SignedOp, spaceOf } from '../../src/core/op.ts'
+import { type Admission, type GateView, judgeUpdate } from '../../src/replication/gate.ts'
+import type { Slot, SlotRecord } from '../../src/replication/slots.ts'
+import { createOpDocument, type OpDocument } from '../../src/replication/yjs-codec.ts'
+import type { ASpace } from './ops.ts'
+
+export const slotOf = (op: SignedOp): Slot => {
+  const { ep, g, rid, seq } = op.record
+  return { client: clientIdOf({ ep, g, rid, sp: spaceOf(op) }), clock: seq }
+}
+
+/** An op as it lies in the document. */
+export const slotted = (op: SignedOp): SlotRecord => ({ ...slotOf(op), id: op.id, record: encodeSigned(op) })
+
+export class Gated {
+  readonly document: OpDocument = createOpDocument()
+  readonly ops = new Map<OpId, SignedOp>()
+  readonly #chains = new Map<string, SignedOp[][]>()
+  readonly view: GateView
+
+  constructor(space: ASpace, verify?: GateView['verify']) {
+    this.view = {
+      space: space.id,
+      generation: 0,
+      initId: space.init.id,
+      slotOf: (id) => {
+        const op = this.ops.get(id)
+        return op && slotOf(op)
+      },
+      chain: (rid, ep) => {
+        const places = this.#chains.get(`${rid}/${ep}`)
+        if (places === undefined) return undefined
+        const fork = places.findIndex((ops) => ops.length > 1)
+        return {
+          nextSeq: places.length,
+          lastId: places.at(-1)?.[0]?.id,
+          forkedAt: fork < 0 ? Infinity : fork,
+          at: (seq) => (places[seq] ?? []).map(({ id }) => id),
+        }
+      },
+      ...(verify && { verify }),
+    }
+  }
+
+  /** Without asking the gate. */
+  hold(...ops: readonly SignedOp[]): this {
+    for (const op of ops) this.keep(op)
+    this.document.insert(ops.map(slotted))
+    return this
+  }
+
+  /** Stored, and not in the document: one op of a fork. */
+  keep(op: SignedOp): void {
+    this.ops.set(op.id, op)
+    const key = `${op.record.rid}/${op.record.ep}`
+    const places = this.#chains.get(key) ?? []
+    this.#chains.set(key, places)
+    places[op.record.seq] = [...(places[op.record.seq] ?? []), op]
+  }
+
+  judge(update: Uint8Array): Admission {
+    return judgeUpdate(update, this.view)
+  }
+
+  receive(update: Uint8Array): Admission {
+    const admission = this.judge(update)
+    for (const { op } of admission.admitted) this.keep(op)
+    if (admission.clean) this.document.applyClean(update)
+    else if (admission.admitted.length > 0) this.document.insert(admission.admitted.map(({ slot }) => slot))
+    return admission
+  }
+}
