@@ -3,7 +3,7 @@
  * element is ten times slower once it has met several.
  */
 import type { Binary, Compare, Unary } from '../core/graph-words.ts'
-import type { BlockSum } from './kernels.ts'
+import type { BlockSum } from './measures.ts'
 
 type Plane = Float64Array
 

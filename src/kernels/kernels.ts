@@ -5,23 +5,11 @@
  * Where an operation makes a buffer it takes `out`, a buffer of the same length to write into, and returns it; without
  * `out` it allocates. For element-wise operations `out` may be one of the inputs.
  */
-import type { Binary, Compare, Reduction, Unary } from '../core/graph-words.ts'
+import type { Binary, Compare, Unary } from '../core/graph-words.ts'
 import type { RandomKey } from '../core/philox.ts'
 import type { Dtype } from '../tensors/dtypes.ts'
-
-/** Elements in one block of the fixed-lane sums. */
-export const BLOCK = 4096
-
-/** A magnitude's 31-bit key is read in three digits, the highest first. */
-export const DIGITS = [
-  { shift: 20, bits: 11, bins: 2048 },
-  { shift: 10, bits: 10, bins: 1024 },
-  { shift: 0, bits: 10, bins: 1024 },
-] as const
-export type Digit = 0 | 1 | 2
-
-/** What a block sum adds up: terms of a, or of a and b. `squaredDistance` is Σ(a − b)². */
-export type BlockSum = Reduction | 'squaredDistance'
+import type { BlockSum, Digit } from './measures.ts'
+import type { RunProgram, StripProgram } from './strip-program.ts'
 
 /**
  * Many sums side by side, one for each element. A term is the f64 product plane × weight, exact where both hold f32
@@ -91,4 +79,6 @@ export interface Kernels<B> {
     divisor: number,
     out: Uint8Array,
   ): boolean
+  /** A way of running all steps of a program in one go; undefined where this set has none, or not for all of its words. */
+  compile(program: StripProgram): RunProgram | undefined
 }

@@ -4,7 +4,8 @@ import { randomWords } from '../core/philox.ts'
 import { countNotFinite, decode, encode } from '../tensors/dtypes.ts'
 import { BINARY, BLOCK_SUM, COMPARE, UNARY } from './element-wise.ts'
 import { CascadeSums } from './exact-sums.ts'
-import { BLOCK, DIGITS, type Kernels } from './kernels.ts'
+import type { Kernels } from './kernels.ts'
+import { BLOCK, DIGITS } from './measures.ts'
 import { weightedSum } from './weighted-sum.ts'
 
 type Plane = Float64Array
@@ -139,4 +140,5 @@ export const referenceKernels: Kernels<Plane> = {
   weightedSum,
   exactSums: (length) => new CascadeSums(length),
   average: () => false, // its parts are the specification
+  compile: () => undefined, // and so are its steps
 }

@@ -4,7 +4,9 @@
  * block in each pass, in order.
  */
 import { invariant } from '../core/invariant.ts'
-import { type Digit, DIGITS, type Kernels } from './kernels.ts'
+import type { Kernels } from './kernels.ts'
+import { type Digit, DIGITS } from './measures.ts'
+import type { Measure } from './strip-program.ts'
 
 /** What `aboveCutoff` takes: keys above `key` are kept, equal ones up to index `lastTie`. */
 export interface Cutoff {
@@ -52,6 +54,13 @@ export class CutoffSearch<B> {
         key: this.#key,
         lastTie: first + this.#kernels.nthEqual(block, this.#key, this.#wanted),
       }
+  }
+
+  /** What a program may do in place of `see`, in this pass. */
+  measure(): Measure | undefined {
+    const digit = this.#digit
+    if (this.#cutoff || digit === 'ties') return undefined
+    return { measure: 'histogram', digit, prefix: this.#key, counts: this.#counts }
   }
 
   /** Every block has been seen once more. */

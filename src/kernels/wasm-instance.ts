@@ -42,6 +42,7 @@ export interface WasmWords {
   averageInF64(bf16: number, ...more: [...Average]): number
   averageInF32(...more: [...Average, weights: Address, span: number]): number
   averageInInterval(...more: [...Average, weights: Address, error: number]): number
+  runProgram(code: Address, streams: Address, out: Address, first: number, count: number): number
   encodeBf16(from: Address, out: Address, n: number): number
   encodeF16(from: Address, out: Address, n: number): number
   encodeF32(from: Address, out: Address, n: number): number

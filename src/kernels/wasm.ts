@@ -2,30 +2,23 @@
  * The kernels in WASM SIMD128. Buffers that they allocate lie in one WebAssembly memory; whatever is given from elsewhere
  * is computed by the reference, so where a buffer lies decides speed and never a bit.
  */
-import { type Binary, BINARIES, COMPARES, UNARIES } from '../core/graph-words.ts'
 import { invariant } from '../core/invariant.ts'
 import type { Dtype } from '../tensors/dtypes.ts'
 import { type Cascade, CascadeSums, plainCascade, type Spill } from './exact-sums.ts'
 import { nearest, units } from './exact.ts'
-import { BLOCK, type BlockSum, DIGITS, type Kernels } from './kernels.ts'
+import type { Kernels } from './kernels.ts'
+import { BLOCK, DIGITS } from './measures.ts'
 import { referenceKernels as reference } from './reference.ts'
 import { type Address, instantiate } from './wasm-instance.ts'
 import { STREAMS_MAX, WasmAverage } from './wasm-average.ts'
 import { WasmMemory } from './wasm-memory.ts'
+import { BINARY, BLOCK_SUM, COMPARE, UNARY, WasmPrograms } from './wasm-program.ts'
 
 type Plane = Float64Array
 
 const MEMORY_BYTES = 128 * 1024 * 1024
 /** Planes of one sum or sort that the tables have room for. */
 const PLANES_MAX = 4096
-
-const BLOCK_SUMS: readonly BlockSum[] = ['sum', 'l1', 'l2', 'dot', 'squaredDistance']
-const codes = <Word extends string>(words: readonly Word[], first = 0) =>
-  Object.fromEntries(words.map((word, i) => [word, first + i])) as Readonly<Record<Word, number>>
-const BINARY = codes<Binary>(BINARIES)
-const COMPARE = codes(COMPARES, BINARIES.length)
-const UNARY = codes(UNARIES)
-const BLOCK_SUM = codes(BLOCK_SUMS)
 
 export interface WasmOptions {
   /** All buffers together. Only what is used becomes real. */
@@ -70,6 +63,7 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
   const averageTables = counts + 4 * DIGITS[0].bins
   memory.reserve(averageTables + WasmAverage.tablesBytes)
   const averages = new WasmAverage(wasm, memory.buffer, averageTables)
+  const programs = new WasmPrograms(wasm, memory)
 
   const at = (plane: Plane | Uint8Array | Uint32Array): Address => memory.addressOf(plane)
   function foreign(operation: string): Kernels<Plane> {
@@ -128,7 +122,10 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
       const address = memory.take(4 * length)
       return address < 0 ? new Uint32Array(length) : new Uint32Array(memory.buffer, address, length)
     },
-    reset: () => memory.reset(),
+    reset: () => {
+      memory.reset()
+      programs.reset()
+    },
     view: (a, first, count) => a.subarray(first, first + count),
 
     decode(dtype, bytes, into) {
@@ -279,6 +276,8 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
       invariant(streams.every(({ length }) => length === out.length) && out.length % 2 === 0, 'streams of one length')
       return fits && averages.run(dtype, from, weights, divisor, to, out.length)
     },
+
+    compile: (program) => programs.compile(program),
   }
   return kernels
 }

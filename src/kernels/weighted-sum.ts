@@ -1,7 +1,7 @@
 /** Σ weightᵢ · planeᵢ, exact and rounded once, for sums that nobody keeps. */
 import { invariant } from '../core/invariant.ts'
 import { CascadeSums } from './exact-sums.ts'
-import { BLOCK } from './kernels.ts'
+import { BLOCK } from './measures.ts'
 
 /** t + (t − t) is t with −0 turned to +0, and NaN where t is not finite. */
 function scaled(plane: Float64Array, weight: number, out: Float64Array): Float64Array {

@@ -9,12 +9,11 @@ import type { Seed } from '../core/seed.ts'
 import type { Strategy } from '../core/strategy.ts'
 import type { Kernels } from '../kernels/kernels.ts'
 import type { TileFiles } from '../storage/tile-files.ts'
-import { bytesPerElement, positionOf } from '../tensors/dtypes.ts'
+import { bytesPerElement, type Dtype, positionOf } from '../tensors/dtypes.ts'
 import { shown } from '../tensors/names.ts'
 import { TensorHasher } from '../tensors/tensor-hasher.ts'
 import { type Evaluation, STRIP } from './evaluate/evaluation.ts'
-import { Evaluator } from './evaluate/evaluator.ts'
-import type { Mean } from './evaluate/tensor-run.ts'
+import { type About, Evaluator } from './evaluate/evaluator.ts'
 import { OpenTileFiles } from './open-tile-files.ts'
 import { RunBoard, type SharedBoard } from './run-board.ts'
 import { Pace, runAlone, type RunWatch, type Work } from './run.ts'
@@ -69,7 +68,7 @@ class MergeRun {
   readonly #out: Uint8Array
   /** Of each tensor of the task: its place in the evaluation. */
   readonly #places: readonly number[]
-  #latest: { readonly place: number; readonly mean: Mean | undefined; readonly scalars: readonly number[] } | undefined
+  #latest: (About & { readonly place: number }) | undefined
 
   constructor(
     task: MergeTask,
@@ -88,7 +87,7 @@ class MergeRun {
     this.#out = kernels.allocateBytes(task.tileBytes)
     const rules = task.tensors.map(({ rule }) => rule).filter((rule) => rule.kind === 'merge')
     this.#streams = new TileStreams(files, kernels, task.tileBytes, rules, this.#pace)
-    this.#evaluator = new Evaluator(evaluationOf(task, strategies), kernels, this.#streams.read)
+    this.#evaluator = new Evaluator(evaluationOf(task, strategies), kernels, this.#streams.read, this.#streams)
     let merged = 0
     this.#places = task.tensors.map(({ rule }) => (rule.kind === 'copy' ? -1 : merged++))
   }
@@ -122,7 +121,7 @@ class MergeRun {
   #merge(tensor: TaskTensor, place: number, begin: number, end: number, hasher: TensorHasher): readonly number[] {
     const size = bytesPerElement(tensor.dtype)
     this.#streams.until(Infinity) // what is measured is measured whole, and may lie in other tensors
-    const { scalars } = this.#about(place)
+    const { scalars } = this.#about(place, tensor.dtype)
     this.#streams.until(end / size)
     let done = begin
     while (done < end) {
@@ -136,10 +135,10 @@ class MergeRun {
   }
 
   /** What is known of a tensor before its first element is computed, kept while its parts follow each other. */
-  #about(place: number) {
+  #about(place: number, dtype: Dtype): About {
     if (this.#latest?.place !== place) {
       if (this.#latest) this.#evaluator.forget(this.#latest.place)
-      this.#latest = { place, ...this.#evaluator.about(place) }
+      this.#latest = { place, ...this.#evaluator.about(place, dtype) }
     }
     return this.#latest
   }
@@ -149,11 +148,19 @@ class MergeRun {
    * what the evaluator must name.
    */
   #directly({ dtype }: TaskTensor, place: number, begin: number, out: Uint8Array): boolean {
-    const { mean } = this.#about(place)
-    if (!mean) return false
-    const streams = mean.streams.map((stream) => this.#streams.bytes(dtype, stream, place, begin, begin + out.length))
-    if (!streams.every((bytes) => bytes !== undefined)) return false
-    return this.#kernels.average(dtype, streams, mean.weights, mean.divisor, out)
+    const size = bytesPerElement(dtype)
+    const { mean, write } = this.#about(place, dtype)
+    if (mean?.streams.every((stream) => this.#streams.dtypeOf(stream, place) === dtype)) {
+      const streams = mean.streams.map((stream) => this.#streams.bytes(stream, place, begin / size, out.length / size))
+      if (this.#kernels.average(dtype, streams, mean.weights, mean.divisor, out)) return true
+    }
+    if (!write) return false
+    const step = this.#streams.atOnce * size
+    for (let done = 0; done < out.length; done += step) {
+      const part = out.subarray(done, done + step)
+      if (!write((begin + done) / size, part.length / size, part)) return false
+    }
+    return true
   }
 
   #evaluate(

@@ -5,7 +5,7 @@
 import { at, invariant } from '../core/invariant.ts'
 import type { Kernels } from '../kernels/kernels.ts'
 import { bytesPerElement, type Dtype } from '../tensors/dtypes.ts'
-import type { ReadStream, StreamRef } from './evaluate/evaluation.ts'
+import { type ByteStreams, type ReadStream, type StreamRef, STRIP } from './evaluate/evaluation.ts'
 import type { OpenTileFiles } from './open-tile-files.ts'
 import type { Pace } from './run.ts'
 import type { MergeRule, TensorSlice } from './task.ts'
@@ -18,7 +18,10 @@ interface Tile {
   end: number
 }
 
-export class TileStreams {
+/** Bytes of one element, at most. */
+const WIDEST_BYTES = 8
+
+export class TileStreams implements ByteStreams {
   readonly #files: OpenTileFiles
   readonly #kernels: Kernels<Float64Array>
   readonly #tileBytes: number
@@ -47,18 +50,23 @@ export class TileStreams {
     this.#until = element
   }
 
-  /** Bytes of whole elements as they lie on disk, lent until more is read; undefined where they are of another dtype. */
-  bytes(dtype: Dtype, stream: StreamRef, tensor: number, begin: number, end: number): Uint8Array | undefined {
+  get atOnce(): number {
+    return Math.floor(this.#tileBytes / WIDEST_BYTES / STRIP) * STRIP
+  }
+
+  dtypeOf(stream: StreamRef, tensor: number): Dtype {
+    return this.#find(at(this.#rules, tensor), stream).slice.dtype
+  }
+
+  /** Bytes as they lie on disk, lent until more of the stream is read. */
+  bytes(stream: StreamRef, tensor: number, first: number, count: number): Uint8Array {
     const { slice, place } = this.#find(at(this.#rules, tensor), stream)
-    return slice.dtype === dtype ? this.#tileOf(slice, place, begin, end) : undefined
+    const size = bytesPerElement(slice.dtype)
+    return this.#tileOf(slice, place, first * size, (first + count) * size)
   }
 
   readonly read: ReadStream<Float64Array> = (stream, tensor, first, count, into) => {
-    const { slice, place } = this.#find(at(this.#rules, tensor), stream)
-    const size = bytesPerElement(slice.dtype)
-    const begin = first * size
-    const end = begin + count * size
-    this.#kernels.decode(slice.dtype, this.#tileOf(slice, place, begin, end), into)
+    this.#kernels.decode(this.dtypeOf(stream, tensor), this.bytes(stream, tensor, first, count), into)
   }
 
   #tileOf(slice: TensorSlice, place: number, begin: number, end: number): Uint8Array {

@@ -1,7 +1,8 @@
 /** What every set of kernels owes: the bits of the reference, on numbers chosen to hurt, at every length and place. */
 import { describe, expect, test } from 'vitest'
 import { BINARIES, COMPARES, UNARIES } from '../../src/core/graph-words.ts'
-import { BLOCK, type BlockSum, type Digit, type Kernels } from '../../src/kernels/kernels.ts'
+import type { Kernels } from '../../src/kernels/kernels.ts'
+import { BLOCK, type BlockSum, type Digit } from '../../src/kernels/measures.ts'
 import { referenceKernels as reference } from '../../src/kernels/reference.ts'
 import type { Dtype } from '../../src/tensors/dtypes.ts'
 import { numbersFrom } from '../merge-strategies/world.ts'

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { BINARIES, type Binary, COMPARES, type Compare, UNARIES, type Unary } from '../../src/core/graph-words.ts'
 import { randomWords } from '../../src/core/philox.ts'
 import { units } from '../../src/kernels/exact.ts'
-import { BLOCK, type BlockSum } from '../../src/kernels/kernels.ts'
+import { BLOCK, type BlockSum } from '../../src/kernels/measures.ts'
 import { keepBelow, magnitudeKey, referenceKernels as kernels } from '../../src/kernels/reference.ts'
 import { f32s, f64s } from './adversary.ts'
 

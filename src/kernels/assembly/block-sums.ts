@@ -21,12 +21,13 @@ function pair(lanes: v128): f64 {
   return f64x2.extract_lane(lanes, 0) + f64x2.extract_lane(lanes, 1)
 }
 
+/** Adds a block's terms, or a part of whole eights of them, to four vectors of lanes. */
 @inline
-function sumLoop(op: i32, a: usize, b: usize, n: i32): f64 {
-  let l0 = f64x2.splat(0)
-  let l1 = f64x2.splat(0)
-  let l2 = f64x2.splat(0)
-  let l3 = f64x2.splat(0)
+function addLanes(op: i32, a: usize, b: usize, lanes: usize, n: i32): void {
+  let l0 = v128.load(lanes)
+  let l1 = v128.load(lanes, 16)
+  let l2 = v128.load(lanes, 32)
+  let l3 = v128.load(lanes, 48)
   let left = n
   for (; left >= 8; left -= 8) {
     l0 = f64x2.add(l0, term(op, v128.load(a), v128.load(b)))
@@ -48,15 +49,68 @@ function sumLoop(op: i32, a: usize, b: usize, n: i32): f64 {
     else if (left == 5) l2 = f64x2.add(l2, last)
     else l3 = f64x2.add(l3, last)
   }
-  return pair(l0) + pair(l1) + (pair(l2) + pair(l3))
+  v128.store(lanes, l0)
+  v128.store(lanes, l1, 16)
+  v128.store(lanes, l2, 32)
+  v128.store(lanes, l3, 48)
 }
 
-export function blockSum(op: i32, a: usize, b: usize, n: i32): f64 {
+function addTerms(op: i32, a: usize, b: usize, lanes: usize, n: i32): void {
   switch (op) {
-    case SUM: return sumLoop(SUM, a, b, n)
-    case L1: return sumLoop(L1, a, b, n)
-    case L2: return sumLoop(L2, a, b, n)
-    case DOT: return sumLoop(DOT, a, b, n)
-    default: return sumLoop(DISTANCE, a, b, n)
+    case SUM: return addLanes(SUM, a, b, lanes, n)
+    case L1: return addLanes(L1, a, b, lanes, n)
+    case L2: return addLanes(L2, a, b, lanes, n)
+    case DOT: return addLanes(DOT, a, b, lanes, n)
+    default: return addLanes(DISTANCE, a, b, lanes, n)
   }
+}
+
+function clear(lanes: usize): void {
+  memory.fill(lanes, 0, 64)
+}
+
+/** ((0+1)+(2+3))+((4+5)+(6+7)) */
+function folded(lanes: usize): f64 {
+  return pair(v128.load(lanes)) + pair(v128.load(lanes, 16)) + (pair(v128.load(lanes, 32)) + pair(v128.load(lanes, 48)))
+}
+
+const ofBlock: usize = memory.data(64, 16)
+
+export function blockSum(op: i32, a: usize, b: usize, n: i32): f64 {
+  clear(ofBlock)
+  addTerms(op, a, b, ofBlock, n)
+  return folded(ofBlock)
+}
+
+/** A strip of a block. `state` is eight lanes and the sum of the blocks before, to which a block that ends is added. */
+export function laneSum(op: i32, a: usize, b: usize, state: usize, n: i32, ends: bool): void {
+  addTerms(op, a, b, state, n)
+  if (!ends) return
+  store<f64>(state, load<f64>(state, 64) + folded(state), 64)
+  clear(state)
+}
+
+/** Finite where all elements are finite and none is huge. */
+export function strip(a: usize, n: i32): f64 {
+  return blockSum(SUM, a, a, n)
+}
+
+/** The greatest magnitude so far; false where an element is not finite. */
+export function greatest(a: usize, state: usize, n: i32): bool {
+  let most = v128.load_splat<u64>(state)
+  let odd = f64x2.splat(0)
+  let left = n
+  for (; left >= 2; left -= 2) {
+    const value = v128.load(a)
+    most = f64x2.pmax(most, f64x2.abs(value))
+    odd = f64x2.add(odd, f64x2.sub(value, value))
+    a += 16
+  }
+  if (left == 1) {
+    const value = v128.load_zero<u64>(a)
+    most = f64x2.pmax(most, f64x2.abs(value))
+    odd = f64x2.add(odd, f64x2.sub(value, value))
+  }
+  store<f64>(state, max(f64x2.extract_lane(most, 0), f64x2.extract_lane(most, 1)))
+  return f64x2.extract_lane(odd, 0) == 0 && f64x2.extract_lane(odd, 1) == 0
 }

@@ -3,7 +3,7 @@
  * and no relaxed SIMD exist in this module, so every machine computes the same.
  */
 export * from './element-wise'
-export * from './block-sums'
+export { blockSum } from './block-sums'
 export * from './exact'
 export * from './random'
 export * from './selection'
@@ -12,6 +12,7 @@ export { decodeBf16, decodeF16, decodeF32 } from './decode'
 export { encodeBf16, encodeF16, encodeF32 } from './encode'
 export * from './average'
 export * from './census'
+export { runProgram } from './program'
 
 /** Where memory is free: below it lie this module's constants. */
 export function heapBase(): usize {

@@ -1,6 +1,7 @@
 /** What is to be evaluated: plain facts about a model, and where its elements come from. */
 import type { ContentRoot } from '../../core/ids.ts'
 import type { Seed } from '../../core/seed.ts'
+import type { Dtype } from '../../tensors/dtypes.ts'
 import type { Strategy } from '../../core/strategy.ts'
 
 /** Elements in one strip: what is computed at a time, and the block of the fixed-lane sums. */
@@ -41,6 +42,15 @@ export type StreamRef = 'base' | { readonly input: number; readonly sidecar?: st
 
 /** Decodes `count` elements from `first` into `into`, as the f64 values of f32s. `tensor` points into the evaluation's list. */
 export type ReadStream<B> = (stream: StreamRef, tensor: number, first: number, count: number, into: B) => void
+
+/** The same elements as the bytes they are. */
+export interface ByteStreams {
+  dtypeOf(stream: StreamRef, tensor: number): Dtype
+  /** Elements of every stream that can be had side by side, from a multiple of as many: whole strips. */
+  readonly atOnce: number
+  /** Lent until elements elsewhere are asked for. */
+  bytes(stream: StreamRef, tensor: number, first: number, count: number): Uint8Array
+}
 
 /** Takes one strip of the output. The plane is lent until the call returns. */
 export type WriteStrip<B> = (first: number, plane: B) => void

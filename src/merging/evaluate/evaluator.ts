@@ -3,25 +3,34 @@
  * the formula and never with a tensor. Any kernels of equal bits give equal bits here.
  */
 import type { Kernels } from '../../kernels/kernels.ts'
-import { type Evaluation, type Range, type ReadStream, STRIP, type WriteStrip } from './evaluation.ts'
+import type { Dtype } from '../../tensors/dtypes.ts'
+import { type ByteStreams, type Evaluation, type Range, type ReadStream, STRIP, type WriteStrip } from './evaluation.ts'
 import { ModelScope } from './model-scope.ts'
 import { Strips } from './strips.ts'
-import { type Mean, type Measures, type Setting, TensorRun } from './tensor-run.ts'
+import { type Mean, type Measures, type Setting, TensorRun, type WriteRange } from './tensor-run.ts'
 
 export interface Evaluated {
   /** The numbers from earlier passes that entered the output, in the order the formula wrote them. */
   readonly scalars: readonly number[]
 }
 
+export interface About extends Evaluated {
+  /** Of a plain average. */
+  readonly mean: Mean | undefined
+  readonly write: WriteRange | undefined
+}
+
 export class Evaluator<B> implements Setting<B> {
   readonly evaluation: Evaluation
   readonly kernels: Kernels<B>
   readonly read: ReadStream<B>
+  readonly streams: ByteStreams | undefined
   readonly strips: Strips<B>
   readonly #runs = new Map<number, TensorRun<B>>()
   readonly #scopes = new Map<string, ModelScope<B>>()
 
-  constructor(evaluation: Evaluation, kernels: Kernels<B>, read: ReadStream<B>) {
+  constructor(evaluation: Evaluation, kernels: Kernels<B>, read: ReadStream<B>, streams?: ByteStreams) {
+    this.streams = streams
     this.evaluation = evaluation
     this.kernels = kernels
     this.read = read
@@ -35,11 +44,11 @@ export class Evaluator<B> implements Setting<B> {
     return run.measures
   }
 
-  /** What enters the output from measures, and what one pass over bytes can do where the formula is a plain average. */
-  about(tensor: number): Evaluated & { readonly mean: Mean | undefined } {
+  /** What enters the output from measures, and what one pass over bytes can do in place of `evaluate`. */
+  about(tensor: number, dtype: Dtype): About {
     const run = this.#run(tensor)
     const scalars = run.scalars()
-    return { scalars, mean: run.mean() }
+    return { scalars, mean: run.mean(), write: run.inOneGo(dtype) }
   }
 
   /** Writes the output of one tensor, or a range of it, in consecutive strips, f64 and not yet rounded to a dtype. */

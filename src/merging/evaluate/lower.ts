@@ -20,6 +20,8 @@ import type { Sink } from './sinks.ts'
 
 /** Contributions whose strips are held at once; beyond, one at a time. Either way gives the same bits. */
 const TOGETHER_MAX = 8
+/** The same in a program, whose strips are an eighth as long. */
+const ATONCE_MAX = 64
 
 /** What lowering asks about the tensor at hand. */
 export interface Surroundings {
@@ -40,6 +42,7 @@ type Term = Site['terms'][number]
 
 export class Lowering<B> {
   readonly #about: Surroundings
+  readonly #together: number
   readonly #steps: Step<B>[] = []
   readonly #values = new Map<Node, number>()
   readonly #sorted = new Map<Node, readonly number[]>()
@@ -47,8 +50,16 @@ export class Lowering<B> {
   #made = 0
   #sums = 0
 
-  constructor(about: Surroundings) {
+  constructor(about: Surroundings, together = TOGETHER_MAX) {
     this.#about = about
+    this.#together = together
+  }
+
+  /** A schedule that ends with this plane, for programs that hold all contributions at once and write a zero as +0. */
+  static atOnce<B>(node: Node, about: Surroundings): Schedule<B> {
+    const lowering = new Lowering<B>(about, ATONCE_MAX)
+    const output = lowering.#value(node)
+    return layOut(lowering.#steps, lowering.#constants, lowering.#sums, output)
   }
 
   /** A schedule that ends with this plane, a zero being +0. */
@@ -60,8 +71,8 @@ export class Lowering<B> {
   }
 
   /** A schedule that shows each sink the planes of its reduction. */
-  static sinks<B>(sinks: ReadonlyMap<Reducing, Sink<B>>, about: Surroundings): Schedule<B> {
-    const lowering = new Lowering<B>(about)
+  static sinks<B>(sinks: ReadonlyMap<Reducing, Sink<B>>, about: Surroundings, atOnce = false): Schedule<B> {
+    const lowering = new Lowering<B>(about, atOnce ? ATONCE_MAX : TOGETHER_MAX)
     for (const [node, sink] of sinks) {
       const planes = planesOf(node).map((plane) => lowering.#value(plane))
       const origin = planesOf(node).map((plane) => ownerOf(plane, about.sites))
@@ -181,7 +192,7 @@ export class Lowering<B> {
     const weighted = terms.map((term, owner) => ({ ...this.#weighing(term), term, owner }))
     const scalars = weighted.every(({ scalar }) => scalar !== undefined)
     const origin = terms.every(({ plane }) => isBounded(plane)) ? undefined : terms.map((_, owner) => owner)
-    if (scalars && terms.length <= TOGETHER_MAX) {
+    if (scalars && terms.length <= this.#together) {
       const entering = weighted.map((own) => this.#entering(part, own.term, own.scalar, own.weight))
       const planes = entering.map(({ plane }) => plane)
       const weights = entering.map(({ by }) => by as number)

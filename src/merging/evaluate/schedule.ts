@@ -2,8 +2,7 @@
  * A schedule: the steps that compute some planes of a program strip by strip, each naming the buffers it works on. Buffers
  * are dealt out by last use, so a schedule needs as many as are alive at once, whatever the tensor's size.
  */
-import type { Binary, Compare, Unary } from '../../core/graph-words.ts'
-import type { RandomKey } from '../../core/philox.ts'
+import type { Computation } from '../../kernels/strip-program.ts'
 import type { StreamRef } from './evaluation.ts'
 import type { Sink } from './sinks.ts'
 
@@ -12,22 +11,9 @@ export type Origin = readonly (number | undefined)[]
 
 /** Numbers in a step name values while it is built, and buffers once it is laid out. */
 export type Step<B> =
+  | Computation
   | { readonly do: 'read'; readonly stream: StreamRef; readonly check: boolean; readonly out: number }
   | { readonly do: 'accumulated'; readonly site: number; readonly part: string; readonly out: number }
-  | { readonly do: 'binary'; readonly op: Binary; readonly a: number; readonly b: number; readonly out: number }
-  | { readonly do: 'unary'; readonly op: Unary; readonly a: number; readonly out: number }
-  | { readonly do: 'compare'; readonly op: Compare; readonly a: number; readonly b: number; readonly out: number }
-  | { readonly do: 'choose'; readonly mask: number; readonly a: number; readonly b: number; readonly out: number }
-  | { readonly do: 'keep'; readonly key: RandomKey; readonly a: number; readonly out: number }
-  | {
-      readonly do: 'aboveCutoff'
-      readonly a: number
-      readonly key: number
-      readonly lastTie: number
-      /** Index of the tensor's first element in the cutoff's scope. */
-      readonly offset: number
-      readonly out: number
-    }
   | {
       readonly do: 'weightedSum'
       readonly planes: readonly number[]
@@ -51,7 +37,6 @@ export type Step<B> =
       readonly origin: Origin | undefined
     }
   | { readonly do: 'total'; readonly sums: number; readonly out: number }
-  | { readonly do: 'sort'; readonly planes: readonly number[]; readonly outs: readonly number[] }
   | {
       readonly do: 'sink'
       readonly sink: Sink<B>

@@ -1,13 +1,17 @@
 /** Reductions in the making. Each is shown every strip of its planes, in order, in as many passes as it asks for. */
 import type { CutoffNode, LaterNode, Reducing } from '../../core/graph.ts'
 import { math } from '../../core/libm.ts'
-import type { BlockSum, Kernels } from '../../kernels/kernels.ts'
+import type { Kernels } from '../../kernels/kernels.ts'
+import type { BlockSum } from '../../kernels/measures.ts'
+import type { Measure } from '../../kernels/strip-program.ts'
 import { type Cutoff, CutoffSearch, keepCount } from '../../kernels/selection.ts'
 import { STRIP } from './evaluation.ts'
 
 export interface Sink<B> {
   /** One strip. `first` counts elements from the start of the scope. */
   see(planes: readonly B[], first: number, count: number): void
+  /** What a program of the kernels may measure in place of `see`, in this pass. */
+  measure?(): Measure | undefined
   /** A tensor of the scope has been seen whole. */
   endTensor(): void
   endPass(): void
@@ -24,7 +28,7 @@ class Sums<B> implements Sink<B> {
   readonly #op: BlockSum
   readonly #pairs: readonly (readonly [number, number])[]
   readonly #finish: (sums: readonly number[]) => unknown
-  readonly #inTensor: number[]
+  readonly #inTensor: Float64Array
   readonly #sums: number[]
   done = false
   finite = true
@@ -39,7 +43,7 @@ class Sums<B> implements Sink<B> {
     this.#op = op
     this.#pairs = pairs
     this.#finish = finish
-    this.#inTensor = pairs.map(() => 0)
+    this.#inTensor = new Float64Array(pairs.length)
     this.#sums = pairs.map(() => 0)
   }
 
@@ -50,6 +54,9 @@ class Sums<B> implements Sink<B> {
       if (!Number.isFinite(sum)) this.finite = false
       this.#inTensor[i] = sum
     }
+  }
+  measure(): Measure {
+    return { measure: 'sums', op: this.#op, pairs: this.#pairs, totals: this.#inTensor }
   }
   endTensor(): void {
     this.#inTensor.forEach((sum, i) => (this.#sums[i]! += sum))
@@ -68,6 +75,8 @@ class Greatest<B> implements Sink<B> {
   readonly #kernels: Kernels<B>
   readonly #lanes: B
   readonly #magnitudes: B
+  /** Of what programs saw. */
+  readonly #most = new Float64Array(1)
   done = false
   finite = true
 
@@ -84,6 +93,9 @@ class Greatest<B> implements Sink<B> {
     if (!Number.isFinite(k.reduce('sum', plane!))) this.finite = false
     k.binary('max', lanes, k.unary('abs', plane!, magnitudes), lanes)
   }
+  measure(): Measure {
+    return { measure: 'greatest', total: this.#most }
+  }
   endTensor(): void {
     // lanes know no tensors
   }
@@ -96,7 +108,7 @@ class Greatest<B> implements Sink<B> {
       const low = k.view(this.#lanes, 0, half)
       k.binary('max', low, k.view(this.#lanes, half, half), low)
     }
-    return k.reduce('sum', k.view(this.#lanes, 0, 1))
+    return Math.max(this.#most[0]!, k.reduce('sum', k.view(this.#lanes, 0, 1)))
   }
 }
 
@@ -117,6 +129,9 @@ class Selection<B> implements Sink<B> {
   }
   see([plane]: readonly B[], first: number): void {
     this.#search.see(plane!, first)
+  }
+  measure(): Measure | undefined {
+    return this.#search.measure()
   }
   endTensor(): void {
     // a search knows no tensors

@@ -9,8 +9,10 @@ import { record } from '../../core/record.ts'
 import { randomKey } from '../../core/seed.ts'
 import { exactSum } from '../../kernels/exact.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
+import type { Dtype } from '../../tensors/dtypes.ts'
 import { Depths, reach, type Reached, reachTerms } from './depth.ts'
-import type { Evaluation, EvaluationTensor, Range, ReadStream, StreamRef } from './evaluation.ts'
+import { programOf } from './compile.ts'
+import type { ByteStreams, Evaluation, EvaluationTensor, Range, ReadStream, StreamRef } from './evaluation.ts'
 import { Lowering, type Surroundings } from './lower.ts'
 import type { Schedule } from './schedule.ts'
 import { runPasses, type Sink, sinkFor } from './sinks.ts'
@@ -21,6 +23,8 @@ export interface Setting<B> {
   readonly evaluation: Evaluation
   readonly kernels: Kernels<B>
   readonly read: ReadStream<B>
+  /** The same streams as bytes, where there are such. */
+  readonly streams: ByteStreams | undefined
   readonly strips: Strips<B>
   modelScope(run: TensorRun<B>): ModelMeasures<B>
 }
@@ -47,6 +51,9 @@ export interface Mean {
   readonly weights: readonly number[]
   readonly divisor: number
 }
+
+/** Writes elements first … first + count − 1 of the output; false where that failed, and must be done otherwise. */
+export type WriteRange = (first: number, count: number, out?: Uint8Array) => boolean
 
 export class TensorRun<B> implements Surroundings {
   readonly index: number
@@ -82,12 +89,50 @@ export class TensorRun<B> implements Surroundings {
     if (!range) this.#markChecked(schedule)
   }
 
+  /** The output as bytes of this dtype, in one go; undefined where the kernels have none for this formula. */
+  inOneGo(dtype: Dtype): WriteRange | undefined {
+    if (this.#held) return undefined
+    const run = this.#compile(Lowering.atOnce<B>(this.program.output, this), dtype)
+    return run && ((first, count, out) => run(first, count, out))
+  }
+
   /** One pass that shows the sinks every strip. */
   show(sinks: ReadonlyMap<Reducing, Sink<B>>): void {
-    const schedule = Lowering.sinks<B>(sinks, this)
-    this.#setting.strips.run(schedule, this.#occasion())
-    this.#markChecked(schedule)
+    if (!this.#measure(sinks)) {
+      const schedule = Lowering.sinks<B>(sinks, this)
+      this.#setting.strips.run(schedule, this.#occasion())
+      this.#markChecked(schedule)
+    }
     for (const sink of sinks.values()) sink.endTensor()
+  }
+
+  /** The same in one go; false where the kernels have none for this formula. */
+  #measure(sinks: ReadonlyMap<Reducing, Sink<B>>): boolean {
+    const schedule = Lowering.sinks<B>(sinks, this, true)
+    const run = this.#compile(schedule, undefined)
+    const { streams, strips } = this.#setting
+    if (!run || !streams) return false
+    const { elements } = this.tensor
+    for (let first = 0; first < elements; first += streams.atOnce) {
+      const count = Math.min(streams.atOnce, elements - first)
+      // what is not finite, the primitives name
+      if (!run(first, count))
+        strips.run(Lowering.sinks<B>(sinks, this), this.#occasion({ from: first, to: first + count }))
+    }
+    this.#markChecked(schedule)
+    return true
+  }
+
+  #compile(schedule: Schedule<B>, dtype: Dtype | undefined): WriteRange | undefined {
+    const { kernels, streams: source } = this.#setting
+    if (!source) return undefined
+    const compilable = programOf(schedule, (stream) => source.dtypeOf(stream, this.index), dtype)
+    const run = compilable && kernels.compile(compilable.program)
+    if (!run) return undefined
+    return (first, count, out) => {
+      const bytes = compilable.streams.map((stream) => source.bytes(stream, this.index, first, count))
+      return run(bytes, first, count, out)
+    }
   }
 
   later(node: LaterNode): unknown {

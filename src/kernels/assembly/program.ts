@@ -1,0 +1,155 @@
+/**
+ * Runs a program of steps over strips so short that all planes stay in the nearest cache. A program is a row of 32-bit
+ * words: for each step its word, then its operands; planes, tables and numbers are given by their addresses.
+ */
+import { binary, choose, unary } from './element-wise'
+import { greatest, laneSum, strip } from './block-sums'
+import { decodeBf16, decodeF16, decodeF32 } from './decode'
+import { encodeBf16, encodeF16, encodeF32 } from './encode'
+import { scaled, scaledPair, weightedSum } from './exact'
+import { keep } from './random'
+import { aboveCutoff, histogram } from './selection'
+import { sort } from './sort'
+
+/** Elements of one strip: whole rows of every kernel. */
+@inline const STRIP: i32 = 512
+/** Elements of one block of the fixed-lane sums. */
+@inline const BLOCK: i32 = 4096
+
+@inline const READ: i32 = 1
+@inline const WRITE: i32 = 2
+@inline const BINARY: i32 = 3
+@inline const UNARY: i32 = 4
+@inline const CHOOSE: i32 = 5
+@inline const KEEP: i32 = 6
+@inline const ABOVE_CUTOFF: i32 = 7
+@inline const SCALED: i32 = 8
+@inline const SCALED_PAIR: i32 = 9
+@inline const WEIGHTED_SUM: i32 = 10
+@inline const SORT: i32 = 11
+@inline const FINITE: i32 = 12
+@inline const SUM: i32 = 13
+@inline const GREATEST: i32 = 14
+@inline const HISTOGRAM: i32 = 15
+
+@inline const BF16: i32 = 0
+@inline const F16: i32 = 1
+
+@inline
+function word(pc: usize, i: usize): i32 {
+  return load<i32>(pc + (i << 2))
+}
+@inline
+function address(pc: usize, i: usize): usize {
+  return <usize>load<u32>(pc + (i << 2))
+}
+@inline
+function number(pc: usize, i: usize): f64 {
+  return load<f64>(address(pc, i))
+}
+
+function read(dtype: i32, stream: usize, out: usize, at: i32, n: i32): bool {
+  if (dtype == BF16) return decodeBf16(stream + (<usize>at << 1), out, n)
+  if (dtype == F16) return decodeF16(stream + (<usize>at << 1), out, n)
+  return decodeF32(stream + (<usize>at << 2), out, n)
+}
+
+function write(dtype: i32, plane: usize, out: usize, at: i32, n: i32): bool {
+  if (dtype == BF16) return encodeBf16(plane, out + (<usize>at << 1), n) < 0
+  if (dtype == F16) return encodeF16(plane, out + (<usize>at << 1), n) < 0
+  return encodeF32(plane, out + (<usize>at << 2), n) < 0
+}
+
+/** Elements first … first + count − 1; answers false where something is not finite. */
+export function runProgram(code: usize, streams: usize, out: usize, first: f64, count: i32): bool {
+  for (let at = 0; at < count; at += STRIP) {
+    const n = min(STRIP, count - at)
+    const ends = at + n == count || ((at + n) & (BLOCK - 1)) == 0
+    let pc = code
+    for (;;) {
+      const op = word(pc, 0)
+      if (op == 0) break
+      switch (op) {
+        case READ: {
+          if (!read(word(pc, 1), address(streams, word(pc, 2)), address(pc, 3), at, n)) return false
+          pc += 16
+          break
+        }
+        case WRITE: {
+          if (!write(word(pc, 1), address(pc, 2), out, at, n)) return false
+          pc += 12
+          break
+        }
+        case BINARY: {
+          binary(word(pc, 1), address(pc, 2), address(pc, 3), address(pc, 4), n)
+          pc += 20
+          break
+        }
+        case UNARY: {
+          unary(word(pc, 1), address(pc, 2), address(pc, 3), n)
+          pc += 16
+          break
+        }
+        case CHOOSE: {
+          choose(address(pc, 1), address(pc, 2), address(pc, 3), address(pc, 4), n)
+          pc += 20
+          break
+        }
+        case KEEP: {
+          keep(word(pc, 1), word(pc, 2), first + at, address(pc, 3), address(pc, 4), n)
+          pc += 20
+          break
+        }
+        case ABOVE_CUTOFF: {
+          const ties = <i32>max<f64>(0, min<f64>(n, number(pc, 3) - (first + at) + 1))
+          aboveCutoff(address(pc, 1), word(pc, 2), ties, address(pc, 4), n)
+          pc += 20
+          break
+        }
+        case SCALED: {
+          scaled(address(pc, 1), number(pc, 2), address(pc, 3), n)
+          pc += 16
+          break
+        }
+        case SCALED_PAIR: {
+          scaledPair(address(pc, 1), address(pc, 2), number(pc, 3), number(pc, 4), address(pc, 5), n)
+          pc += 24
+          break
+        }
+        case WEIGHTED_SUM: {
+          weightedSum(address(pc, 1), address(pc, 2), word(pc, 3), address(pc, 4), n)
+          pc += 20
+          break
+        }
+        case SORT: {
+          if (sort(address(pc, 1), address(pc, 2), word(pc, 3), address(pc, 4), n) < n) return false
+          pc += 20
+          break
+        }
+        case FINITE: {
+          const sum = strip(address(pc, 1), n)
+          if (sum - sum != 0) return false
+          pc += 8
+          break
+        }
+        case SUM: {
+          laneSum(word(pc, 1), address(pc, 2), address(pc, 3), address(pc, 4), n, ends)
+          pc += 20
+          break
+        }
+        case GREATEST: {
+          if (!greatest(address(pc, 1), address(pc, 2), n)) return false
+          pc += 12
+          break
+        }
+        case HISTOGRAM: {
+          histogram(address(pc, 1), word(pc, 2), word(pc, 3), word(pc, 4), address(pc, 5), n)
+          pc += 24
+          break
+        }
+        default: unreachable()
+      }
+    }
+  }
+  return true
+}

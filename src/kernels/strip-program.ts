@@ -1,0 +1,68 @@
+/**
+ * Programs over strips: straight lines of steps, each naming the planes it works on, from the bytes of streams to the bytes
+ * of an output or to measures. Kernels that can run one do so in one go; a step has the bits of the primitive it is named for.
+ */
+import type { Binary, Compare, Unary } from '../core/graph-words.ts'
+import type { RandomKey } from '../core/philox.ts'
+import type { Dtype } from '../tensors/dtypes.ts'
+import type { BlockSum, Digit } from './measures.ts'
+
+/** Numbers name planes. */
+export type Computation =
+  | { readonly do: 'binary'; readonly op: Binary; readonly a: number; readonly b: number; readonly out: number }
+  | { readonly do: 'unary'; readonly op: Unary; readonly a: number; readonly out: number }
+  | { readonly do: 'compare'; readonly op: Compare; readonly a: number; readonly b: number; readonly out: number }
+  | { readonly do: 'choose'; readonly mask: number; readonly a: number; readonly b: number; readonly out: number }
+  | { readonly do: 'keep'; readonly key: RandomKey; readonly a: number; readonly out: number }
+  | {
+      readonly do: 'aboveCutoff'
+      readonly a: number
+      readonly key: number
+      readonly lastTie: number
+      /** Index of the tensor's first element in the cutoff's scope. */
+      readonly offset: number
+      readonly out: number
+    }
+  | { readonly do: 'sort'; readonly planes: readonly number[]; readonly outs: readonly number[] }
+
+/** What is known of all elements once they have been seen. Arrays go in with what was seen before, and come out. */
+export type Measure =
+  /** Block sums of pairs of `planes`, added in block order. */
+  | {
+      readonly measure: 'sums'
+      readonly op: BlockSum
+      readonly pairs: readonly (readonly [number, number])[]
+      readonly totals: Float64Array
+    }
+  | { readonly measure: 'greatest'; readonly total: Float64Array }
+  | { readonly measure: 'histogram'; readonly digit: Digit; readonly prefix: number; readonly counts: Uint32Array }
+
+export type ProgramStep =
+  | Computation
+  | { readonly do: 'read'; readonly stream: number; readonly out: number }
+  | {
+      readonly do: 'weightedSum'
+      readonly planes: readonly number[]
+      readonly weights: readonly number[]
+      readonly out: number
+    }
+  /** Ends the run where an element is not finite. */
+  | { readonly do: 'finite'; readonly a: number }
+  | { readonly do: 'write'; readonly a: number }
+  | { readonly do: 'measure'; readonly measure: Measure; readonly planes: readonly number[] }
+
+export interface StripProgram {
+  readonly steps: readonly ProgramStep[]
+  /** Planes of one number throughout. */
+  readonly constants: readonly { readonly buffer: number; readonly value: number }[]
+  readonly buffers: number
+  readonly streams: readonly Dtype[]
+  /** Of what is written. */
+  readonly dtype: Dtype | undefined
+}
+
+/**
+ * Runs over elements first … first + count − 1, of which `first` is a multiple of 4,096: the streams hold the bytes of just
+ * these. False where something is not finite; then neither `out` nor a measure means anything.
+ */
+export type RunProgram = (streams: readonly Uint8Array[], first: number, count: number, out?: Uint8Array) => boolean

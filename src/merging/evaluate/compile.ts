@@ -1,0 +1,57 @@
+/** From schedules to programs that kernels run in one go, where they can. */
+import type { ProgramStep, StripProgram } from '../../kernels/strip-program.ts'
+import type { Dtype } from '../../tensors/dtypes.ts'
+import type { StreamRef } from './evaluation.ts'
+import type { Schedule, Step } from './schedule.ts'
+
+export interface Compilable {
+  readonly program: StripProgram
+  readonly streams: readonly StreamRef[]
+}
+
+/** Undefined where a step has no word in programs. `dtype`: of the output, where the schedule has one. */
+export function programOf<B>(
+  { steps, constants, buffers, output }: Schedule<B>,
+  dtypeOf: (stream: StreamRef) => Dtype,
+  dtype: Dtype | undefined,
+): Compilable | undefined {
+  const streams: StreamRef[] = []
+  const made: ProgramStep[] = []
+  for (const step of steps) {
+    const words = wordsFor(step, streams)
+    if (!words) return undefined
+    made.push(...words)
+  }
+  if (output !== undefined) made.push({ do: 'write', a: output })
+  return { program: { steps: made, constants, buffers, streams: streams.map(dtypeOf), dtype }, streams }
+}
+
+function wordsFor<B>(step: Step<B>, streams: StreamRef[]): readonly ProgramStep[] | undefined {
+  switch (step.do) {
+    case 'read':
+      return [{ do: 'read', stream: streams.push(step.stream) - 1, out: step.out }]
+    case 'weightedSum': {
+      const { planes, weights, out } = step
+      const checks = (step.origin ? planes : []).map((a) => ({ do: 'finite', a }) as const)
+      return [...checks, { do: 'weightedSum', planes, weights, out }]
+    }
+    case 'sink': {
+      const measure = step.sink.measure?.()
+      return measure && [{ do: 'measure', measure, planes: step.planes }]
+    }
+    case 'accumulated':
+    case 'clear':
+    case 'add':
+    case 'addScaled':
+    case 'total':
+      return undefined
+    case 'binary':
+    case 'unary':
+    case 'compare':
+    case 'choose':
+    case 'keep':
+    case 'aboveCutoff':
+    case 'sort':
+      return [step]
+  }
+}

@@ -1,0 +1,238 @@
+import { expect, test } from 'vitest'
+import { strategies } from '../../merge-strategies/index.ts'
+import { sha256Hex } from '../../src/core/digest.ts'
+import { TributaryError } from '../../src/core/errors.ts'
+import { prepareStrategy } from '../../src/core/prepare.ts'
+import type { Kernels } from '../../src/kernels/kernels.ts'
+import { referenceKernels } from '../../src/kernels/reference.ts'
+import type { StripProgram } from '../../src/kernels/strip-program.ts'
+import { createWasmKernels } from '../../src/kernels/wasm.ts'
+import { runMerge } from '../../src/merging/run-merge.ts'
+import type { MergeTask, TaskTensor } from '../../src/merging/task.ts'
+import { bytesPerElement, type Dtype, encode } from '../../src/tensors/dtypes.ts'
+import { numbersFrom } from '../merge-strategies/world.ts'
+import { MemoryTileFiles } from './memory-tile-files.ts'
+
+const LEAST = 32 * 1024
+
+interface Asked {
+  readonly strategy: string
+  readonly params?: Readonly<Record<string, unknown>>
+  readonly own?: Readonly<Record<string, unknown>>
+  readonly count: number
+  readonly elements: readonly number[]
+  /** Of the base, then of the inputs in turn. */
+  readonly dtypes?: readonly Dtype[]
+  readonly out?: Dtype
+  readonly tileBytes?: number
+  readonly value?: (next: () => number, input: number, element: number) => number
+}
+
+/** Few values, so that ties lie everywhere, and all of them multiples of a power of two. */
+const coarse = (next: () => number): number => Math.round((next() - 0.5) * 12) / 64
+const smooth = (next: () => number): number => (next() + next() - 1) / 16
+/** Both zeros, what is subnormal in every dtype, and numbers so far apart that sums need more than f64. */
+const odd = (next: () => number): number => {
+  const kind = Math.floor(next() * 6)
+  if (kind === 0) return next() < 0.5 ? 0 : -0
+  if (kind === 1) return Math.round((next() - 0.5) * 8) * 2 ** -149
+  if (kind === 2) return Math.round((next() - 0.5) * 8) * 2 ** -24
+  if (kind === 3) return (next() - 0.5) * 2 ** 12
+  if (kind === 4) return (next() - 0.5) * 2 ** -100
+  return coarse(next)
+}
+
+function world(asked: Asked) {
+  const { strategy: id, params = {}, own = {}, count, elements, dtypes = ['BF16'], out = dtypes[0]! } = asked
+  const strategy = strategies.find((one) => one.id === id)!
+  const hasBase = strategy.needs.base !== 'none'
+  const prepared = prepareStrategy({
+    strategy,
+    params,
+    inputs: Array.from({ length: count }, (_, i) => ({
+      weight: [0.3, 0.5, 0.2, 1, 0.731][i % 5]!,
+      params: own,
+    })),
+    hasBase,
+  })
+  const files = new MemoryTileFiles()
+  const streamOf = (tensor: number, input: number) => {
+    const dtype = dtypes[input % dtypes.length]!
+    const next = numbersFrom(1000 * tensor + input)
+    const value = asked.value ?? coarse
+    const bytes = new Uint8Array(elements[tensor]! * bytesPerElement(dtype))
+    encode(
+      dtype,
+      Float64Array.from({ length: elements[tensor]! }, (_, i) => value(next, input, i)),
+      bytes,
+    )
+    const path = `${tensor}/${input}`
+    files.files.set(path, new Uint8Array([9, ...bytes, 9]))
+    return { path, offset: 1, bytes: bytes.length, dtype }
+  }
+  const tensors = elements.map((length, tensor): TaskTensor => {
+    const bytes = length * bytesPerElement(out)
+    files.files.set(`out/${tensor}`, new Uint8Array(bytes))
+    return {
+      name: `layer.${tensor}`,
+      shape: [length],
+      elements: length,
+      dtype: out,
+      target: { path: `out/${tensor}`, offset: 0, bytes },
+      rule: {
+        kind: 'merge',
+        strategy: id,
+        params: prepared.params,
+        ...(hasBase && { base: streamOf(tensor, 0) }),
+        inputs: prepared.inputs.map((input, i) => ({
+          input: i,
+          weight: input.weight,
+          params: input.params,
+          value: streamOf(tensor, 1 + i),
+        })),
+      },
+    }
+  })
+  const task: MergeTask = {
+    merge: '00'.repeat(32),
+    seed: '11'.repeat(32),
+    inputs: Array.from({ length: count }, (_, i) => ({ content: sha256Hex(Uint8Array.of(i)), label: `model ${i}` })),
+    tensors,
+    tileBytes: asked.tileBytes ?? LEAST,
+  }
+  return { files, task }
+}
+
+/** Digests of the outputs and their scalars, or the refusal. */
+function outcome(asked: Asked, kernels: Kernels<Float64Array>): unknown {
+  const { files, task } = world(asked)
+  try {
+    return runMerge(task, { files, kernels, strategies }).map(({ root, scalars }) => ({ root, scalars }))
+  } catch (error) {
+    if (error instanceof TributaryError) return { code: error.code, message: error.message, details: error.details }
+    throw error
+  }
+}
+
+const wasm = createWasmKernels()
+/** Counts programs, how often they ran to their end, and operations that were not part of one. */
+function watched() {
+  const seen = { programs: [] as StripProgram[], ended: 0, refused: 0, single: 0 }
+  const kernels: Kernels<Float64Array> = {
+    ...wasm,
+    average: () => false,
+    compile(program) {
+      const run = wasm.compile(program)
+      if (!run) return undefined
+      seen.programs.push(program)
+      return (...range) => {
+        const fits = run(...range)
+        if (fits) seen.ended += 1
+        else seen.refused += 1
+        return fits
+      }
+    },
+    weightedSum: (...given) => ((seen.single += 1), wasm.weightedSum(...given)),
+    binary: (...given) => ((seen.single += 1), wasm.binary(...given)),
+  }
+  return { kernels, seen }
+}
+
+const FORMULAS: readonly Pick<Asked, 'strategy' | 'params' | 'own'>[] = [
+  { strategy: 'weight_average' },
+  { strategy: 'linear', params: { normalize: false } },
+  { strategy: 'task_arithmetic', params: { lambda: 0.7 } },
+  { strategy: 'task_arithmetic', params: { normalize: true } },
+  { strategy: 'ties', own: { density: 0.5 } },
+  { strategy: 'ties', own: { density: 0.29 }, params: { lambda: 0.3, normalize: false } },
+  { strategy: 'ties', own: { density: 0.5 }, params: { consensus: 'count' } },
+  { strategy: 'ties', own: { density: 0 } },
+  { strategy: 'ties', own: { density: 0.6 }, params: { rescale_mode: 'l2' } },
+  { strategy: 'ties', own: { density: 0.6 }, params: { rescale_mode: 'linf' } },
+  { strategy: 'ties', own: { density: 0.4 }, params: { profile: 'paper' } },
+  { strategy: 'dare_linear', own: { density: 0.5 } },
+  { strategy: 'dare_linear', own: { density: 0.3 }, params: { rescale_mode: 'inverse_prob', normalize: true } },
+  { strategy: 'dare_linear', own: { density: 0.3 }, params: { rescale_mode: 'none' } },
+  { strategy: 'dare_ties', own: { density: 0.5 } },
+  { strategy: 'dare_ties', own: { density: 0.7 }, params: { rescale_mode: 'inverse_prob', consensus: 'count' } },
+  { strategy: 'slerp' },
+]
+const named = FORMULAS.map(
+  (formula) =>
+    [
+      Object.values(formula)
+        .map((part) => JSON.stringify(part))
+        .join(' '),
+      formula,
+    ] as const,
+)
+
+test.each(named)('[KRN-40] %s: programs give the bytes and scalars of the primitives', (_, formula) => {
+  for (const [count, value] of [
+    [1, coarse],
+    [2, odd],
+    [3, smooth],
+    [5, odd],
+    [8, coarse],
+  ] as const) {
+    const asked = { ...formula, count, value, elements: [9_001, 4_096, 7, 0] }
+    const { kernels, seen } = watched()
+    expect(outcome(asked, kernels)).toEqual(outcome(asked, referenceKernels))
+    expect(seen.ended).toBeGreaterThanOrEqual(3)
+    expect(seen.refused).toBe(0)
+  }
+})
+
+test('[KRN-40] dtypes may be mixed, and tiles of any size', () => {
+  const dtypes = ['F32', 'BF16', 'F16'] as const
+  for (const strategy of ['task_arithmetic', 'ties', 'dare_ties', 'slerp'])
+    for (const out of dtypes)
+      for (const tileBytes of [LEAST, 2 * LEAST, 8 * LEAST]) {
+        const own = strategy === 'ties' || strategy === 'dare_ties' ? { density: 0.5 } : {}
+        const asked = { strategy, own, count: 3, elements: [13_000], dtypes, out, tileBytes, value: smooth }
+        const { kernels, seen } = watched()
+        expect(outcome(asked, kernels)).toEqual(outcome(asked, referenceKernels))
+        expect(seen.refused).toBe(0)
+      }
+})
+
+test('[KRN-41] every strategy runs in one go where weights are numbers, and dtypes have words', () => {
+  for (const { id } of strategies) {
+    const { kernels, seen } = watched()
+    outcome({ strategy: id, count: 3, elements: [5_000] }, kernels)
+    const writing = seen.programs.filter(({ dtype }) => dtype !== undefined)
+    expect([id, writing.length, seen.single]).toEqual([id, 1, 0])
+  }
+})
+
+test('[KRN-41] what has no words, or is not held in the memory, is computed by the primitives alike', () => {
+  const asked = { strategy: 'ties', own: { density: 0.5 }, count: 2, elements: [5_000] }
+  const wide = { ...asked, dtypes: ['F64'] as const, out: 'F32' as const }
+  const { kernels, seen } = watched()
+  expect(outcome(wide, kernels)).toEqual(outcome(wide, referenceKernels))
+  expect(seen.programs).toEqual([])
+  const small = createWasmKernels({ memoryBytes: 512 * 1024 })
+  expect(outcome(asked, small)).toEqual(outcome(asked, referenceKernels))
+})
+
+test('[KRN-40] what is not finite is named as the primitives name it', () => {
+  const at = (input: number, element: number, value: number) => (_: () => number, i: number, e: number) =>
+    i === input && e === element ? value : 0.25 * ((i + e) % 5)
+  for (const [strategy, own] of [
+    ['task_arithmetic', {}],
+    ['ties', { density: 0.5 }],
+    ['dare_linear', { density: 0.5 }],
+    ['slerp', {}],
+  ] as const)
+    for (const value of [
+      at(1, 8_999, Number.NaN),
+      at(2, 4_100, Infinity),
+      at(0, 0, Number.NaN),
+      (_: () => number, i: number) => (i === 0 ? -3e38 : 3e38),
+    ]) {
+      const asked = { strategy, own, count: 2, elements: [9_001], dtypes: ['F32'] as const, value }
+      expect(outcome(asked, wasm)).toEqual(outcome(asked, referenceKernels))
+      const narrow = { ...asked, out: 'F16' as const }
+      expect(outcome(narrow, wasm)).toEqual(outcome(narrow, referenceKernels))
+    }
+})
