@@ -67,7 +67,12 @@ export async function dropExpiredUploads({ storage, now }: Context): Promise<num
 export async function sweep(context: Context, book: SpaceBook): Promise<Swept> {
   const { storage, now, limits } = context
   const uploads = await dropExpiredUploads(context)
-  const temporaries = await storage.blobs.sweepTemporary(limits.uploadLifeMs, now(), storage.uploads.temporaries())
+  for (const { root, temporary } of storage.fetches.idleSince(now() - limits.orphanLifeMs)) {
+    storage.fetches.remove(root)
+    await storage.blobs.discardTemporary(temporary)
+  }
+  const kept = new Set([...storage.uploads.temporaries(), ...storage.fetches.temporaries()])
+  const temporaries = await storage.blobs.sweepTemporary(limits.uploadLifeMs, now(), kept)
   let models = await dropRevoked(context, book)
   storage.pins.markOrphanModels(now())
   const before = now() - limits.orphanLifeMs

@@ -3,10 +3,12 @@
  * commit the facts that name them, then tell. What `transact` answered is durable.
  */
 import type { BlobStore } from './blob-store.ts'
+import type { FetchRepository } from './fetch-repository.ts'
 import type { JobRepository } from './job-repository.ts'
 import type { LeaseRepository } from './lease-repository.ts'
 import type { ModelRepository } from './model-repository.ts'
 import type { OpLog } from './op-log.ts'
+import type { PeerRepository } from './peer-repository.ts'
 import type { PinRepository } from './pin-repository.ts'
 import type { ReceiptRepository } from './receipt-repository.ts'
 import type { SettingsRepository } from './settings-repository.ts'
@@ -34,6 +36,8 @@ export interface Facts {
   readonly lease: LeaseRepository
   readonly settings: SettingsRepository
   readonly pins: PinRepository
+  readonly peers: PeerRepository
+  readonly fetches: FetchRepository
   readonly results: TensorResultRepository
 }
 

@@ -8,6 +8,7 @@ import { describeFacts } from '../contracts/facts-contract.ts'
 import { describeFileSystem } from '../contracts/file-system-contract.ts'
 import { describeJobRepository } from '../contracts/job-repository-contract.ts'
 import { describeOpLog } from '../contracts/op-log-contract.ts'
+import { describeReplicas } from '../contracts/replicas-contract.ts'
 import { describeTensorResults } from '../contracts/tensor-result-contract.ts'
 import { memoryStorage, temporaryStorage } from '../support/storage.ts'
 import { temporaryDirectory } from '../support/temp-dir.ts'
@@ -20,6 +21,7 @@ for (const [name, open] of drivers) {
   describeFacts(`facts: ${name}`, open)
   describeOpLog(`op log: ${name}`, open)
   describeJobRepository(`jobs: ${name}`, open)
+  describeReplicas(`replicas: ${name}`, open)
   describeTensorResults(`tensor results: ${name}`, open)
 }
 

@@ -13,6 +13,7 @@ import {
   createMemorySettingsRepository,
   createMemorySpaceRepository,
 } from './memory-records.ts'
+import { createMemoryFetchRepository, createMemoryPeerRepository } from './memory-replicas.ts'
 import { createMemoryTensorResultRepository } from './memory-tensor-result-repository.ts'
 import { createMemoryUploadRepository } from './memory-upload-repository.ts'
 
@@ -27,6 +28,8 @@ const memoryFacts = (journal: Journal): Facts => ({
   uploads: createMemoryUploadRepository(journal),
   lease: createMemoryLeaseRepository(journal),
   settings: createMemorySettingsRepository(journal),
+  peers: createMemoryPeerRepository(journal),
+  fetches: createMemoryFetchRepository(journal),
   results: createMemoryTensorResultRepository(journal),
 })
 

@@ -7,10 +7,12 @@ import type { Facts, Storage } from '../storage.ts'
 import type { Database } from './database.ts'
 import { lockDirectory } from './lock-directory.ts'
 import { type OpenDatabaseOptions, openDatabase, placeOf } from './open-database.ts'
+import { createSqliteFetchRepository } from './sqlite-fetch-repository.ts'
 import { createSqliteJobRepository } from './sqlite-job-repository.ts'
 import { createSqliteLeaseRepository } from './sqlite-lease-repository.ts'
 import { createSqliteModelRepository } from './sqlite-model-repository.ts'
 import { createSqliteOpLog } from './sqlite-op-log.ts'
+import { createSqlitePeerRepository } from './sqlite-peer-repository.ts'
 import { createSqlitePinRepository } from './sqlite-pin-repository.ts'
 import { createSqliteReceiptRepository } from './sqlite-receipt-repository.ts'
 import { createSqliteSettingsRepository } from './sqlite-settings-repository.ts'
@@ -33,6 +35,8 @@ const sqliteFacts = (db: Database, place: string): Facts => ({
   lease: createSqliteLeaseRepository(db, place),
   settings: createSqliteSettingsRepository(db),
   pins: createSqlitePinRepository(db),
+  peers: createSqlitePeerRepository(db),
+  fetches: createSqliteFetchRepository(db),
   results: createSqliteTensorResultRepository(db),
 })
 

@@ -1,0 +1,55 @@
+/** Peers and fetches in maps. */
+import { compareUtf8 } from '../../core/bytes.ts'
+import type { TensorRoot } from '../../core/ids.ts'
+import type { FetchRepository, StoredFetch } from '../fetch-repository.ts'
+import type { PeerRepository, StoredPeer } from '../peer-repository.ts'
+import type { Journal } from './journal.ts'
+
+const byUrl = (a: StoredPeer, b: StoredPeer): number => compareUtf8(a.url, b.url)
+const seenAt = ({ lastSeenMs = -1 }: StoredPeer): number => lastSeenMs
+
+export function createMemoryPeerRepository(journal: Journal): PeerRepository {
+  const peers = journal.map<string, StoredPeer>()
+  const of = (origin: StoredPeer['origin']) => peers.values().filter((peer) => peer.origin === origin)
+  return {
+    add({ url, origin, addedAtMs }) {
+      const known = peers.get(url)
+      if (known === undefined) peers.set(url, { url, origin, addedAtMs })
+      else if (origin === 'operator') peers.set(url, { ...known, origin })
+      return known === undefined
+    },
+    find: (url) => peers.get(url),
+    list: () => [...of('operator').sort(byUrl), ...of('learned').sort(byUrl)],
+    saw(url, rid, lastSeenMs) {
+      const known = peers.get(url)
+      if (known !== undefined) peers.set(url, { ...known, rid, lastSeenMs })
+    },
+    remove: (url) => peers.delete(url),
+    trimLearned(keep) {
+      const surplus = of('learned')
+        .sort((a, b) => seenAt(b) - seenAt(a) || byUrl(a, b))
+        .slice(keep)
+      for (const { url } of surplus) peers.delete(url)
+      return surplus.length
+    },
+  }
+}
+
+export function createMemoryFetchRepository(journal: Journal): FetchRepository {
+  const fetches = journal.map<TensorRoot, StoredFetch>()
+  return {
+    find: (root) => fetches.get(root),
+    put(fetch) {
+      const { chunks, updatedAtMs } = fetch
+      const known = fetches.get(fetch.root) ?? fetch
+      fetches.set(fetch.root, { ...known, chunks: chunks.slice(), updatedAtMs })
+    },
+    remove: (root) => fetches.delete(root),
+    temporaries: () => new Set(fetches.values().map(({ temporary }) => temporary)),
+    idleSince: (ms) =>
+      fetches
+        .values()
+        .filter(({ updatedAtMs }) => updatedAtMs <= ms)
+        .sort((a, b) => a.updatedAtMs - b.updatedAtMs || compareUtf8(a.root, b.root)),
+  }
+}

@@ -1,0 +1,65 @@
+/** What every PeerRepository and FetchRepository promises. */
+import { describe, expect, test } from 'vitest'
+import type { ReplicaId, TensorRoot } from '../../src/core/ids.ts'
+import type { StoredFetch } from '../../src/storage/fetch-repository.ts'
+import type { Storage } from '../../src/storage/storage.ts'
+import { idOf } from '../support/stored-facts.ts'
+
+const aFetch = (word: string, more: Partial<StoredFetch> = {}): StoredFetch => ({
+  root: idOf<TensorRoot>(word),
+  bytes: 3,
+  temporary: idOf(word).slice(0, 32),
+  chunks: Uint8Array.of(1, 0),
+  updatedAtMs: 5,
+  ...more,
+})
+
+export function describeReplicas(name: string, open: () => Promise<Storage>): void {
+  describe(name, () => {
+    test('[STO-30] an address is known once, and is the operator’s for good once the operator named it', async () => {
+      const { peers } = await open()
+      const url = 'http://b.example'
+      expect(peers.add({ url, origin: 'learned', addedAtMs: 1 })).toBe(true)
+      expect(peers.add({ url: 'http://c.example', origin: 'learned', addedAtMs: 1 })).toBe(true)
+      expect(peers.add({ url, origin: 'operator', addedAtMs: 2 })).toBe(false)
+      expect(peers.add({ url, origin: 'learned', addedAtMs: 3 })).toBe(false)
+      expect(peers.add({ url: 'http://a.example', origin: 'learned', addedAtMs: 1 })).toBe(true)
+      expect(peers.list().map((peer) => [peer.url, peer.origin])).toEqual([
+        [url, 'operator'],
+        ['http://a.example', 'learned'],
+        ['http://c.example', 'learned'],
+      ])
+      const rid = idOf<ReplicaId>('rid')
+      peers.saw(url, rid, 9)
+      peers.saw('http://nobody.example', rid, 9)
+      expect(peers.find(url)).toEqual({ url, origin: 'operator', rid, addedAtMs: 1, lastSeenMs: 9 })
+      expect(peers.find('http://nobody.example')).toBeUndefined()
+      expect([peers.remove(url), peers.remove(url), peers.list().length]).toEqual([true, false, 2])
+    })
+
+    test('[STO-30] of those that were only told, the ones seen longest ago go first, and never the operator’s', async () => {
+      const { peers } = await open()
+      const urls = ['a', 'b', 'c', 'd', 'e'].map((letter) => `http://${letter}.example`)
+      for (const [i, url] of urls.entries()) peers.add({ url, origin: i === 0 ? 'operator' : 'learned', addedAtMs: i })
+      peers.saw(urls[1]!, idOf('rid'), 10)
+      peers.saw(urls[4]!, idOf('rid'), 20)
+      expect([peers.trimLearned(9), peers.trimLearned(3)]).toEqual([0, 1])
+      expect(peers.list().map(({ url }) => url)).toEqual([urls[0], urls[1], urls[2], urls[4]])
+      expect(peers.trimLearned(1)).toBe(2)
+      expect(peers.list().map(({ url }) => url)).toEqual([urls[0], urls[4]])
+    })
+
+    test('[STO-31] a fetch keeps its file while it says again which chunks are durable', async () => {
+      const { fetches } = await open()
+      const fetch = aFetch('a')
+      fetches.put(fetch)
+      fetches.put(aFetch('b', { updatedAtMs: 7 }))
+      fetches.put({ ...fetch, temporary: idOf('other').slice(0, 32), chunks: Uint8Array.of(3, 1), updatedAtMs: 6 })
+      expect(fetches.find(fetch.root)).toEqual({ ...fetch, chunks: Uint8Array.of(3, 1), updatedAtMs: 6 })
+      expect(fetches.idleSince(6).map(({ root }) => root)).toEqual([fetch.root])
+      expect(fetches.temporaries()).toEqual(new Set([fetch.temporary, aFetch('b').temporary]))
+      expect([fetches.remove(fetch.root), fetches.remove(fetch.root)]).toEqual([true, false])
+      expect(fetches.find(fetch.root)).toBeUndefined()
+    })
+  })
+}
