@@ -12,8 +12,9 @@ type Plane = Float64Array
 
 const cell = new DataView(new ArrayBuffer(4))
 
-/** The 31 bits of |value| as an f32: unsigned integers in the order of the magnitudes. */
+/** The 31 bits of |value| as an f32: unsigned integers in the order of the magnitudes; one for every NaN, above them all. */
 export function magnitudeKey(value: number): number {
+  if (Number.isNaN(value)) return 0x7fc00000 // which of its bits a NaN keeps is up to the engine
   cell.setFloat32(0, value)
   return cell.getUint32(0) & 0x7fffffff
 }

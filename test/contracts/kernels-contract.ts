@@ -256,6 +256,26 @@ export function describeKernelsContract(name: string, make: () => Kernels<Plane>
       kernels.reset()
     })
 
+    test('[KRN-6] every NaN is one magnitude, whatever it carries', () => {
+      const bits = [
+        0x7ff8000000000000n,
+        0xfff8000000000000n,
+        0x7ff4ca15418830f1n,
+        0xffffffffffffffffn,
+        0x7ff0000000000001n,
+      ]
+      for (const count of [1, 4, 5]) {
+        const plane = held(new Float64Array(BigUint64Array.from(bits.slice(0, count)).buffer))
+        const counts = kernels.allocateCounts(2048)
+        kernels.histogram(plane, 0, 0, counts)
+        expect(counts[0x7fc00000 >>> 20]).toBe(count)
+        expect(kernels.countEqual(plane, 0x7fc00000)).toBe(count)
+        expect([...kernels.aboveCutoff(plane, 0, 0x7f800000, -1)]).toEqual(Array<number>(count).fill(1))
+        expect([...kernels.aboveCutoff(plane, 0, 0x7fc00000, -1)]).toEqual(Array<number>(count).fill(0))
+      }
+      kernels.reset()
+    })
+
     test('[KRN-7] values are sorted as the reference sorts them, in place too', () => {
       for (const k of [1, 2, 3, 7])
         for (const planes of cases(k)) {
