@@ -21,16 +21,23 @@ export function tileBytesFor(streams: number): number {
   return Math.max(TILE_STEP_BYTES, Math.min(TILE_BYTES, fair))
 }
 
+export interface RuleFact {
+  readonly passes: number
+  readonly stripBytes: number
+  /** Something is measured over all tensors of the strategy. */
+  readonly wholeModel: boolean
+}
+
 /** What the engine knows of the rules of one task, each distinct one looked at once. */
 export class RuleFacts {
   readonly #strategies: readonly Strategy[]
-  readonly #known = new Map<string, { readonly passes: number; readonly stripBytes: number }>()
+  readonly #known = new Map<string, RuleFact>()
 
   constructor(strategies: readonly Strategy[]) {
     this.#strategies = strategies
   }
 
-  of(rule: MergeRule): { readonly passes: number; readonly stripBytes: number } {
+  of(rule: MergeRule): RuleFact {
     const { strategy: id, params, inputs } = rule
     // what each input has of its own may decide passes; explaining takes one set, so the worst of those given counts
     const own = new Set(inputs.map((input) => JSON.stringify({ ...(params as object), ...(input.params as object) })))
@@ -43,6 +50,7 @@ export class RuleFacts {
       facts = {
         passes: Math.max(...all.map(({ passes }) => passes)),
         stripBytes: Math.max(...all.map(({ stripBytes }) => stripBytes)),
+        wholeModel: all.some(({ wholeModel }) => wholeModel),
       }
       this.#known.set(key, facts)
     }

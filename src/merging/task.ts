@@ -11,6 +11,8 @@ export interface Slice {
 /** A tensor as it lies on disk. */
 export interface TensorSlice extends Slice {
   readonly dtype: Dtype
+  /** Of its bytes, where it is known. */
+  readonly root?: string
 }
 
 export interface TaskInput {

@@ -14,6 +14,8 @@ export interface Limits {
   readonly orphanLifeMs: number
   /** Bytes between two durable offsets of an upload. */
   readonly uploadSyncBytes: number
+  /** Bytes of finished tensors that a merge makes durable together. */
+  readonly mergeSyncBytes: number
   readonly tileBytes: number
 }
 
@@ -24,6 +26,7 @@ export const LIMITS: Limits = {
   uploadLifeMs: 24 * 3600 * 1000,
   orphanLifeMs: 7 * 24 * 3600 * 1000,
   uploadSyncBytes: 64 * 1024 * 1024,
+  mergeSyncBytes: 64 * 1024 * 1024,
   tileBytes: 1024 * 1024,
 }
 

@@ -173,6 +173,7 @@ export async function revoke(
   const dropped: BlobName[] = []
   const written = book.write(state, body, (next) => {
     holdVisible(context, state, next)
+    context.storage.results.forgetContent(content)
     if (next.base === content) context.storage.pins.release({ kind: 'base', space: next.space })
     for (const { id } of context.storage.models.findByContent(content)) dropped.push(...forgetUnheld(context, id))
   })

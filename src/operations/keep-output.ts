@@ -1,15 +1,13 @@
-/** A finished merge becomes a stored model with a receipt: bytes first, then model, receipt and job in one commit. */
+/** A finished merge, whose tensors are in the store, becomes a model with a receipt: model, receipt and job in one commit. */
 import { createHash } from 'node:crypto'
 import { base64url, utf8 } from '../core/bytes.ts'
 import { TributaryError } from '../core/errors.ts'
 import { type FileDigest, type ModelId, parseFileDigest } from '../core/ids.ts'
-import { at } from '../core/invariant.ts'
 import { type About, aboutBytes, aboutIdOf, type Statement, statementBytes, statementIdOf } from '../core/receipt.ts'
 import { sign } from '../core/signature.ts'
 import { carriedIn, CONFIG_PATH, describedFiles, outputFilesOf, statedFiles } from '../merging/output-files.ts'
 import { statementOf } from '../merging/statement.ts'
 import type { TensorOutcome } from '../merging/task.ts'
-import type { Temporary } from '../storage/blob-store.ts'
 import type { MergeJob } from '../storage/job-repository.ts'
 import { INDEX_PATH } from '../tensors/checkpoint.ts'
 import type { ManifestTensor } from '../tensors/manifest.ts'
@@ -21,13 +19,11 @@ import { findManifest } from './models.ts'
 import { storedHeader, wholeFile } from './outputs.ts'
 import type { Selected } from './selection.ts'
 
-/** Publishes the output, and commits model, receipt and job together. */
 export async function keepOutput(
   context: Context,
   job: MergeJob,
   { resolved, base, modelOf, filesFrom, request }: Selected,
   outcomes: readonly TensorOutcome[],
-  temporaries: readonly Temporary[],
   ingest: ModelIngest,
 ): Promise<void> {
   const { storage, now } = context
@@ -40,18 +36,6 @@ export async function keepOutput(
   const statement = statementOf({ resolved, outcomes, files: statedFiles(files) })
   // a statement spells dtypes as text; these came from the alignment
   const tensors = statement.output.tensors as readonly ManifestTensor[]
-  const written = new Map(outcomes.map((outcome, i) => [outcome.name, at(temporaries, i)]))
-  const sealed = tensors.map((tensor) => ({
-    name: { kind: 'tensor', digest: tensor.root } as const,
-    bytes: tensor.bytes,
-    temporary: written.get(tensor.name)!.id,
-  }))
-  storage.transact(() => {
-    if (storage.jobs.find(job.id)?.state !== 'running') throw cancelled(job)
-    // held, not only claimed: hashing takes long, and another's output of the same bytes may be dropped meanwhile
-    storage.pins.hold({ kind: 'job', id: job.id }, { blobs: sealed.map(({ name }) => name) })
-  })
-  await storage.blobs.adopt(sealed)
   for (const tensor of tensors) ingest.addKnownTensor(tensor)
   const out = resolved.recipe['out'] as { shard_bytes: number }
   const { shards, index } = planShards(tensors, out.shard_bytes)

@@ -2,22 +2,33 @@
  * Runs the merges of this replica, one at a time, off the main thread. A job is in the database before it is acknowledged
  * and its output is named there only once it is durable; what a crash interrupts begins again at the next start.
  */
-import { isTributaryError, TributaryError } from '../core/errors.ts'
+import { type ErrorCode, isTributaryError, TributaryError } from '../core/errors.ts'
 import type { MergeId, TensorRoot } from '../core/ids.ts'
-import { at, invariant } from '../core/invariant.ts'
+import { invariant } from '../core/invariant.ts'
 import { taskBytes, type TensorOutcome } from '../merging/task.ts'
 import type { OutputTensor } from '../recipes/align.ts'
-import type { Temporary } from '../storage/blob-store.ts'
+import type { BlobName } from '../storage/blob-store.ts'
 import type { MergeJob } from '../storage/job-repository.ts'
 import { tensorBytesOf } from '../tensors/safetensors.ts'
 import type { Context } from './context.ts'
 import { keepOutput } from './keep-output.ts'
 import { mergeTaskOf } from './merge-task.ts'
 import { ModelIngest } from './model-ingest.ts'
+import { OutputTensors } from './output-tensors.ts'
 import { parseRequest, type Selected, selected } from './selection.ts'
 import type { SpaceBook } from './space-book.ts'
+import { dropBlobs, letGo } from './sweep.ts'
 
 const PROGRESS_EVERY_MS = 1000
+/** The file of a tensor is made when it is known to be needed. */
+const unplaced = (tensor: OutputTensor) => ({ path: '', offset: 0, bytes: tensorBytesOf(tensor) })
+/** Failures of the machine, not of the merge. A full disk is none of them: what is of no use yet makes room again. */
+const MAY_WORK_LATER: ReadonlySet<string> = new Set<ErrorCode | 'INTERNAL'>([
+  'STORAGE_FAILED',
+  'WORKER_DIED',
+  'BYTES_MISSING',
+  'INTERNAL',
+])
 /** Storage that fails is asked again after this long: at once would keep the process from everything else. */
 const RETRY_AFTER_MS = 5000
 
@@ -42,7 +53,6 @@ export class MergeQueue {
   check(selection: Selected): number {
     const { alignment } = selection.resolved
     if (alignment === undefined) return 0 // what is missing blocks it
-    const unplaced = (tensor: OutputTensor) => ({ path: '', offset: 0, bytes: tensorBytesOf(tensor) })
     return taskBytes(mergeTaskOf(this.#context, selection, unplaced, () => ''))
   }
 
@@ -100,7 +110,7 @@ export class MergeQueue {
       this.#isWoken = false
       let job: MergeJob | undefined
       try {
-        job = this.#next()
+        job = await this.#next()
       } catch (error) {
         report('merge queue', error)
         this.#wakeLater()
@@ -116,28 +126,31 @@ export class MergeQueue {
     }
   }
 
-  #next(): MergeJob | undefined {
+  async #next(): Promise<MergeJob | undefined> {
     const { storage, now } = this.#context
     for (const [id, error] of this.#unsettled) {
-      this.#settle(id, error)
+      const dropped = this.#settle(id, error)
       this.#unsettled.delete(id)
+      await dropBlobs(this.#context, dropped)
     }
     return storage.transact(() => storage.jobs.claimNext(now())) // claimed and read, or neither
   }
 
-  /** A merge that can't be done says why. */
-  #settle(id: MergeId, error: unknown): void {
+  /** A merge that can't be done says why. What it finished stays for the next try, where another try may help. */
+  #settle(id: MergeId, error: unknown): readonly BlobName[] {
     const { storage, now } = this.#context
     const known = isTributaryError(error)
     const { code, message, hint } = known
       ? error
       : { code: 'INTERNAL', message: 'the merge failed by a fault of this program', hint: 'see the log' }
-    storage.transact(() => {
+    return storage.transact(() => {
       const missing = known ? error.details['missing'] : undefined
       if (code === 'BYTES_MISSING' && Array.isArray(missing))
         storage.jobs.block(id, JSON.stringify({ code, message, missing }), now())
       else storage.jobs.fail(id, JSON.stringify({ code, message, ...(hint !== undefined && { hint }) }), now())
+      if (!MAY_WORK_LATER.has(code)) return letGo(this.#context, id)
       storage.pins.release({ kind: 'job', id })
+      return []
     })
   }
 
@@ -145,7 +158,7 @@ export class MergeQueue {
     const abort = new AbortController()
     this.#running = { id: job.id, abort }
     const ingest = new ModelIngest(this.#context)
-    const temporaries: Temporary[] = []
+    let tensors: OutputTensors | undefined
     try {
       const selection = selected(this.#context, parseRequest(job.request))
       invariant(selection.resolved.merge === job.id, 'a request resolves to the merge it was made for')
@@ -154,17 +167,32 @@ export class MergeQueue {
         throw new TributaryError('BYTES_MISSING', `the bytes of ${selection.missing.length} models are not here`, {
           details: { missing: selection.missing },
         })
-      const outcomes = await this.#merge(job, selection, temporaries, abort.signal)
+      tensors = this.#tensorsOf(job, selection, abort)
+      await this.#merge(job, tensors, abort.signal)
       this.#refuseRevoked(job, selection) // while it was merged
-      await keepOutput(this.#context, job, selection, outcomes, temporaries, ingest)
+      await keepOutput(this.#context, job, selection, tensors.outcomes(), ingest)
     } catch (error) {
       await ingest.discard()
-      for (const { id } of temporaries) await this.#context.storage.blobs.discardTemporary(id).catch(() => undefined) // swept later
-      if (abort.signal.aborted && !this.#stopping) return // it was cancelled, and is so in the database
-      throw error
+      if (this.#stopping) await tensors?.settled().catch(() => undefined) // what is finished is not done again
+      await tensors?.close()
+      if (tensors?.failure === undefined && abort.signal.aborted && !this.#stopping) {
+        await tensors?.drop()
+        return // it was cancelled, and is so in the database
+      }
+      throw tensors?.failure ?? error
     } finally {
       this.#running = undefined
     }
+  }
+
+  #tensorsOf(job: MergeJob, selection: Selected, abort: AbortController): OutputTensors {
+    const { inputs, base } = selection.resolved
+    const contents = [...inputs.map(({ candidate }) => candidate.content), ...(base ? [base.content] : [])]
+    const { blobs } = this.#context.storage
+    const task = mergeTaskOf(this.#context, selection, unplaced, (root) =>
+      blobs.locate({ kind: 'tensor', digest: root as TensorRoot }),
+    )
+    return new OutputTensors(this.#context, job, task, contents, () => abort.abort())
   }
 
   /** Content that was revoked since the merge was asked for is not merged. */
@@ -173,39 +201,31 @@ export class MergeQueue {
     const found = [...inputs.map(({ candidate }) => candidate), ...(base ? [base] : [])].find(({ content }) =>
       revoked.has(content),
     )
-    if (found)
-      throw new TributaryError('CONTENT_REVOKED', `${found.ref} was withdrawn for ever after the merge was asked for`, {
-        hint: 'ask for the merge again without it',
-      })
+    if (found === undefined) return
+    this.#context.storage.results.forgetContent(found.content)
+    throw new TributaryError('CONTENT_REVOKED', `${found.ref} was withdrawn for ever after the merge was asked for`, {
+      hint: 'ask for the merge again without it',
+    })
   }
 
-  async #merge(
-    job: MergeJob,
-    selection: Selected,
-    temporaries: Temporary[],
-    signal: AbortSignal,
-  ): Promise<readonly TensorOutcome[]> {
+  /** Every tensor is in the store afterwards. */
+  async #merge(job: MergeJob, tensors: OutputTensors, signal: AbortSignal): Promise<void> {
     const { storage, merger, now } = this.#context
-    const outputs = selection.resolved.alignment?.tensors ?? []
-    temporaries.push(...outputs.map(() => storage.blobs.reserve()))
-    for (const { id } of temporaries) await (await storage.blobs.openTemporary(id)).close()
-    let next = 0
-    const task = mergeTaskOf(
-      this.#context,
-      selection,
-      (tensor) => ({ path: at(temporaries, next++).path, offset: 0, bytes: tensorBytesOf(tensor) }),
-      (root) => storage.blobs.locate({ kind: 'tensor', digest: root as TensorRoot }),
-    )
+    const bytesBefore = await tensors.recall()
+    const task = await tensors.reserve()
     let told = now()
     const onProgress = (bytesDone: number) => {
       if (now() - told < PROGRESS_EVERY_MS) return
       told = now()
       try {
-        storage.jobs.progress(job.id, bytesDone, told)
+        storage.jobs.progress(job.id, bytesBefore + bytesDone, told)
       } catch (error) {
         this.#context.report('merge progress', error) // telling it again later is as good
       }
     }
-    return merger.merge(task, { signal, onProgress })
+    const onTensor = (outcome: TensorOutcome) => tensors.add(outcome)
+    const outcomes = task.tensors.length === 0 ? [] : await merger.merge(task, { signal, onProgress, onTensor })
+    for (const outcome of outcomes) tensors.add(outcome)
+    await tensors.settled()
   }
 }

@@ -22,7 +22,10 @@ export function mergeTaskOf(
       const manifest = findManifest(context, model)
       invariant(manifest, 'a model of the task is here')
       table = new Map(
-        manifest.tensors.map(({ name, root, bytes, dtype }) => [name, { path: pathOf(root), offset: 0, bytes, dtype }]),
+        manifest.tensors.map(({ name, root, bytes, dtype }) => [
+          name,
+          { path: pathOf(root), offset: 0, bytes, dtype, root },
+        ]),
       )
       tables.set(model, table)
     }

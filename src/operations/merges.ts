@@ -11,7 +11,7 @@ import { outputReading } from './outputs.ts'
 import { needRoom } from './room.ts'
 import { printRequest, type Selected, selectForMerge } from './selection.ts'
 import type { SpaceBook } from './space-book.ts'
-import { dropBlobs, forgetUnheld } from './sweep.ts'
+import { dropBlobs, forgetUnheld, letGo } from './sweep.ts'
 
 export async function startMerge(
   context: Context,
@@ -140,11 +140,12 @@ export async function cancelMerge(
     await dropBlobs(context, dropped)
     return withoutOutput({ ...before, state: 'cancelled' })
   }
-  storage.transact(() => {
+  const dropped = storage.transact(() => {
     storage.jobs.cancel(job.id, now())
-    storage.pins.release({ kind: 'job', id: job.id })
+    return letGo(context, job.id)
   })
   queue.stopRunning(job.id)
+  await dropBlobs(context, dropped)
   return findMergeIn(context, state, id)
 }
 

@@ -1,5 +1,5 @@
 /** Letting go of bytes that nobody holds: at once where that was asked for, else after they were orphans long enough. */
-import type { ModelId } from '../core/ids.ts'
+import type { MergeId, ModelId } from '../core/ids.ts'
 import type { BlobName } from '../storage/blob-store.ts'
 import type { Context } from './context.ts'
 import type { SpaceBook } from './space-book.ts'
@@ -18,12 +18,31 @@ const LONG_AGO_MS = 0
  * Forgets a model unless somebody holds it; answers the blobs that nobody names now, to be dropped after the commit. They
  * are written down as orphans of old: if dropping them fails, or the process ends before, the next sweep does it.
  */
-export function forgetUnheld({ storage }: Context, model: ModelId): readonly BlobName[] {
+export function forgetUnheld(context: Context, model: ModelId): readonly BlobName[] {
+  const { storage } = context
   return storage.transact(() => {
     if (storage.pins.holdersOf(model).length > 0) return []
     const blobs = storage.models.blobs(model)
-    if (!storage.models.delete(model)) return []
-    return blobs.filter((blob) => storage.pins.markOrphanBlob(blob, LONG_AGO_MS) !== undefined)
+    return storage.models.delete(model) ? orphanNow(context, blobs) : []
+  })
+}
+
+/** Those of these blobs that nobody names. They are not found as results of tensors any more. */
+export function orphanNow({ storage }: Context, blobs: readonly BlobName[]): readonly BlobName[] {
+  return storage.transact(() => {
+    const orphans = blobs.filter((blob) => storage.pins.markOrphanBlob(blob, LONG_AGO_MS) !== undefined)
+    for (const { kind, digest } of orphans) if (kind === 'tensor') storage.results.forgetRoot(digest)
+    return orphans
+  })
+}
+
+/** A job that will not go on lets go of all it holds; answers what nobody else names, to be dropped after the commit. */
+export function letGo(context: Context, id: MergeId): readonly BlobName[] {
+  const { pins, transact } = context.storage
+  return transact(() => {
+    const { blobs } = pins.heldBy({ kind: 'job', id })
+    pins.release({ kind: 'job', id })
+    return orphanNow(context, blobs)
   })
 }
 
@@ -40,6 +59,7 @@ export async function dropBlobs({ storage, report }: Context, blobs: readonly Bl
 /** Revoked content that something still held when it was revoked, such as a merge that was running. */
 async function dropRevoked(context: Context, book: SpaceBook): Promise<number> {
   const contents = new Set(book.all().flatMap(({ revoked }) => [...revoked.keys()]))
+  for (const content of contents) context.storage.results.forgetContent(content)
   return dropModels(
     context,
     [...contents].flatMap((content) => context.storage.models.findByContent(content).map(({ id }) => id)),
@@ -81,6 +101,7 @@ export async function sweep(context: Context, book: SpaceBook): Promise<Swept> {
   for await (const { name } of storage.blobs.list()) {
     const since = storage.pins.markOrphanBlob(name, now())
     if (since === undefined || since > before) continue
+    if (name.kind === 'tensor') storage.results.forgetRoot(name.digest)
     if (await storage.blobs.remove(name, () => (storage.pins.blobOrphanedSince(name) ?? Infinity) <= before)) blobs += 1
   }
   return { temporaries, uploads, models, blobs }

@@ -120,6 +120,7 @@ const VERBS = [
   'merging',
   'dropping an output',
   'cancelling a merge',
+  'cancelling a merge half done',
   'sweeping',
 ]
 

@@ -4,14 +4,16 @@ import { sha256Hex } from '../../src/core/digest.ts'
 import { type ErrorCode, TributaryError } from '../../src/core/errors.ts'
 import type { Merger } from '../../src/merging/merger.ts'
 import type { ModelAdded } from '../../src/operations/operations.ts'
+import type { FileSystem } from '../../src/storage/file-system.ts'
 import type { TestReplica } from '../support/replica.ts'
 import { streamOf, tinyFile } from '../support/safetensors.ts'
+import { mergerOn } from './world.ts'
 
 export interface Verb {
   readonly name: string
   /** Does it, or what is left of it to do; answers the ids that must not depend on what went wrong before. */
   readonly act: (replica: TestReplica, memory: Memory) => Promise<unknown>
-  readonly merger?: Merger
+  readonly merger?: (disk: FileSystem) => Merger
 }
 
 /** What a client remembers over failures: only what was acknowledged to it. */
@@ -100,6 +102,27 @@ const endless: Merger = {
   close: async () => undefined,
 }
 
+/** Tells all tensors but the last, and then goes on until it is told to stop. */
+function stuckAtTheLast() {
+  let reach: () => void = () => undefined
+  let isStuck = false
+  return {
+    /** Resolves when what was told has been made durable, if nothing hindered it. */
+    reached: () => (isStuck ? Promise.resolve() : new Promise<void>((resolve) => (reach = resolve))),
+    merger: (disk: FileSystem): Merger => ({
+      ...endless,
+      async merge(task, watch) {
+        await mergerOn(disk).merge({ ...task, tensors: task.tensors.slice(0, -1) }, watch)
+        for (let i = 0; i < 100; i++) await new Promise((resolve) => setImmediate(resolve))
+        isStuck = true
+        reach()
+        return endless.merge(task, watch).finally(() => (isStuck = false))
+      },
+    }),
+  }
+}
+const stuck = stuckAtTheLast()
+
 export const verbsOn = ({ first, second, loose, merge: done }: Furnished): readonly Verb[] => [
   {
     name: 'making a space',
@@ -147,9 +170,21 @@ export const verbsOn = ({ first, second, loose, merge: done }: Furnished): reado
   },
   {
     name: 'cancelling a merge',
-    merger: endless,
+    merger: () => endless,
     act: async (replica) => {
-      const { id } = (await replica.startMerge('lab', { ...RECIPE, seed: 7 })).merge
+      const { id } = (await replica.startMerge('lab', { ...RECIPE, weights: [['lab/first', 3]] })).merge
+      await replica.cancelMerge('lab', id)
+      await replica.idle()
+      return { id, state: replica.findMerge('lab', id).state }
+    },
+  },
+  {
+    name: 'cancelling a merge half done',
+    merger: stuck.merger,
+    act: async (replica) => {
+      const reached = stuck.reached()
+      const { id } = (await replica.startMerge('lab', { ...RECIPE, weights: [['lab/first', 5]] })).merge
+      await Promise.race([reached, replica.idle()])
       await replica.cancelMerge('lab', id)
       await replica.idle()
       return { id, state: replica.findMerge('lab', id).state }

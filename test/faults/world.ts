@@ -10,7 +10,7 @@ import { afterAll, afterEach } from 'vitest'
 import { strategies } from '../../merge-strategies/index.ts'
 import { referenceKernels } from '../../src/kernels/reference.ts'
 import { createInlineMerger } from '../../src/merging/inline-merger.ts'
-import type { Merger } from '../../src/merging/merger.ts'
+import type { Merger, Watch } from '../../src/merging/merger.ts'
 import type { MergeTask } from '../../src/merging/task.ts'
 import type { FileSystem } from '../../src/storage/file-system.ts'
 import { createMemoryFileSystem, type MemoryFileSystem } from '../../src/storage/memory/memory-file-system.ts'
@@ -110,7 +110,7 @@ export async function setUp({ directory, database, files }: Snapshot): Promise<W
 
 export interface Opening {
   readonly outage?: Outage
-  readonly merger?: Merger
+  readonly merger?: (disk: FileSystem) => Merger
   readonly startMs?: number
 }
 
@@ -122,7 +122,8 @@ export async function openReplica(world: World, { outage, merger, startMs }: Ope
   opened.push(storage)
   return aReplica({
     storage,
-    merger: merger ?? mergerOn(world.disk),
+    merger: (merger ?? mergerOn)(world.disk),
+    limits: { mergeSyncBytes: 1 }, // each tensor is made durable by itself
     ...(startMs !== undefined && { startMs }),
   })
 }
@@ -136,7 +137,7 @@ const pathsIn = (value: unknown): string[] =>
 
 /** Merges files of a disk in memory: what the task names is read before, and what it writes is written (not synced) after. */
 export function mergerOn(disk: FileSystem): Merger {
-  const merge = async (task: MergeTask): ReturnType<Merger['merge']> => {
+  const merge = async (task: MergeTask, watch?: Watch): ReturnType<Merger['merge']> => {
     const contents = new Map<string, Uint8Array>()
     for (const path of new Set(pathsIn(task))) contents.set(path, await bytesOf(disk, path))
     const tileFile = (path: string): TileFile => ({
@@ -159,6 +160,7 @@ export function mergerOn(disk: FileSystem): Merger {
       const file = await disk.openForWriting(target.path)
       await file.write(contents.get(target.path)!, 0)
     }
+    for (const outcome of outcomes) watch?.onTensor?.(outcome)
     return outcomes
   }
   return {
