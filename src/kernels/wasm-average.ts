@@ -1,45 +1,55 @@
 /** Weighted averages from bytes to bytes: the plan chooses a proof, and a proof that fails often gives way to another. */
-import { type AverageDtype, type AveragePlan, planAverage } from './average-plan.ts'
+import { type AverageDtype, AVERAGE_DTYPES, type AveragePlan, type AverageTier, planAverage } from './average-plan.ts'
 import type { Address, WasmWords } from './wasm-instance.ts'
 
 /** Streams of one average that the tables have room for. */
 export const STREAMS_MAX = 256
-const EIGHT_BYTES = 16
-const TABLES_BYTES = STREAMS_MAX * (8 + 4 + 4 + 4 + 4 + 64 + EIGHT_BYTES) + 64 + EIGHT_BYTES
+const EIGHT_BYTES_MAX = 32
+const PLAN_BYTES = 64
+const TABLES_BYTES = STREAMS_MAX * (8 + 4 + 4 + 8 + 64 + EIGHT_BYTES_MAX) + PLAN_BYTES + EIGHT_BYTES_MAX
 
-/** Intervals are tried on a part; where more of its eights stay open than this, f64 is faster for a while. */
-const PROBE_BYTES = 256 * EIGHT_BYTES
-const OPEN_MAX = 115
-const REST_BYTES = 14 * PROBE_BYTES
+/** A tier is tried on a part; where more of its eights stay open than this, the next one is faster for a while. */
+const PROBE_EIGHTS = 256
+const OPEN_MAX = { inF32: 64, inInterval: 115, inSpan: 64, inLevels: Infinity } as const
+/** Parts before the cheaper tier is tried again; twice as many each time it fails at once. */
+const REST_PARTS = [14, 112] as const
+
+const ELEMENT_BYTES = { BF16: 2, F16: 2, F32: 4 } as const
 
 export class WasmAverage {
   static readonly tablesBytes = TABLES_BYTES
   readonly #wasm: WasmWords
+  readonly #buffer: ArrayBuffer
   readonly #bytes: Uint8Array
   readonly #words: Uint32Array
-  readonly #singles: Float32Array
   readonly #doubles: Float64Array
   readonly #weights: Address
   readonly #table: Address
   readonly #tailTable: Address
   readonly #scaled: Address
-  readonly #planes: Address
+  readonly #terms: Address
+  readonly #plan: Address
   readonly #tail: Address
   #last: { readonly dtype: AverageDtype; weights: readonly number[]; divisor: number; plan: AveragePlan } | undefined
+  /** Which tier is at work, for how many parts more, and how long it lasted the last time. */
+  #tier = 0
+  #parts = 0
+  #rest: number = REST_PARTS[0]
 
   /** `tables`: address of as many bytes as `tablesBytes`, for this alone. */
   constructor(wasm: WasmWords, buffer: ArrayBuffer, tables: Address) {
     this.#wasm = wasm
+    this.#buffer = buffer
     this.#bytes = new Uint8Array(buffer)
     this.#words = new Uint32Array(buffer)
-    this.#singles = new Float32Array(buffer)
     this.#doubles = new Float64Array(buffer)
-    this.#weights = tables
-    this.#table = tables + 8 * STREAMS_MAX
+    this.#plan = tables
+    this.#weights = this.#plan + PLAN_BYTES
+    this.#scaled = this.#weights + 8 * STREAMS_MAX
+    this.#terms = this.#scaled + 8 * STREAMS_MAX
+    this.#tail = this.#terms + 64 * STREAMS_MAX
+    this.#table = this.#tail + EIGHT_BYTES_MAX * (STREAMS_MAX + 1)
     this.#tailTable = this.#table + 4 * STREAMS_MAX
-    this.#scaled = this.#tailTable + 4 * STREAMS_MAX
-    this.#planes = this.#scaled + 4 * STREAMS_MAX
-    this.#tail = this.#planes + 68 * STREAMS_MAX + 64
   }
 
   /** False where an input or a result is not finite; what lies in `out` then means nothing. */
@@ -51,88 +61,80 @@ export class WasmAverage {
     out: Address,
     bytes: number,
   ): boolean {
-    const plan = this.#planOf(dtype, weights, divisor)
+    this.#prepare(dtype, weights, divisor)
     this.#words.set(streams, this.#table / 4)
     this.#doubles.set(weights, this.#weights / 8)
-    const whole = bytes - (bytes % EIGHT_BYTES)
-    const fits = this.#whole(plan, dtype, streams.length, divisor, whole, out)
-    return fits && (whole === bytes || this.#cut(plan, dtype, streams, divisor, whole, bytes - whole, out))
+    const eight = 8 * ELEMENT_BYTES[dtype]
+    const whole = bytes - (bytes % eight)
+    if (!this.#whole(streams.length, whole, eight, out)) return false
+    return whole === bytes || this.#cut(streams, whole, bytes - whole, out)
   }
 
-  #planOf(dtype: AverageDtype, weights: readonly number[], divisor: number): AveragePlan {
+  #prepare(dtype: AverageDtype, weights: readonly number[], divisor: number): void {
     const last = this.#last
-    if (last?.dtype === dtype && last.divisor === divisor && last.weights === weights) return last.plan
+    if (last?.dtype === dtype && last.divisor === divisor && last.weights === weights) return
     const plan = planAverage(dtype, weights, divisor)
     this.#last = { dtype, weights, divisor, plan }
-    return plan
+    this.#tier = 0
+    this.#parts = 0
+    this.#rest = REST_PARTS[0]
+    const { head, drop, next } = plan.levels
+    const scaled = plan.inF32?.weights ?? plan.inInterval?.weights
+    if (scaled) this.#bytes.set(new Uint8Array(scaled.buffer), this.#scaled)
+    const cells = new DataView(this.#buffer, this.#plan, PLAN_BYTES)
+    ;[plan.span, head, drop, next, this.#scaled, plan.inF32?.span ?? 0].forEach((cell, i) => {
+      cells.setInt32(4 * i, cell, true)
+    })
+    cells.setFloat64(24, plan.inInterval?.error ?? 0, true)
+    cells.setInt32(32, plan.inInterval?.places ?? 0, true)
   }
 
-  #whole(plan: AveragePlan, dtype: AverageDtype, k: number, divisor: number, bytes: number, out: Address): boolean {
-    const wasm = this.#wasm
-    const f64 = (from: number, to: number) =>
-      wasm.averageInF64(
-        dtype === 'BF16' ? 1 : 0,
-        this.#table,
-        this.#weights,
-        k,
-        divisor,
-        plan.span,
-        this.#planes,
-        from,
-        to,
-        out,
-      ) !== 0
-    const { inF32, inInterval } = plan
-    const common = [this.#table, this.#weights, k, divisor, plan.span, this.#planes] as const
-    if (inF32) {
-      this.#singles.set(inF32.weights, this.#scaled / 4)
-      return wasm.averageInF32(...common, 0, bytes, out, this.#scaled, inF32.span) !== 0
-    }
-    if (!inInterval) return f64(0, bytes)
-    this.#singles.set(inInterval.weights, this.#scaled / 4)
-    for (let from = 0; from < bytes;) {
-      const to = Math.min(bytes, from + PROBE_BYTES)
-      const open = wasm.averageInInterval(...common, from, to, out, this.#scaled, inInterval.error)
+  /** Tier by tier; none of the choices changes a bit. */
+  #whole(k: number, bytes: number, eight: number, out: Address): boolean {
+    const { tiers } = this.#last!.plan
+    const part = PROBE_EIGHTS * eight
+    for (let from = 0; from < bytes; from += part) {
+      const tier = tiers[this.#tier]!
+      const open = this.#run(tier, this.#table, k, from, Math.min(bytes, from + part), out)
       if (open < 0) return false
-      from = to
-      if (open <= OPEN_MAX) continue
-      const rest = Math.min(bytes, from + REST_BYTES)
-      if (!f64(from, rest)) return false
-      from = rest
+      if (open > OPEN_MAX[tier] && this.#tier + 1 < tiers.length) {
+        this.#tier += 1
+        this.#parts = this.#rest
+        this.#rest = Math.min(2 * this.#rest, REST_PARTS[1])
+      } else if (this.#tier === 0) this.#rest = REST_PARTS[0]
+      else if (--this.#parts <= 0) this.#tier = 0
     }
     return true
   }
 
+  #run(tier: AverageTier, table: Address, k: number, from: Address, to: Address, out: Address): number {
+    const { dtype, divisor } = this.#last!
+    const wasm = this.#wasm
+    const all = [table, this.#weights, k, divisor, this.#terms, this.#plan, from, to, out] as const
+    const form = AVERAGE_DTYPES.indexOf(dtype)
+    switch (tier) {
+      case 'inF32':
+        return wasm.averageInF32(...all)
+      case 'inInterval':
+        return dtype === 'F32' ? wasm.averageF32InInterval(...all) : wasm.averageInInterval(...all)
+      case 'inSpan':
+        return dtype === 'F32' ? wasm.averageF32InSpan(...all) : wasm.averageInSpan(form, ...all)
+      case 'inLevels':
+        return wasm.averageInLevels(form, ...all)
+    }
+  }
+
   /** Fewer than eight elements at the end: with zeros beside them, they are eight. */
-  #cut(
-    plan: AveragePlan,
-    dtype: AverageDtype,
-    streams: readonly Address[],
-    divisor: number,
-    at: number,
-    bytes: number,
-    out: Address,
-  ): boolean {
-    const k = streams.length
+  #cut(streams: readonly Address[], at: number, bytes: number, out: Address): boolean {
+    const eight = 8 * ELEMENT_BYTES[this.#last!.dtype]
     streams.forEach((stream, i) => {
-      const eight = this.#tail + EIGHT_BYTES * i
-      this.#bytes.fill(0, eight, eight + EIGHT_BYTES).copyWithin(eight, stream + at, stream + at + bytes)
-      this.#words[this.#tailTable / 4 + i] = eight
+      const own = this.#tail + EIGHT_BYTES_MAX * i
+      this.#bytes.fill(0, own, own + eight).copyWithin(own, stream + at, stream + at + bytes)
+      this.#words[this.#tailTable / 4 + i] = own
     })
-    const to = this.#tail + EIGHT_BYTES * STREAMS_MAX
-    const fits = this.#wasm.averageInF64(
-      dtype === 'BF16' ? 1 : 0,
-      this.#tailTable,
-      this.#weights,
-      k,
-      divisor,
-      plan.span,
-      this.#planes,
-      0,
-      EIGHT_BYTES,
-      to,
-    )
+    const to = this.#tail + EIGHT_BYTES_MAX * STREAMS_MAX
+    const open = this.#run('inSpan', this.#tailTable, streams.length, 0, eight, to)
     this.#bytes.copyWithin(out + at, to, to + bytes)
-    return fits !== 0
+    return open >= 0
   }
 }

@@ -9,8 +9,8 @@ type Average = [
   weights: Address,
   k: number,
   divisor: number,
-  span: number,
-  planes: Address,
+  terms: Address,
+  plan: Address,
   from: number,
   to: number,
   out: Address,
@@ -39,9 +39,12 @@ export interface WasmWords {
   decodeF32(from: Address, out: Address, n: number): number
   countNotFinite16(from: Address, n: number, mask: number): number
   countNotFinite32(from: Address, n: number, mask: number): number
-  averageInF64(bf16: number, ...more: [...Average]): number
-  averageInF32(...more: [...Average, weights: Address, span: number]): number
-  averageInInterval(...more: [...Average, weights: Address, error: number]): number
+  averageInF32(...more: [...Average]): number
+  averageInInterval(...more: [...Average]): number
+  averageInSpan(form: number, ...more: [...Average]): number
+  averageF32InInterval(...more: [...Average]): number
+  averageF32InSpan(...more: [...Average]): number
+  averageInLevels(form: number, ...more: [...Average]): number
   runProgram(code: Address, streams: Address, out: Address, first: number, count: number): number
   encodeBf16(from: Address, out: Address, n: number): number
   encodeF16(from: Address, out: Address, n: number): number

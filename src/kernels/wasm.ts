@@ -269,11 +269,15 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
     exactSums: (length) => new CascadeSums(length, cascade),
 
     average(dtype, streams, weights, divisor, out) {
-      if ((dtype !== 'BF16' && dtype !== 'F16') || streams.length === 0 || streams.length > STREAMS_MAX) return false
+      const known = dtype === 'BF16' || dtype === 'F16' || dtype === 'F32'
+      if (!known || streams.length === 0 || streams.length > STREAMS_MAX) return false
       const from = streams.map(at)
       const to = at(out)
       const fits = divisor !== 0 && to >= 0 && from.every((address) => address >= 0)
-      invariant(streams.every(({ length }) => length === out.length) && out.length % 2 === 0, 'streams of one length')
+      invariant(
+        streams.every(({ length }) => length === out.length) && out.length % (dtype === 'F32' ? 4 : 2) === 0,
+        'streams of one length',
+      )
       return fits && averages.run(dtype, from, weights, divisor, to, out.length)
     },
 

@@ -4,65 +4,16 @@
  * one rounding cell, or where the sum is exact in f32; else f64, where the exponents show that nothing was lost; else the
  * exact sums. A proof that fails costs time and never a bit.
  */
-import { encodeEight } from './encode'
-import { eightF16 } from './decode'
-import { weightedSum } from './exact'
-
-/** Planes of eight elements, and their sums, for the eight that go to the exact sums. */
-const sums: usize = memory.data(64)
+import { BF16, F16, F16_SCALE, highFour, highTwo, lowFour, lowTwo, streamOf, upper, upperNext } from './codes'
+import { narrowOf, scaledOf, errorOf, spanOf } from './plan'
+import { divided, openEight } from './two-levels'
 
 @inline const BF16_FIRST: i32 = 0x7f80
 @inline const F16_FIRST: i32 = 0x7c00
 
+/** Eight elements in f64: 0 where the exponents prove the sum, 1 where more than that was needed, −1 where not finite. */
 @inline
-function streamOf(table: usize, i: i32, at: usize): usize {
-  return <usize>load<u32>(table + (<usize>i << 2)) + at
-}
-
-@inline
-function upper(codes: v128): v128 {
-  return v128.shuffle<i16>(i16x8.splat(0), codes, 0, 8, 1, 9, 2, 10, 3, 11)
-}
-@inline
-function upperNext(codes: v128): v128 {
-  return v128.shuffle<i16>(i16x8.splat(0), codes, 4, 12, 5, 13, 6, 14, 7, 15)
-}
-@inline
-function highTwo(values: v128): v128 {
-  return f64x2.promote_low_f32x4(v128.shuffle<i64>(values, values, 1, 0))
-}
-
-/** Eight elements by the exact sums. `planes` has room for a table of k addresses and k times eight elements. */
-function exactEight(bf16: bool, table: usize, weights: usize, k: i32, divisor: v128, planes: usize, at: usize, out: usize): bool {
-  const first = planes + (((<usize>k << 2) + 15) & ~15)
-  for (let i = 0; i < k; i++) {
-    const plane = first + (<usize>i << 6)
-    store<u32>(planes + (<usize>i << 2), <u32>plane)
-    const codes = v128.load(streamOf(table, i, at))
-    if (bf16) {
-      const low = upper(codes)
-      const high = upperNext(codes)
-      v128.store(plane, f64x2.promote_low_f32x4(low))
-      v128.store(plane, highTwo(low), 16)
-      v128.store(plane, f64x2.promote_low_f32x4(high), 32)
-      v128.store(plane, highTwo(high), 48)
-    } else eightF16(plane, codes)
-  }
-  if (k == 1) for (let j: usize = 0; j < 64; j += 8) store<f64>(sums + j, load<f64>(weights) * load<f64>(first + j) + 0)
-  else weightedSum(planes, weights, k, sums, 8)
-  return encodeEight(
-    bf16,
-    f64x2.div(v128.load(sums), divisor),
-    f64x2.div(v128.load(sums, 16), divisor),
-    f64x2.div(v128.load(sums, 32), divisor),
-    f64x2.div(v128.load(sums, 48), divisor),
-    out,
-  )
-}
-
-/** Eight elements in f64. `span` is the greatest difference of codes at which no partial sum can round. */
-@inline
-function spanEight(bf16: bool, table: usize, weights: usize, k: i32, divisor: v128, span: v128, planes: usize, at: usize, out: usize): bool {
+function spanEight(form: i32, table: usize, weights: usize, k: i32, divisor: v128, span: v128, terms: usize, plan: usize, at: usize, out: usize): i32 {
   const magnitude = i16x8.splat(0x7fff)
   const one = i16x8.splat(1)
   let most = i16x8.splat(0)
@@ -72,48 +23,53 @@ function spanEight(bf16: bool, table: usize, weights: usize, k: i32, divisor: v1
   let s2 = f64x2.splat(0)
   let s3 = f64x2.splat(0)
   for (let i = 0; i < k; i++) {
-    const codes = v128.load(streamOf(table, i, at))
-    const size = v128.and(codes, magnitude)
+    const stream = streamOf(table, i, at)
+    const size = v128.and(v128.load(stream), magnitude)
     most = i16x8.max_u(most, size)
     least = i16x8.min_u(least, i16x8.sub(size, one)) // a zero becomes the greatest, and so drops out
     const weight = v128.load_splat<u64>(weights + (<usize>i << 3))
-    let low = upper(codes)
-    let high = upperNext(codes)
-    if (!bf16) {
-      // as f32 of 2⁻¹¹² times the value; the divisor holds the rest
-      low = v128.and(i32x4.shr_s(low, 3), i32x4.splat(0x8fffe000))
-      high = v128.and(i32x4.shr_s(high, 3), i32x4.splat(0x8fffe000))
-    }
-    s0 = f64x2.add(s0, f64x2.mul(weight, f64x2.promote_low_f32x4(low)))
+    const low = lowFour(form, stream)
+    const high = highFour(form, stream)
+    s0 = f64x2.add(s0, f64x2.mul(weight, lowTwo(low)))
     s1 = f64x2.add(s1, f64x2.mul(weight, highTwo(low)))
-    s2 = f64x2.add(s2, f64x2.mul(weight, f64x2.promote_low_f32x4(high)))
+    s2 = f64x2.add(s2, f64x2.mul(weight, lowTwo(high)))
     s3 = f64x2.add(s3, f64x2.mul(weight, highTwo(high)))
   }
-  if (v128.any_true(i16x8.ge_u(most, i16x8.splat(<i16>(bf16 ? BF16_FIRST : F16_FIRST))))) return false
+  if (v128.any_true(i16x8.ge_u(most, i16x8.splat(<i16>(form == BF16 ? BF16_FIRST : F16_FIRST))))) return -1
   if (v128.any_true(i16x8.gt_u(i16x8.sub(most, least), span)))
-    return exactEight(bf16, table, weights, k, divisor, planes, at, out)
-  if (!bf16) {
-    const scale = f64x2.splat(5.192296858534828e33)
+    return openEight(form, table, weights, k, f64x2.extract_lane(divisor, 0), terms, plan, at, out) ? 1 : -1
+  if (form == F16) {
+    const scale = f64x2.splat(F16_SCALE)
     s0 = f64x2.mul(s0, scale)
     s1 = f64x2.mul(s1, scale)
     s2 = f64x2.mul(s2, scale)
     s3 = f64x2.mul(s3, scale)
   }
-  return encodeEight(bf16, f64x2.div(s0, divisor), f64x2.div(s1, divisor), f64x2.div(s2, divisor), f64x2.div(s3, divisor), out)
+  return divided(form, s0, s1, s2, s3, divisor, out) ? 0 : -1
 }
 
-/** Whole eights only; answers false where an input or a result is not finite. */
-export function averageInF64(bf16: bool, table: usize, weights: usize, k: i32, divisor: f64, span: i32, planes: usize, from: usize, to: usize, out: usize): bool {
+/** The same of bf16, called from where it is rare. */
+function oneEight(table: usize, weights: usize, k: i32, divisor: v128, span: v128, terms: usize, plan: usize, at: usize, out: usize): i32 {
+  return spanEight(BF16, table, weights, k, divisor, span, terms, plan, at, out)
+}
+
+@inline
+function spanLoop(form: i32, table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
   const by = f64x2.splat(divisor)
-  const most = i16x8.splat(<i16>span)
-  if (bf16) {
-    for (let at = from; at < to; at += 16)
-      if (!spanEight(true, table, weights, k, by, most, planes, at, out + at)) return false
-  } else {
-    for (let at = from; at < to; at += 16)
-      if (!spanEight(false, table, weights, k, by, most, planes, at, out + at)) return false
+  const span = i16x8.splat(<i16>spanOf(plan))
+  let open = 0
+  for (let at = from; at < to; at += 16) {
+    const more = spanEight(form, table, weights, k, by, span, terms, plan, at, out + at)
+    if (more < 0) return -1
+    open += more
   }
-  return true
+  return open
+}
+
+/** Whole eights of 16-bit elements. Answers how many needed more, or −1 where an input or a result is not finite. */
+export function averageInSpan(form: i32, table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
+  if (form == BF16) return spanLoop(BF16, table, weights, k, divisor, terms, plan, from, to, out)
+  return spanLoop(F16, table, weights, k, divisor, terms, plan, from, to, out)
 }
 
 /**
@@ -121,12 +77,13 @@ export function averageInF64(bf16: bool, table: usize, weights: usize, k: i32, d
  * interval, half a cell added, agree in their upper halves, those are the result. Answers how many eights could not
  * prove it, or −1.
  */
-export function averageInInterval(table: usize, weights: usize, k: i32, divisor: f64, span: i32, planes: usize, from: usize, to: usize, out: usize, scaled: usize, error: f32): i32 {
+export function averageInInterval(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
+  const scaled = scaledOf(plan)
   const by = f64x2.splat(divisor)
-  const widest = i16x8.splat(<i16>span)
+  const widest = i16x8.splat(<i16>spanOf(plan))
   const magnitude = i16x8.splat(0x7fff)
   const half = i32x4.splat(0x8000)
-  const relative = f32x4.splat(error)
+  const relative = f32x4.splat(<f32>errorOf(plan))
   const smallest = i16x8.splat(0x1280) // 2⁻⁹⁰
   const range = i16x8.splat(0x7180 - 0x1280) // to 2¹⁰⁰
   const zero = i16x8.splat(0)
@@ -173,17 +130,17 @@ export function averageInInterval(table: usize, weights: usize, k: i32, divisor:
     if (v128.any_true(v128.or(a0, a1))) {
       if (v128.any_true(a0)) {
         open++
-        if (!spanEight(true, table, weights, k, by, widest, planes, at, out + at)) return -1
+        if (oneEight(table, weights, k, by, widest, terms, plan, at, out + at) < 0) return -1
       }
       if (v128.any_true(a1)) {
         open++
-        if (!spanEight(true, table, weights, k, by, widest, planes, at + 16, out + at + 16)) return -1
+        if (oneEight(table, weights, k, by, widest, terms, plan, at + 16, out + at + 16) < 0) return -1
       }
     }
   }
   for (; at < to; at += 16) {
     open++
-    if (!spanEight(true, table, weights, k, by, widest, planes, at, out + at)) return -1
+    if (oneEight(table, weights, k, by, widest, terms, plan, at, out + at) < 0) return -1
   }
   return open
 }
@@ -199,16 +156,18 @@ function rounded(a: v128, b: v128): v128 {
 }
 
 /** bf16 with whole weights of a small sum: the sum is exact in f32, and one f32 division rounds to the same cell. */
-export function averageInF32(table: usize, weights: usize, k: i32, divisor: f64, span: i32, planes: usize, from: usize, to: usize, out: usize, scaled: usize, narrow: i32): bool {
+export function averageInF32(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
+  const scaled = scaledOf(plan)
   const by = f64x2.splat(divisor)
-  const widest = i16x8.splat(<i16>span)
-  const narrowest = i16x8.splat(<i16>narrow)
+  const widest = i16x8.splat(<i16>spanOf(plan))
+  const narrowest = i16x8.splat(<i16>narrowOf(plan))
   const magnitude = i16x8.splat(0x7fff)
   const one = i16x8.splat(1)
   const smallest = i16x8.splat(0x1a80) // 2⁻⁷⁴
   const range = i16x8.splat(0x7180 - 0x1a80)
   const zero = i16x8.splat(0)
   const d = f32x4.splat(<f32>divisor)
+  let open = 0
   let at = from
   for (; at + 32 <= to; at += 32) {
     let m0 = zero
@@ -242,11 +201,19 @@ export function averageInF32(table: usize, weights: usize, k: i32, divisor: f64,
     v128.store(out + at, rounded(f32x4.div(s0, d), f32x4.div(s1, d)))
     v128.store(out + at, rounded(f32x4.div(s2, d), f32x4.div(s3, d)), 16)
     if (v128.any_true(v128.or(a0, a1))) {
-      if (v128.any_true(a0) && !spanEight(true, table, weights, k, by, widest, planes, at, out + at)) return false
-      if (v128.any_true(a1) && !spanEight(true, table, weights, k, by, widest, planes, at + 16, out + at + 16)) return false
+      if (v128.any_true(a0)) {
+        open++
+        if (oneEight(table, weights, k, by, widest, terms, plan, at, out + at) < 0) return -1
+      }
+      if (v128.any_true(a1)) {
+        open++
+        if (oneEight(table, weights, k, by, widest, terms, plan, at + 16, out + at + 16) < 0) return -1
+      }
     }
   }
-  for (; at < to; at += 16)
-    if (!spanEight(true, table, weights, k, by, widest, planes, at, out + at)) return false
-  return true
+  for (; at < to; at += 16) {
+    open++
+    if (oneEight(table, weights, k, by, widest, terms, plan, at, out + at) < 0) return -1
+  }
+  return open
 }

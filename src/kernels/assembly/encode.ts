@@ -81,6 +81,19 @@ export function encodeEight(bf16: bool, v0: v128, v1: v128, v2: v128, v3: v128, 
   return true
 }
 
+/** The same in f32. */
+@inline
+export function encodeEightF32(v0: v128, v1: v128, v2: v128, v3: v128, out: usize): bool {
+  const zero = f32x4.splat(0)
+  const a = f32x4.add(v128.shuffle<i64>(f32x4.demote_f64x2_zero(v0), f32x4.demote_f64x2_zero(v1), 0, 2), zero)
+  const b = f32x4.add(v128.shuffle<i64>(f32x4.demote_f64x2_zero(v2), f32x4.demote_f64x2_zero(v3), 0, 2), zero)
+  const rest = v128.or(f32x4.ne(f32x4.sub(a, a), zero), f32x4.ne(f32x4.sub(b, b), zero))
+  if (v128.any_true(rest)) return false
+  v128.store(out, a)
+  v128.store(out, b, 16)
+  return true
+}
+
 @inline
 function encodeHalf(bf16: bool, from: usize, out: usize, n: i32): i32 {
   let first = -1

@@ -11,6 +11,8 @@ export * from './sort'
 export { decodeBf16, decodeF16, decodeF32 } from './decode'
 export { encodeBf16, encodeF16, encodeF32 } from './encode'
 export * from './average'
+export * from './average-f32'
+export { averageInLevels } from './two-levels'
 export * from './census'
 export { runProgram } from './program'
 

@@ -1,0 +1,42 @@
+/** What average-plan.ts found out before an element was seen, as it lies in memory. */
+
+/** Greatest difference of two codes at which no partial sum in f64 can round. */
+@inline
+export function spanOf(plan: usize): i32 {
+  return load<i32>(plan)
+}
+/** How far the first level's constant lies above the exponent field of the greatest element. */
+@inline
+export function headOf(plan: usize): i32 {
+  return load<i32>(plan, 4)
+}
+/** How many binades below the greatest the first level takes elements whole. */
+@inline
+export function dropOf(plan: usize): i32 {
+  return load<i32>(plan, 8)
+}
+/** From the exponent field of the greatest to the highest that the second level can need. */
+@inline
+export function nextOf(plan: usize): i32 {
+  return load<i32>(plan, 12)
+}
+/** Where the weights of an interval, or of sums in f32, lie. */
+@inline
+export function scaledOf(plan: usize): usize {
+  return <usize>load<u32>(plan, 16)
+}
+/** Greatest difference of two codes at which no partial sum in f32 can round. */
+@inline
+export function narrowOf(plan: usize): i32 {
+  return load<i32>(plan, 20)
+}
+/** How far off an interval can be, per unit of the greatest magnitude. */
+@inline
+export function errorOf(plan: usize): f64 {
+  return load<f64>(plan, 24)
+}
+/** The same in last places of an f64 that is at least 2⁻¹² of the greatest magnitude; shifted left by three. */
+@inline
+export function placesOf(plan: usize): i32 {
+  return load<i32>(plan, 32)
+}

@@ -1,0 +1,196 @@
+/**
+ * Eight elements from bytes to bytes where one f64 sum is not exact: two levels of exact sums (levels.ts) without a detour
+ * over memory. The first level's constant lies above the greatest element, the second's above the greatest of those that
+ * the first may not take whole, however far below. What two levels don't hold goes to as many as it takes.
+ */
+import { BF16, bytesOf, F16, F16_SCALE, F32, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
+import { encodeEight, encodeEightF32 } from './encode'
+import { sumFour } from './levels'
+import { dropOf, headOf, nextOf } from './plan'
+
+/** Constants of both levels, or sums, of eight elements. */
+const sums: usize = memory.data(128)
+
+@inline
+export function divided(form: i32, s0: v128, s1: v128, s2: v128, s3: v128, by: v128, out: usize): bool {
+  const a = f64x2.div(s0, by)
+  const b = f64x2.div(s1, by)
+  const c = f64x2.div(s2, by)
+  const d = f64x2.div(s3, by)
+  return form == F32 ? encodeEightF32(a, b, c, d, out) : encodeEight(form == BF16, a, b, c, d, out)
+}
+
+/** Eight elements by as many levels as it takes; `terms` has room for k times eight. */
+function allLevels(form: i32, table: usize, weights: usize, k: i32, by: v128, terms: usize, at: usize, out: usize): bool {
+  for (let i = 0; i < k; i++) {
+    const to = terms + (<usize>i << 6)
+    const stream = streamOf(table, i, at)
+    const weight = v128.load_splat<u64>(weights + (<usize>i << 3))
+    const low = form == BF16 ? lowFour(BF16, stream) : form == F16 ? lowFour(F16, stream) : lowFour(F32, stream)
+    const high = form == BF16 ? highFour(BF16, stream) : form == F16 ? highFour(F16, stream) : highFour(F32, stream)
+    v128.store(to, f64x2.mul(weight, lowTwo(low)))
+    v128.store(to, f64x2.mul(weight, highTwo(low)), 16)
+    v128.store(to, f64x2.mul(weight, lowTwo(high)), 32)
+    v128.store(to, f64x2.mul(weight, highTwo(high)), 48)
+  }
+  if (!sumFour(terms, 64, k, sums) || !sumFour(terms + 32, 64, k, sums + 32)) return false
+  const scale = f64x2.splat(form == F16 ? F16_SCALE : 1)
+  const s0 = f64x2.mul(scale, v128.load(sums))
+  const s1 = f64x2.mul(scale, v128.load(sums, 16))
+  const s2 = f64x2.mul(scale, v128.load(sums, 32))
+  const s3 = f64x2.mul(scale, v128.load(sums, 48))
+  if (form == BF16) return divided(BF16, s0, s1, s2, s3, by, out)
+  return form == F16 ? divided(F16, s0, s1, s2, s3, by, out) : divided(F32, s0, s1, s2, s3, by, out)
+}
+
+/** The high words of four f64 as those f64. */
+@inline
+function lowPair(words: v128): v128 {
+  return v128.shuffle<i32>(i32x4.splat(0), words, 0, 4, 1, 5)
+}
+@inline
+function highPair(words: v128): v128 {
+  return v128.shuffle<i32>(i32x4.splat(0), words, 0, 6, 1, 7)
+}
+
+/** Stores a level's constants for four elements, of whose greatest magnitude this is the exponent field. */
+@inline
+function storeConstants(to: usize, fields: v128, head: i32): void {
+  const words = v128.or(i32x4.shl(i32x4.add(fields, i32x4.splat(head + 896)), 20), i32x4.splat(0x80000))
+  v128.store(to, lowPair(words))
+  v128.store(to, highPair(words), 16)
+}
+
+@inline
+function twoLevels(form: i32, table: usize, weights: usize, k: i32, by: v128, terms: usize, plan: usize, at: usize, out: usize): bool {
+  const head = headOf(plan)
+  const drop = dropOf(plan)
+  const next = nextOf(plan)
+  if (form == F32) {
+    const size = i32x4.splat(0x7fffffff)
+    let a = i32x4.splat(0)
+    let b = a
+    for (let i = 0; i < k; i++) {
+      const stream = streamOf(table, i, at)
+      a = i32x4.max_s(a, v128.and(v128.load(stream), size))
+      b = i32x4.max_s(b, v128.and(v128.load(stream, 16), size))
+    }
+    if (v128.any_true(i32x4.ge_s(i32x4.max_s(a, b), i32x4.splat(0x7f800000)))) return false
+    a = i32x4.shr_u(a, 23)
+    b = i32x4.shr_u(b, 23)
+    const below = i32x4.splat(drop)
+    const edgeA = i32x4.shl(i32x4.max_s(i32x4.sub(a, below), i32x4.splat(0)), 23)
+    const edgeB = i32x4.shl(i32x4.max_s(i32x4.sub(b, below), i32x4.splat(0)), 23)
+    let c = i32x4.splat(0)
+    let d = c
+    for (let i = 0; i < k; i++) {
+      const stream = streamOf(table, i, at)
+      const x = v128.and(v128.load(stream), size)
+      const y = v128.and(v128.load(stream, 16), size)
+      c = i32x4.max_s(c, v128.and(x, i32x4.lt_s(x, edgeA)))
+      d = i32x4.max_s(d, v128.and(y, i32x4.lt_s(y, edgeB)))
+    }
+    const cap = i32x4.splat(next)
+    storeConstants(sums, a, head)
+    storeConstants(sums + 32, b, head)
+    storeConstants(sums + 64, i32x4.min_s(i32x4.shr_u(c, 23), i32x4.add(a, cap)), head)
+    storeConstants(sums + 96, i32x4.min_s(i32x4.shr_u(d, 23), i32x4.add(b, cap)), head)
+  } else {
+    const shift = form == BF16 ? 7 : 10
+    const size = i16x8.splat(0x7fff)
+    let a = i16x8.splat(0)
+    for (let i = 0; i < k; i++) a = i16x8.max_s(a, v128.and(v128.load(streamOf(table, i, at)), size))
+    if (v128.any_true(i16x8.ge_s(a, i16x8.splat(<i16>(form == BF16 ? 0x7f80 : 0x7c00))))) return false
+    a = i16x8.shr_u(a, shift)
+    const edge = i16x8.shl(i16x8.max_s(i16x8.sub(a, i16x8.splat(<i16>drop)), i16x8.splat(0)), shift)
+    let c = i16x8.splat(0)
+    for (let i = 0; i < k; i++) {
+      const x = v128.and(v128.load(streamOf(table, i, at)), size)
+      c = i16x8.max_s(c, v128.and(x, i16x8.lt_s(x, edge)))
+    }
+    c = i16x8.min_s(i16x8.shr_u(c, shift), i16x8.add(a, i16x8.splat(<i16>next)))
+    storeConstants(sums, i32x4.extend_low_i16x8_s(a), head)
+    storeConstants(sums + 32, i32x4.extend_high_i16x8_s(a), head)
+    storeConstants(sums + 64, i32x4.extend_low_i16x8_s(c), head)
+    storeConstants(sums + 96, i32x4.extend_high_i16x8_s(c), head)
+  }
+  let t0 = v128.load(sums)
+  let t1 = v128.load(sums, 16)
+  let t2 = v128.load(sums, 32)
+  let t3 = v128.load(sums, 48)
+  let u0 = v128.load(sums, 64)
+  let u1 = v128.load(sums, 80)
+  let u2 = v128.load(sums, 96)
+  let u3 = v128.load(sums, 112)
+  let left = i64x2.splat(0)
+  for (let i = 0; i < k; i++) {
+    const stream = streamOf(table, i, at)
+    const weight = v128.load_splat<u64>(weights + (<usize>i << 3))
+    const low = lowFour(form, stream)
+    let x = f64x2.mul(weight, lowTwo(low))
+    let n = f64x2.add(t0, x)
+    let r = f64x2.sub(x, f64x2.sub(n, t0))
+    t0 = n
+    n = f64x2.add(u0, r)
+    left = v128.or(left, f64x2.ne(f64x2.sub(n, u0), r))
+    u0 = n
+    x = f64x2.mul(weight, highTwo(low))
+    n = f64x2.add(t1, x)
+    r = f64x2.sub(x, f64x2.sub(n, t1))
+    t1 = n
+    n = f64x2.add(u1, r)
+    left = v128.or(left, f64x2.ne(f64x2.sub(n, u1), r))
+    u1 = n
+    const high = highFour(form, stream)
+    x = f64x2.mul(weight, lowTwo(high))
+    n = f64x2.add(t2, x)
+    r = f64x2.sub(x, f64x2.sub(n, t2))
+    t2 = n
+    n = f64x2.add(u2, r)
+    left = v128.or(left, f64x2.ne(f64x2.sub(n, u2), r))
+    u2 = n
+    x = f64x2.mul(weight, highTwo(high))
+    n = f64x2.add(t3, x)
+    r = f64x2.sub(x, f64x2.sub(n, t3))
+    t3 = n
+    n = f64x2.add(u3, r)
+    left = v128.or(left, f64x2.ne(f64x2.sub(n, u3), r))
+    u3 = n
+  }
+  if (v128.any_true(left)) return allLevels(form, table, weights, k, by, terms, at, out)
+  let s0 = f64x2.add(f64x2.sub(t0, v128.load(sums)), f64x2.sub(u0, v128.load(sums, 64)))
+  let s1 = f64x2.add(f64x2.sub(t1, v128.load(sums, 16)), f64x2.sub(u1, v128.load(sums, 80)))
+  let s2 = f64x2.add(f64x2.sub(t2, v128.load(sums, 32)), f64x2.sub(u2, v128.load(sums, 96)))
+  let s3 = f64x2.add(f64x2.sub(t3, v128.load(sums, 48)), f64x2.sub(u3, v128.load(sums, 112)))
+  if (form == F16) {
+    const scale = f64x2.splat(F16_SCALE)
+    s0 = f64x2.mul(s0, scale)
+    s1 = f64x2.mul(s1, scale)
+    s2 = f64x2.mul(s2, scale)
+    s3 = f64x2.mul(s3, scale)
+  }
+  return divided(form, s0, s1, s2, s3, by, out)
+}
+
+@inline
+function loop(form: i32, table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
+  const by = f64x2.splat(divisor)
+  for (let at = from; at < to; at += bytesOf(form))
+    if (!twoLevels(form, table, weights, k, by, terms, plan, at, out + at)) return -1
+  return 0
+}
+
+/** Whole eights; −1 where an input or a result is not finite, else 0. */
+export function averageInLevels(form: i32, table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
+  if (form == BF16) return loop(BF16, table, weights, k, divisor, terms, plan, from, to, out)
+  if (form == F16) return loop(F16, table, weights, k, divisor, terms, plan, from, to, out)
+  return loop(F32, table, weights, k, divisor, terms, plan, from, to, out)
+}
+
+/** Eight elements that an earlier proof has left open. */
+export function openEight(form: i32, table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, at: usize, out: usize): bool {
+  const by = f64x2.splat(divisor)
+  if (form == BF16) return twoLevels(BF16, table, weights, k, by, terms, plan, at, out)
+  if (form == F16) return twoLevels(F16, table, weights, k, by, terms, plan, at, out)
+  return twoLevels(F32, table, weights, k, by, terms, plan, at, out)
+}
