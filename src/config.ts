@@ -1,5 +1,8 @@
 /** How a replica is set up: flags and environment, checked once, frozen. The only reader of the environment. */
+import { availableParallelism } from 'node:os'
 import { TributaryError } from './core/errors.ts'
+import { parseSize, SIZE_HINT } from './core/size.ts'
+import type { Resources } from './merging/merger.ts'
 
 export interface ReplicaConfig {
   readonly dataDirectory: string
@@ -11,9 +14,10 @@ export interface ReplicaConfig {
   /** Names, besides its own address, by which this replica may be called: for the Host check. */
   readonly publicHosts: readonly string[]
   readonly logLevel: string
+  readonly resources: Resources
 }
 
-export interface ConfigFlags {
+export interface ConfigFlags extends ResourceFlags {
   readonly data?: string
   readonly host?: string
   readonly port?: string | number
@@ -31,6 +35,7 @@ const wrong = (what: string, hint: string) => new TributaryError('CONFIG_INVALID
 export function makeConfig(
   flags: ConfigFlags,
   environment: Readonly<Record<string, string | undefined>>,
+  cores = availableParallelism(),
 ): ReplicaConfig {
   const port = Number(flags.port ?? environment['TRIBUTARY_PORT'] ?? DEFAULTS.port)
   if (!Number.isInteger(port) || port < 0 || port > 65535)
@@ -53,7 +58,33 @@ export function makeConfig(
     tokenFile: flags.tokenFile ?? environment['TRIBUTARY_TOKEN_FILE'],
     publicHosts: Object.freeze(hosts.filter((host) => host !== '')),
     logLevel,
+    resources: makeResources(flags, environment, cores),
   })
+}
+
+export interface ResourceFlags {
+  readonly workers?: string
+  readonly maxMemory?: string
+}
+
+/** More threads than this only wait for each other and for memory. */
+const WORKERS_MAX = 64
+
+/** What merges may use of the machine: by default a thread for each of its `cores`, and what memory that takes. */
+export function makeResources(
+  flags: ResourceFlags,
+  environment: Readonly<Record<string, string | undefined>>,
+  cores = availableParallelism(),
+): Resources {
+  const asked = flags.workers ?? environment['TRIBUTARY_WORKERS']
+  const workers = asked === undefined ? Math.min(cores, WORKERS_MAX) : /^[0-9]{1,3}$/.test(asked) ? Number(asked) : 0
+  if (workers < 1 || workers > WORKERS_MAX)
+    throw wrong(`${String(asked)} is no number of workers`, `give a number from 1 to ${WORKERS_MAX}`)
+  const allowed = flags.maxMemory ?? environment['TRIBUTARY_MAX_MEMORY']
+  const memoryBytes = allowed === undefined ? undefined : parseSize(allowed)
+  if (allowed !== undefined && memoryBytes === undefined)
+    throw wrong(`${JSON.stringify(allowed)} is no size of memory`, SIZE_HINT)
+  return Object.freeze({ workers, ...(memoryBytes !== undefined && { memoryBytes }) })
 }
 
 /** TRIBUTARY_KERNELS=reference merges with the readable kernels: the same bytes, slowly. For whoever suspects the fast ones. */

@@ -9,9 +9,12 @@ const io = processIo(process, homedir())
 
 const toolbox: Toolbox = {
   startReplica: async (config) => (await import('./replica.ts')).startReplica(config),
-  openLocal: async ({ useDigestCache }) => {
-    const { openLocal } = await import('./replica.ts')
-    return openLocal({ ...(useDigestCache && { cacheDirectory: cacheDirectoryOf(io) }) })
+  openLocal: async ({ useDigestCache, ...flags }) => {
+    const [{ openLocal }, { makeResources }] = await Promise.all([import('./local.ts'), import('./config.ts')])
+    return openLocal({
+      ...(useDigestCache && { cacheDirectory: cacheDirectoryOf(io) }),
+      resources: makeResources(flags, io.env),
+    })
   },
   strategies: async () => {
     const [{ strategies }, { strategyView }] = await Promise.all([

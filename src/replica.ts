@@ -1,23 +1,16 @@
 /** Composition root: the only file that knows every driver. It chooses, wires, starts and stops in order; no logic. */
 import { randomBytes } from 'node:crypto'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { strategies } from '../merge-strategies/index.ts'
 import { createServer, startListening } from './api/server.ts'
 import { resolveToken } from './api/token.ts'
 import { VERSION } from './cli/version.ts'
-import { kernelChoice, type ReplicaConfig } from './config.ts'
-import { chooseKernels } from './kernels/choose-kernels.ts'
-import { createInlineMerger } from './merging/inline-merger.ts'
-import type { Merger } from './merging/merger.ts'
-import { createWorkerMerger } from './merging/worker-merger.ts'
+import type { ReplicaConfig } from './config.ts'
+import { createMerger } from './local.ts'
 import { LIMITS } from './operations/context.ts'
 import { createOperations } from './operations/create-operations.ts'
-import { createLocalOperations } from './operations/local/create-local-operations.ts'
-import type { LocalOperations } from './operations/local/local-operations.ts'
 import { createNodeFileSystem } from './storage/fs/node-file-system.ts'
 import { openReplicaKey } from './storage/fs/replica-key.ts'
-import { nodeTileFiles } from './storage/fs/node-tile-files.ts'
 import { openSqliteStorage } from './storage/sqlite/sqlite-storage.ts'
 
 const SWEEP_EVERY_MS = 3600 * 1000
@@ -27,18 +20,6 @@ export interface RunningReplica {
   /** Only when it was made just now: it is shown once and kept hashed. */
   readonly token?: string
   stop(): Promise<void>
-}
-
-/** A thread where the program is built; inline where it runs from its sources, which a worker can't load. */
-function createMerger(): Merger {
-  const isBuilt = import.meta.url.endsWith('.js')
-  return isBuilt
-    ? createWorkerMerger(new URL('./merge-worker.js', import.meta.url), { workers: availableParallelism() })
-    : createInlineMerger(
-        nodeTileFiles,
-        chooseKernels(kernelChoice(process.env), (what) => process.emitWarning(what)),
-        strategies,
-      )
 }
 
 export async function startReplica(config: ReplicaConfig): Promise<RunningReplica> {
@@ -51,7 +32,7 @@ export async function startReplica(config: ReplicaConfig): Promise<RunningReplic
     const key = await openReplicaKey(createNodeFileSystem(), join(config.dataDirectory, 'replica.key'), randomBytes)
     const epoch = storage.lease.boot(key.rid, randomBytes(16).toString('hex'))
     const token = resolveToken({ config, settings: storage.settings })
-    const merger = createMerger()
+    const merger = createMerger(config.resources)
     stops.push(() => merger.close())
     const operations = createOperations({
       storage,
@@ -96,15 +77,3 @@ export async function startReplica(config: ReplicaConfig): Promise<RunningReplic
     throw error
   }
 }
-
-export const openLocal = async (options: {
-  /** Absent: every input is hashed every time. */
-  readonly cacheDirectory?: string | undefined
-}): Promise<LocalOperations> =>
-  createLocalOperations({
-    merger: createMerger(),
-    files: createNodeFileSystem(),
-    strategies,
-    version: VERSION,
-    cacheDirectory: options.cacheDirectory,
-  })

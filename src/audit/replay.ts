@@ -11,7 +11,7 @@ import type { Seed } from '../core/seed.ts'
 import type { Strategy } from '../core/strategy.ts'
 import { buildTask } from '../merging/build-task.ts'
 import type { Digested } from '../merging/digest-checkpoint.ts'
-import { tileBytesOf } from '../merging/memory.ts'
+import { planMemory, RuleFacts } from '../merging/memory.ts'
 import type { Merger, Watch } from '../merging/merger.ts'
 import { withFile } from '../merging/read-checkpoint.ts'
 import type { MergeTask, TensorOutcome, TensorSlice } from '../merging/task.ts'
@@ -103,7 +103,8 @@ export function prepareReplay(
     },
     CHUNK_BYTES,
   )
-  const task: MergeTask = { ...draft, seed: resolved.seed satisfies Seed, tileBytes: tileBytesOf(draft.tensors) }
+  const { tileBytes, workers } = planMemory(draft.tensors, new RuleFacts(resolved.strategies), merger.resources)
+  const task: MergeTask = { ...draft, seed: resolved.seed satisfies Seed, tileBytes, workers }
   return {
     task,
     run: (watch) => merger.merge(task, watch),

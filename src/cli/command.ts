@@ -17,6 +17,8 @@ export interface StartedReplica {
 export interface LocalOptions {
   /** May content roots of files read before be trusted, and noted for next time? */
   readonly useDigestCache: boolean
+  readonly workers?: string
+  readonly maxMemory?: string
 }
 
 /** What commands need of the rest of the program. Each loads its code only when it is called. */
@@ -88,4 +90,19 @@ export const REPLICA_OPTIONS: readonly OptionSpec[] = [
 export const CACHE_OPTION: OptionSpec = {
   flags: '--no-cache',
   about: 'hash every input again, trusting no content root noted earlier',
+}
+
+/** Commands that merge, or plan to, take these. */
+export const RESOURCE_OPTIONS: readonly OptionSpec[] = [
+  { flags: '--workers <N>', about: 'threads that compute (default: TRIBUTARY_WORKERS, else one a core)' },
+  {
+    flags: '--max-memory <SIZE>',
+    about: 'memory the program may take, such as 512MiB (default: TRIBUTARY_MAX_MEMORY, else as needed)',
+  },
+]
+
+/** What of them was given. */
+export function resourceFlags(given: Given): { readonly workers?: string; readonly maxMemory?: string } {
+  const [workers, maxMemory] = [given.text('workers'), given.text('maxMemory')]
+  return { ...(workers !== undefined && { workers }), ...(maxMemory !== undefined && { maxMemory }) }
 }

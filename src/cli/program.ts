@@ -4,7 +4,7 @@
  */
 import { Argument, Command as Parser, CommanderError, Option } from 'commander'
 import { TributaryError } from '../core/errors.ts'
-import type { Command, Frame, Given, Toolbox } from './command.ts'
+import { type Command, type Frame, type Given, resourceFlags, type Toolbox } from './command.ts'
 import { COMMANDS, type CommandEntry } from './commands/index.ts'
 import { asTributaryError, errorText, EXIT, exitCodeOf } from './errors.ts'
 import { type Io, wantsColour, WIDTH } from './io.ts'
@@ -76,7 +76,7 @@ async function runCommand(command: Command, given: Given, around: Surroundings):
       if (text !== '') io.stdout.write(`${text}\n`)
     },
     local: async (options, use) => {
-      const local = await toolbox.openLocal({ useDigestCache: options.flag('cache') })
+      const local = await toolbox.openLocal({ useDigestCache: options.flag('cache'), ...resourceFlags(options) })
       try {
         return await use(local)
       } finally {

@@ -30,23 +30,62 @@ export interface Digesting {
 
 export async function digestCheckpoint(
   checkpoint: Checkpoint,
-  { files, merger, cache }: Digesting,
+  digesting: Digesting,
   watch: Watch = {},
 ): Promise<Digested> {
-  const outcomes = new Map<string, DigestOutcome>()
+  return at(await digestCheckpoints([checkpoint], digesting, watch), 0)
+}
+
+/** All weights files that the cache does not know are read in one go. Progress counts the bytes of all tensors. */
+export async function digestCheckpoints(
+  checkpoints: readonly Checkpoint[],
+  { files, merger, cache }: Digesting,
+  { onProgress, signal }: Watch = {},
+): Promise<readonly Digested[]> {
+  const found = new Map<WeightsFile, readonly DigestOutcome[]>()
+  const unread: { readonly file: WeightsFile; readonly checkpoint: Checkpoint }[] = []
   let before = 0
-  for (const file of checkpoint.weights) {
-    let found = await cache?.find(file)
-    if (found === undefined) {
-      found = await digestFile(file, checkpoint, merger, before, watch)
-      await cache?.keep(file, found)
+  for (const checkpoint of checkpoints)
+    for (const file of checkpoint.weights) {
+      const known = await cache?.find(file)
+      if (known === undefined) unread.push({ file, checkpoint })
+      else {
+        found.set(file, known)
+        before += file.header.dataBytes
+      }
     }
-    for (const outcome of found) outcomes.set(outcome.name, outcome)
-    before += file.header.dataBytes
-    watch.onProgress?.(before)
+  if (before > 0) onProgress?.(before)
+  const tensors = unread.flatMap(({ file, checkpoint }) =>
+    file.header.tensors.map(({ name }) => ({ name, slice: checkpoint.slice(name) })),
+  )
+  const toTell = { ...(signal && { signal }), onProgress: (bytesDone: number) => onProgress?.(before + bytesDone) }
+  const outcomes = unread.length === 0 ? [] : await merger.digest({ tensors }, toTell)
+  let next = 0
+  for (const { file } of unread) {
+    const own = outcomes.slice(next, (next += file.header.tensors.length))
+    found.set(file, own)
+    await cache?.keep(file, own)
   }
+  const digested: Digested[] = []
+  for (const checkpoint of checkpoints)
+    digested.push(
+      await digestedOf(
+        checkpoint,
+        checkpoint.weights.flatMap((file) => found.get(file) ?? []),
+        files,
+      ),
+    )
+  return digested
+}
+
+async function digestedOf(
+  checkpoint: Checkpoint,
+  outcomes: readonly DigestOutcome[],
+  files: FileSystem,
+): Promise<Digested> {
+  const byName = new Map(outcomes.map((outcome) => [outcome.name, outcome]))
   const outcomeOf = (name: string): DigestOutcome => {
-    const outcome = outcomes.get(name)
+    const outcome = byName.get(name)
     invariant(outcome, `${name} was digested`)
     return outcome
   }
@@ -65,7 +104,7 @@ export async function digestCheckpoint(
       order: header.tensors.map(({ name }) => name),
     })),
   })
-  const notFinite = [...outcomes.values()].filter((outcome) => outcome.notFinite > 0)
+  const notFinite = outcomes.filter((outcome) => outcome.notFinite > 0)
   return { checkpoint, manifest, notFinite: notFinite.map(({ name, notFinite: count }) => ({ tensor: name, count })) }
 }
 
@@ -81,22 +120,6 @@ export async function recallDigests(
     for (const outcome of found) known.set(outcome.name, outcome)
   }
   return known
-}
-
-function digestFile(
-  { header }: WeightsFile,
-  checkpoint: Checkpoint,
-  merger: Merger,
-  before: number,
-  { onProgress, signal }: Watch,
-): Promise<readonly DigestOutcome[]> {
-  return merger.digest(
-    { tensors: header.tensors.map(({ name }) => ({ name, slice: checkpoint.slice(name) })) },
-    {
-      ...(signal && { signal }),
-      onProgress: (bytesDone) => onProgress?.(before + bytesDone),
-    },
-  )
 }
 
 /** The files beside the weights. */

@@ -1,25 +1,45 @@
-/** What a merge will hold in memory, before it begins: a formula over headers, shown by plans and kept by the engine. */
-import { invariant } from '../core/invariant.ts'
+/**
+ * What a merge will hold in memory, before it begins: a formula over headers, shown by plans and kept by the engine. Where
+ * a budget is stated, tiles and threads are chosen to fit it.
+ */
+import { TributaryError } from '../core/errors.ts'
+import { at, invariant } from '../core/invariant.ts'
 import type { Strategy } from '../core/strategy.ts'
 import { explain } from './evaluate/explain.ts'
+import type { Resources } from './merger.ts'
 import type { MergeRule, MergeTask } from './task.ts'
 
+const MIB = 1024 * 1024
 /** A whole strip of the widest dtype: the least a tile may be. */
 export const TILE_STEP_BYTES = 32 * 1024
-const TILE_BYTES = 1024 * 1024
+const TILE_BYTES = 2 * MIB
+/** Below, a tile costs more than what is in it: rather fewer threads. */
+const TILE_FAIR_BYTES = TILE_BYTES / 8
 /** All tiles together, where there are many streams. */
-const TILES_BYTES = 64 * 1024 * 1024
-/** The program itself: Node, its heap, the kernels' memory, the lists of a model's tensors. Measured: 162 MiB at 2 GiB of output. */
-export const PROGRAM_BYTES = 192 * 1024 * 1024
+const TILES_BYTES = 64 * MIB
+/** The program itself: Node, its heap, the lists of a model's tensors. */
+export const PROGRAM_BYTES = 128 * MIB
+/** A thread: its heap, and what kernels keep beside tiles and strips. */
+export const WORKER_BYTES = 24 * MIB
+
+export interface MemoryPlan {
+  /** Bytes of one tile of one stream. */
+  readonly tileBytes: number
+  readonly workers: number
+  readonly peakBytes: number
+}
 
 export const streamsOf = ({ base, inputs }: MergeRule): number =>
   (base ? 1 : 0) + inputs.reduce((sum, { sidecars }) => sum + 1 + Object.keys(sidecars ?? {}).length, 0)
 
-/** 1 MiB a stream, less where many streams would take too much together. */
-export function tileBytesFor(streams: number): number {
-  const fair = Math.floor(TILES_BYTES / (streams + 1) / TILE_STEP_BYTES) * TILE_STEP_BYTES
-  return Math.max(TILE_STEP_BYTES, Math.min(TILE_BYTES, fair))
+/** 2 MiB a stream, less where many streams of many threads would take too much together. */
+export function tileBytesFor(streams: number, workers: number): number {
+  const fair = stepped(TILES_BYTES / (streams + 1) / workers)
+  return Math.min(TILE_BYTES, fair)
 }
+
+const stepped = (bytes: number): number =>
+  Math.max(TILE_STEP_BYTES, Math.floor(bytes / TILE_STEP_BYTES) * TILE_STEP_BYTES)
 
 export interface RuleFact {
   readonly passes: number
@@ -58,16 +78,43 @@ export class RuleFacts {
   }
 }
 
-/** Of the tensor that needs most: a tile for each stream and one for the output, the strips, and the program. */
-export function peakBytes({ tensors, tileBytes }: Pick<MergeTask, 'tensors' | 'tileBytes'>, facts: RuleFacts): number {
+type Tensors = MergeTask['tensors']
+
+/** Tiles and strips of one thread, at the tensor that needs most. */
+export function bufferBytes(tensors: Tensors, tileBytes: number, facts: RuleFacts): number {
   const most = tensors.reduce(
     (so, { rule }) =>
       rule.kind === 'copy' ? so : Math.max(so, streamsOf(rule) * tileBytes + facts.of(rule).stripBytes),
     0,
   )
-  return most + tileBytes + PROGRAM_BYTES
+  return most + tileBytes
 }
 
-/** Tiles for the tensor with the most streams. */
-export const tileBytesOf = (tensors: MergeTask['tensors']): number =>
-  tileBytesFor(tensors.reduce((most, { rule }) => (rule.kind === 'copy' ? most : Math.max(most, streamsOf(rule))), 1))
+/** The tiles and threads of a task; a budget that not even one thread with the smallest tiles keeps is refused. */
+export function planMemory(tensors: Tensors, facts: RuleFacts, { workers, memoryBytes }: Resources): MemoryPlan {
+  const streams = tensors.reduce((most, { rule }) => (rule.kind === 'copy' ? most : Math.max(most, streamsOf(rule))), 1)
+  const plans = choices(streams, workers).map((choice) => ({
+    ...choice,
+    peakBytes: PROGRAM_BYTES + choice.workers * (WORKER_BYTES + bufferBytes(tensors, choice.tileBytes, facts)),
+  }))
+  const plan = plans.find(({ peakBytes }) => memoryBytes === undefined || peakBytes <= memoryBytes)
+  if (plan) return plan
+  const least = at(plans, plans.length - 1).peakBytes
+  throw new TributaryError(
+    'MEMORY_BUDGET_TOO_SMALL',
+    `this merge takes at least ${least} bytes of memory, and ${memoryBytes ?? 0} are allowed`,
+    { details: { least, allowed: memoryBytes ?? 0 }, hint: `allow ${Math.ceil(least / MIB)}MiB` },
+  )
+}
+
+/** The fastest first: smaller tiles, then fewer threads, at last the smallest tiles in one. */
+function choices(streams: number, most: number): Pick<MemoryPlan, 'tileBytes' | 'workers'>[] {
+  const found: Pick<MemoryPlan, 'tileBytes' | 'workers'>[] = []
+  for (let workers = most; workers >= 1; workers--) {
+    const least = workers === 1 ? TILE_STEP_BYTES : TILE_FAIR_BYTES
+    let tileBytes = tileBytesFor(streams, workers)
+    found.push({ tileBytes, workers })
+    while (tileBytes > least) found.push({ tileBytes: (tileBytes = stepped(tileBytes / 2)), workers })
+  }
+  return found
+}

@@ -1,6 +1,6 @@
 /** Runs a digest task: the root of each tensor, and how many of its elements no merge could take, in one reading. */
 import { at } from '../core/invariant.ts'
-import type { Kernels } from '../kernels/kernels.ts'
+import type { KernelSource } from '../kernels/choose-kernels.ts'
 import type { TileFiles } from '../storage/tile-files.ts'
 import { CHUNK_BYTES, TensorHasher } from '../tensors/tensor-hasher.ts'
 import { OpenTileFiles } from './open-tile-files.ts'
@@ -11,7 +11,7 @@ import { partsOf } from './units.ts'
 
 export interface DigestEngine {
   readonly files: TileFiles
-  readonly kernels: Kernels<Float64Array>
+  readonly kernels: KernelSource
 }
 
 /** Read and hashed at a time, and in one unit. */
@@ -28,9 +28,10 @@ export const runDigest = (
 ): readonly DigestOutcome[] => runAlone(digestWork(task, engine, 1), boardOfDigest(task), digestBytes(task), watch)
 
 export const digestWork =
-  (task: DigestTask, { files: tileFiles, kernels }: DigestEngine, workers: number): Work<DigestOutcome> =>
+  (task: DigestTask, { files: tileFiles, kernels: source }: DigestEngine, workers: number): Work<DigestOutcome> =>
   (board, watch, taken) => {
     const files = new OpenTileFiles(tileFiles, workers)
+    const kernels = source(READ_BYTES)
     const pace = new Pace(board, watch, digestBytes(task), taken)
     try {
       const chunk = kernels.allocateBytes(READ_BYTES)

@@ -7,6 +7,7 @@ import type { ContentRoot } from '../core/ids.ts'
 import { at, invariant } from '../core/invariant.ts'
 import type { Seed } from '../core/seed.ts'
 import type { Strategy } from '../core/strategy.ts'
+import type { KernelSource } from '../kernels/choose-kernels.ts'
 import type { Kernels } from '../kernels/kernels.ts'
 import type { TileFiles } from '../storage/tile-files.ts'
 import { bytesPerElement, type Dtype, positionOf } from '../tensors/dtypes.ts'
@@ -14,6 +15,7 @@ import { shown } from '../tensors/names.ts'
 import { TensorHasher } from '../tensors/tensor-hasher.ts'
 import { type Evaluation, STRIP } from './evaluate/evaluation.ts'
 import { type About, Evaluator } from './evaluate/evaluator.ts'
+import { bufferBytes, RuleFacts } from './memory.ts'
 import { OpenTileFiles } from './open-tile-files.ts'
 import { RunBoard, type SharedBoard } from './run-board.ts'
 import { Pace, runAlone, type RunWatch, type Work } from './run.ts'
@@ -23,7 +25,7 @@ import { type Part, unitsOf } from './units.ts'
 
 export interface Engine {
   readonly files: TileFiles
-  readonly kernels: Kernels<Float64Array>
+  readonly kernels: KernelSource
   readonly strategies: readonly Strategy[]
 }
 
@@ -46,11 +48,12 @@ export function mergeWork(task: MergeTask, engine: Engine, workers: number): Wor
   invariant(task.tileBytes > 0 && task.tileBytes % (STRIP * 8) === 0, 'tiles are of whole strips in every dtype')
   return (board, watch, taken) => {
     const files = new OpenTileFiles(engine.files, workers)
+    const kernels = engine.kernels(bufferBytes(task.tensors, task.tileBytes, new RuleFacts(engine.strategies)))
     try {
-      new MergeRun(task, engine, files, board, watch, taken).run()
+      new MergeRun(task, engine.strategies, kernels, files, board, watch, taken).run()
     } finally {
       files.close()
-      engine.kernels.reset()
+      kernels.reset()
     }
   }
 }
@@ -72,7 +75,8 @@ class MergeRun {
 
   constructor(
     task: MergeTask,
-    { kernels, strategies }: Engine,
+    strategies: readonly Strategy[],
+    kernels: Kernels<Float64Array>,
     files: OpenTileFiles,
     board: RunBoard,
     watch: RunWatch<TensorOutcome>,

@@ -2,7 +2,7 @@
 import type { ModelId } from '../core/ids.ts'
 import { at, invariant } from '../core/invariant.ts'
 import { buildTask, type TaskRequest } from '../merging/build-task.ts'
-import { tileBytesOf } from '../merging/memory.ts'
+import { planMemory, RuleFacts } from '../merging/memory.ts'
 import type { MergeTask, TensorSlice } from '../merging/task.ts'
 import type { Source } from '../recipes/align.ts'
 import type { Context } from './context.ts'
@@ -48,5 +48,6 @@ export function mergeTaskOf(
     },
     context.limits.tileBytes,
   )
-  return { ...task, tileBytes: Math.min(task.tileBytes, tileBytesOf(task.tensors)) }
+  const { tileBytes, workers } = planMemory(task.tensors, new RuleFacts(context.strategies), context.merger.resources)
+  return { ...task, tileBytes: Math.min(task.tileBytes, tileBytes), workers }
 }

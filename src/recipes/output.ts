@@ -1,6 +1,7 @@
 /** How a recipe says what the output is to be: element type and size of a shard. */
 import { type FloatDtype, isDtype, isFloat } from '../tensors/dtypes.ts'
 import { suggest } from '../core/closest.ts'
+import { parseSize, SIZE_HINT } from '../core/size.ts'
 import { invalid, integerOf, show, textOf } from './reader.ts'
 
 export type OutputDtype = FloatDtype | 'auto'
@@ -37,26 +38,14 @@ export function parseOutputDtype(value: unknown, pointer: string): OutputDtype {
   throw invalid(pointer, `is no dtype: ${show(value)}`, suggest(text, Object.keys(SPELLINGS)))
 }
 
-const UNITS: Readonly<Record<string, number>> = {
-  B: 1,
-  KB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  KIB: 1024,
-  MIB: 1024 ** 2,
-  GIB: 1024 ** 3,
-}
-
 /** What Hugging Face tools cut at. */
 const SHARD_BYTES = 5e9
 
-/** Bytes, or a whole number with a unit: 5GB, 512MiB. */
+/** Bytes, or a number with a unit: 5GB, 512MiB. */
 export function parseShardBytes(value: unknown, pointer: string): number {
   if (value === undefined) return SHARD_BYTES
-  const sized = typeof value === 'string' ? /^([0-9]{1,15}) ?([A-Za-z]{1,3})$/.exec(value) : null
-  if (sized === null) return integerOf(value, pointer, 1)
-  const [, count = '', unit = ''] = sized
-  const bytes = UNITS[unit.toUpperCase()]
-  if (bytes === undefined) throw invalid(pointer, `has the unit ${unit}`, 'use kB, MB, GB, KiB, MiB or GiB')
-  return integerOf(Number(count) * bytes, pointer, 1)
+  if (typeof value !== 'string' || !/[A-Za-z]$/.test(value)) return integerOf(value, pointer, 1)
+  const bytes = parseSize(value)
+  if (bytes === undefined) throw invalid(pointer, `is no size: ${show(value)}`, SIZE_HINT)
+  return bytes
 }

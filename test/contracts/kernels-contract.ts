@@ -300,6 +300,22 @@ export function describeKernelsContract(name: string, make: () => Kernels<Plane>
       kernels.reset()
     })
 
+    test.each(['BF16', 'F16', 'F32', 'F64', 'F8_E4M3', 'I16'] as const)(
+      '[MRG-8] what is not finite in %s is counted, wherever it stands and however much of it there is',
+      (dtype) => {
+        const size = { BF16: 2, F16: 2, F32: 4, F64: 8, F8_E4M3: 1, I16: 2 }[dtype]
+        const codes = Uint16Array.from({ length: 300_000 }, (_, i) => (i * 40503) & 0xffff)
+        const all = new Uint8Array(codes.buffer)
+        for (const bytes of [all, new Uint8Array(400_000).fill(0xff), all.subarray(0, 7 * size), new Uint8Array(0)])
+          for (const skip of [0, 1]) {
+            const own = kernels.allocateBytes(bytes.length + 1).subarray(skip, skip + bytes.length)
+            own.set(bytes)
+            expect(kernels.countNotFinite(dtype, own)).toBe(reference.countNotFinite(dtype, bytes))
+          }
+        kernels.reset()
+      },
+    )
+
     test.each(['BF16', 'F16', 'F32', 'F64', 'F8_E4M3', 'F8_E5M2'] as readonly Dtype[])(
       '[KRN-8] %s is read and rounded as the reference does it, at every length and place',
       (dtype) => {

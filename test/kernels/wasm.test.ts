@@ -47,7 +47,7 @@ describe('the module', () => {
 test('[KRN-12] the fastest kernels are taken unless the readable ones are asked for', () => {
   const warned: string[] = []
   const choose = (environment: Readonly<Record<string, string>>) =>
-    chooseKernels(kernelChoice(environment), (what) => warned.push(what))
+    chooseKernels(kernelChoice(environment), (what) => warned.push(what))(2 ** 20)
   expect(choose({ TRIBUTARY_KERNELS: 'reference' })).toBe(referenceKernels)
   expect(choose({})).not.toBe(referenceKernels)
   expect(choose({ TRIBUTARY_KERNELS: 'fastest' })).not.toBe(referenceKernels)
@@ -59,6 +59,17 @@ test('[KRN-12] the fastest kernels are taken unless the readable ones are asked 
     vi.unstubAllGlobals()
   }
   expect(warned).toEqual([expect.stringContaining('no WebAssembly with SIMD')])
+})
+
+test('[KRN-12] one memory serves tasks of like size, a larger one those that need it, and it is given back', () => {
+  const source = chooseKernels('fastest', () => undefined)
+  const small = source(2 ** 20)
+  expect(source(2 ** 19)).toBe(small)
+  const large = source(2 ** 28)
+  expect(large).not.toBe(small)
+  expect(large.allocateBytes(2 ** 28).buffer).toBe(large.allocateBytes(8).buffer)
+  expect(source(2 ** 27)).toBe(large)
+  expect(source(2 ** 20)).not.toBe(large)
 })
 
 describe('strategies', () => {

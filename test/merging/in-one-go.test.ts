@@ -107,7 +107,7 @@ function world(asked: Asked) {
 function outcome(asked: Asked, kernels: Kernels<Float64Array>): unknown {
   const { files, task } = world(asked)
   try {
-    return runMerge(task, { files, kernels, strategies }).map(({ root, scalars }) => ({ root, scalars }))
+    return runMerge(task, { files, kernels: () => kernels, strategies }).map(({ root, scalars }) => ({ root, scalars }))
   } catch (error) {
     if (error instanceof TributaryError) return { code: error.code, message: error.message, details: error.details }
     throw error

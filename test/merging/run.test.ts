@@ -62,7 +62,7 @@ function world({ inputs, base, strategy = 'linear', params, each = {}, weights, 
     tensors: [tensor],
     tileBytes: tileBytes ?? LEAST,
   }
-  return { files, task, engine: { files, kernels: referenceKernels, strategies } }
+  return { files, task, engine: { files, kernels: () => referenceKernels, strategies } }
 }
 
 const random = (seed: number, shape: readonly number[], dtype: Dtype = 'BF16') =>
@@ -116,7 +116,7 @@ describe('bytes', () => {
         },
       }
     })
-    const engine = { files, kernels: referenceKernels, strategies }
+    const engine = { files, kernels: () => referenceKernels, strategies }
     const roots = runMerge({ ...alone[0]!.task, tensors }, engine).map(({ root }) => root)
     expect(roots).toEqual(alone.map(({ root }) => root))
     expect(new Set(roots).size).toBe(2)
@@ -175,7 +175,7 @@ describe('bytes', () => {
     bytes.set([0xc0, 0x7f], bytes.length - 2) // NaN, in the third chunk
     files.files.set('x', bytes)
     const slice = { path: 'x', offset: 0, bytes: bytes.length, dtype: 'BF16' as const }
-    expect(runDigest({ tensors: [{ name: 'w', slice }] }, { files, kernels: referenceKernels })).toEqual([
+    expect(runDigest({ tensors: [{ name: 'w', slice }] }, { files, kernels: () => referenceKernels })).toEqual([
       { name: 'w', root: hashTensor(bytes).root, notFinite: 2 },
     ])
   })
@@ -237,12 +237,13 @@ describe('running', () => {
   })
 
   test('[MRG-15] tiles fit their budget together and are whole strips of any dtype', () => {
-    for (const streams of [1, 2, 16, 63, 64, 200, 1000, 5000]) {
-      const bytes = tileBytesFor(streams)
-      expect(bytes % LEAST).toBe(0)
-      expect(bytes).toBeGreaterThanOrEqual(LEAST)
-      expect(bytes).toBeLessThanOrEqual(1024 * 1024)
-      expect(bytes === LEAST || bytes * (streams + 1) <= 64 * 1024 * 1024).toBe(true)
-    }
+    for (const workers of [1, 2, 7, 64])
+      for (const streams of [1, 2, 16, 63, 64, 200, 1000, 5000]) {
+        const bytes = tileBytesFor(streams, workers)
+        expect(bytes % LEAST).toBe(0)
+        expect(bytes).toBeGreaterThanOrEqual(LEAST)
+        expect(bytes).toBeLessThanOrEqual(2 * 1024 * 1024)
+        expect(bytes === LEAST || bytes * (streams + 1) * workers <= 64 * 1024 * 1024).toBe(true)
+      }
   })
 })

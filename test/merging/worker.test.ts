@@ -60,7 +60,7 @@ test('[MRG-10] a failure crosses whole, and a bug keeps its stack', () => {
 
 test("[MRG-10] the worker's side answers outcomes, failures and cancellation", async () => {
   const { port1, port2 } = new MessageChannel()
-  serveMerges(port2, { files: new MemoryTileFiles(), kernels: referenceKernels, strategies })
+  serveMerges(port2, { files: new MemoryTileFiles(), kernels: () => referenceKernels, strategies })
   const ask = async (word: number, job: Job): Promise<Reply> => {
     const board = new RunBoard(job.task.tensors.map(() => 0))
     if (word !== 0) board.cancel()

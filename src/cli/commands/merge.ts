@@ -1,5 +1,5 @@
 /** A recipe over local checkpoints, without a server. */
-import { CACHE_OPTION, type Command } from '../command.ts'
+import { CACHE_OPTION, type Command, RESOURCE_OPTIONS } from '../command.ts'
 import { followPhases } from '../phases.ts'
 import { counted, facts, sizeText } from '../text.ts'
 
@@ -7,6 +7,7 @@ export const merge: Command = {
   arguments: [{ name: '<RECIPE>', about: 'recipe file, native or mergekit YAML; paths in it are relative to it' }],
   options: [
     { flags: '--out <DIR>', about: 'directory for the merged model; it must be new or empty', required: true },
+    ...RESOURCE_OPTIONS,
     CACHE_OPTION,
   ],
   notes:

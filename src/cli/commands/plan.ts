@@ -1,11 +1,11 @@
 /** What a merge would do and cost, or why it would be refused. */
-import { CACHE_OPTION, type Command } from '../command.ts'
+import { CACHE_OPTION, type Command, RESOURCE_OPTIONS } from '../command.ts'
 import { EXIT } from '../errors.ts'
 import { linesOf } from '../text.ts'
 
 export const plan: Command = {
   arguments: [{ name: '<RECIPE>', about: 'recipe file, native or mergekit YAML; paths in it are relative to it' }],
-  options: [CACHE_OPTION],
+  options: [...RESOURCE_OPTIONS, CACHE_OPTION],
   notes: 'Exits with 1 where the merge would be refused, and says why. No tensor data is read.',
   example: 'tributary plan recipe.yml',
 

@@ -1,6 +1,6 @@
 /** Starts a replica in this process and stays until a signal ends it. */
 import { makeConfig } from '../../config.ts'
-import type { Command, Frame } from '../command.ts'
+import { type Command, type Frame, RESOURCE_OPTIONS, resourceFlags } from '../command.ts'
 import { facts } from '../text.ts'
 
 export const up: Command = {
@@ -13,6 +13,7 @@ export const up: Command = {
     },
     { flags: '--token-file <FILE>', about: 'file that holds the token (default: TRIBUTARY_TOKEN, else one is made)' },
     { flags: '--public-host <NAME>', about: 'another name that clients may call it by', repeated: true },
+    ...RESOURCE_OPTIONS,
     { flags: '--log-level <LEVEL>', about: 'silent, error, warn, info or debug (default: info)' },
   ],
   notes: 'What a client needs goes to stdout once it listens: with --json as one line. The log goes to stderr.',
@@ -26,6 +27,7 @@ export const up: Command = {
     }
     const config = makeConfig(
       {
+        ...resourceFlags(given),
         ...flag('data', 'data'),
         ...flag('port', 'port'),
         ...flag('host', 'host'),

@@ -68,6 +68,8 @@ export interface LocalPlan {
   readonly bytes_read: number
   readonly bytes_written: number
   readonly peak_memory_bytes: number
+  /** Threads that would compute. */
+  readonly workers: number
   readonly passes: number
   /** Only where every input's digest is known without reading the data. */
   readonly merge_id?: string

@@ -16,7 +16,7 @@ import {
 } from '../../core/receipt.ts'
 import { buildTensors } from '../../merging/build-task.ts'
 import { type Digested, hashFile } from '../../merging/digest-checkpoint.ts'
-import { tileBytesOf } from '../../merging/memory.ts'
+import { planMemory, RuleFacts } from '../../merging/memory.ts'
 import {
   carriedIn,
   CONFIG_PATH,
@@ -49,7 +49,9 @@ const SPARE_BYTES = 64 * 1024 * 1024
 async function refuseEarly(sources: Sources, context: LocalContext): Promise<void> {
   const { known } = await recallSources(sources, context)
   try {
-    resolveLocal(sources, known, context)
+    const resolved = resolveLocal(sources, known, context)
+    const weights = layOutWeights(resolved.alignment?.tensors ?? [], shardBytesOf(resolved))
+    taskFor(sources, resolved, weights, (path) => path, context)
   } catch (error) {
     if (!isTributaryError(error) || error.code !== 'SHAPE_MISMATCH') throw error
   }
@@ -81,7 +83,12 @@ export async function mergeLocal(
   const output = await OutputDirectory.begin(out, resolved.merge)
   try {
     for (const { path, header, bytes } of weights.shards) await output.reserve(path, header, bytes)
-    const outcomes = await runTask(taskFor(sources, resolved, weights, output), context, out, watch)
+    const outcomes = await runTask(
+      taskFor(sources, resolved, weights, (path) => output.locate(path), context),
+      context,
+      out,
+      watch,
+    )
     for (const file of files) await writeFile(output, file, context)
     if (weights.index) await output.write(weights.index[0], utf8(weights.index[1]))
     await refuseChanged(sources, before)
@@ -108,16 +115,23 @@ export async function mergeLocal(
 export const shardBytesOf = ({ recipe }: Resolved): number =>
   (recipe['out'] as { readonly shard_bytes: number }).shard_bytes
 
-function taskFor(sources: Sources, resolved: Resolved, weights: OutputWeights, output: OutputDirectory): MergeTask {
+function taskFor(
+  sources: Sources,
+  resolved: Resolved,
+  weights: OutputWeights,
+  locate: (path: string) => string,
+  { merger, strategies }: LocalContext,
+): MergeTask {
   const checkpoint = checkpointOf(sources, resolved)
   const tensors = buildTensors({
     resolved,
     locate: (source, tensor) => checkpoint(source).slice(tensor),
     target: ({ name }) => {
       const { path, offset, bytes } = weights.place(name)
-      return { path: output.locate(path), offset, bytes }
+      return { path: locate(path), offset, bytes }
     },
   })
+  const { tileBytes, workers } = planMemory(tensors, new RuleFacts(strategies), merger.resources)
   return {
     merge: resolved.merge,
     seed: resolved.seed,
@@ -127,7 +141,8 @@ function taskFor(sources: Sources, resolved: Resolved, weights: OutputWeights, o
       ...(role !== undefined && { role }),
     })),
     tensors,
-    tileBytes: tileBytesOf(tensors),
+    tileBytes,
+    workers,
   }
 }
 

@@ -5,7 +5,7 @@
 import { isTributaryError } from '../../core/errors.ts'
 import { at } from '../../core/invariant.ts'
 import { buildTensors } from '../../merging/build-task.ts'
-import { peakBytes, RuleFacts, streamsOf, tileBytesOf } from '../../merging/memory.ts'
+import { planMemory, RuleFacts, streamsOf } from '../../merging/memory.ts'
 import { layOutWeights } from '../../merging/output-weights.ts'
 import { readSmallFile, type Checkpoint } from '../../merging/read-checkpoint.ts'
 import type { MergeTask } from '../../merging/task.ts'
@@ -50,6 +50,7 @@ function nothingPlanned({ loaded }: Sources, inputs: readonly PlanInput[]): Draf
     bytes_read: 0,
     bytes_written: 0,
     peak_memory_bytes: 0,
+    workers: 0,
     passes: 0,
     warnings: notes,
     problems: [],
@@ -61,7 +62,7 @@ function planOf(
   resolved: Resolved,
   inputs: readonly PlanInput[],
   complete: boolean,
-  { strategies }: LocalContext,
+  { strategies, merger }: LocalContext,
 ): Draft {
   const outputs = resolved.alignment?.tensors ?? []
   const weights = layOutWeights(outputs, shardBytesOf(resolved))
@@ -74,6 +75,7 @@ function planOf(
   const weightOf = new Map(resolved.inputs.map(({ candidate, record }) => [candidate.ref, record['weight'] as string]))
   const facts = new RuleFacts(strategies)
   const passes = tensors.reduce((most, tensor) => Math.max(most, passesOf(tensor, facts)), 0)
+  const memory = planMemory(tensors, facts, merger.resources)
   const merged = tensors.filter(({ rule }) => rule.kind === 'merge').length
   const hashing = sources.all.reduce((sum, { checkpoint: { bytes } }) => sum + bytes, 0)
   return {
@@ -91,7 +93,8 @@ function planOf(
     },
     bytes_read: (complete ? 0 : hashing) + readOf(tensors, facts),
     bytes_written: weights.bytes,
-    peak_memory_bytes: peakBytes({ tensors, tileBytes: tileBytesOf(tensors) }, facts),
+    peak_memory_bytes: memory.peakBytes,
+    workers: memory.workers,
     passes,
     ...(complete && { merge_id: resolved.merge }),
     warnings: [

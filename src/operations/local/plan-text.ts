@@ -34,7 +34,7 @@ export function planText(plan: Omit<LocalPlan, 'text'>): string {
             `${output.dtypes.join(', ')}, ${sayBytes(output.bytes)} in ${output.shards === 1 ? 'one file' : `${output.shards} files`}`,
           ]),
           ...rows('cost', [
-            `reads ${sayBytes(plan.bytes_read)}, writes ${sayBytes(plan.bytes_written)}, holds at most ${sayBytes(plan.peak_memory_bytes)}, ${plan.passes} passes`,
+            `reads ${sayBytes(plan.bytes_read)}, writes ${sayBytes(plan.bytes_written)}, holds at most ${sayBytes(plan.peak_memory_bytes)}, ${plan.passes === 1 ? 'one pass' : `${plan.passes} passes`}, ${plan.workers === 1 ? 'one thread' : `${plan.workers} threads`}`,
           ]),
           ...(plan.merge_id === undefined ? [] : rows('merge', [plan.merge_id])),
         ]),

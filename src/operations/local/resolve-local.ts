@@ -3,7 +3,7 @@ import { utf8 } from '../../core/bytes.ts'
 import { sha256Hex } from '../../core/digest.ts'
 import type { ContentRoot, FileDigest, TensorRoot } from '../../core/ids.ts'
 import { at, invariant } from '../../core/invariant.ts'
-import { type Digested, digestCheckpoint, hashFiles, recallDigests } from '../../merging/digest-checkpoint.ts'
+import { type Digested, digestCheckpoints, hashFiles, recallDigests } from '../../merging/digest-checkpoint.ts'
 import type { Checkpoint } from '../../merging/read-checkpoint.ts'
 import type { DigestOutcome } from '../../merging/task.ts'
 import type { Candidate, Headers } from '../../recipes/candidate.ts'
@@ -25,23 +25,29 @@ export async function digestSources(
   { files, merger, cache }: LocalContext,
   { onProgress, signal }: LocalWatch,
 ): Promise<ReadonlyMap<Source, Digested>> {
-  const total = all.reduce((sum, { checkpoint }) => sum + checkpoint.bytes, 0)
-  const digested = new Map<Source, Digested>()
-  let before = 0
-  for (const source of all) {
-    const { checkpoint } = source
-    const tell = (bytesDone: number) =>
-      onProgress?.({
-        phase: 'hashing inputs',
-        what: checkpoint.ref,
-        bytes_done: before + bytesDone,
-        bytes_total: total,
-      })
-    const watch = { onProgress: tell, ...(signal && { signal }) }
-    digested.set(source, await digestCheckpoint(checkpoint, { files, merger, ...(cache && { cache }) }, watch))
-    before += checkpoint.bytes
+  const checkpoints = all.map(({ checkpoint }) => checkpoint)
+  const total = checkpoints.reduce((sum, { bytes }) => sum + bytes, 0)
+  const onBytes = (done: number): void => {
+    onProgress?.({
+      phase: 'hashing inputs',
+      what: refAt(checkpoints, done),
+      bytes_done: done,
+      bytes_total: total,
+    })
   }
-  return digested
+  const digested = await digestCheckpoints(
+    checkpoints,
+    { files, merger, ...(cache && { cache }) },
+    { onProgress: onBytes, ...(signal && { signal }) },
+  )
+  return new Map(all.map((source, i) => [source, at(digested, i)]))
+}
+
+/** They are read one after the other, or nearly so: the one that these bytes end in. */
+function refAt(checkpoints: readonly Checkpoint[], done: number): string {
+  let before = 0
+  for (const { ref, bytes } of checkpoints) if (done <= (before += bytes)) return ref
+  return at(checkpoints, checkpoints.length - 1).ref
 }
 
 /**

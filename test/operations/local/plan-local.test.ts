@@ -104,3 +104,20 @@ test('[LOC-16] a digest names content whatever the layout, and counts what no me
   const nan = await local.digestPath(await writeCheckpoint(join(directory, 'nan'), [{ ...first!, bytes }, ...rest]))
   expect(nan.not_finite).toEqual([{ tensor: 'model.embed.weight', count: 2 }])
 })
+
+test('[MRG-21] a plan that no budget keeps says so, and the merge is refused before a byte is hashed', async () => {
+  const directory = await world()
+  const recipe = await writeRecipe(directory, AVERAGE)
+  const small: Merger = { ...unread, resources: { workers: 2, memoryBytes: 2 ** 20 } }
+  const operations = localOperations({ merger: small })
+  const { problems } = await operations.planLocal(recipe)
+  expect(problems).toMatchObject([
+    { code: 'MEMORY_BUDGET_TOO_SMALL', hint: expect.stringMatching(/^allow \d+MiB$/) as string },
+  ])
+  const out = join(directory, 'out')
+  await expect(operations.mergeLocal({ recipe, out })).rejects.toMatchObject({ code: 'MEMORY_BUDGET_TOO_SMALL' })
+  expect(await localOperations({ merger: { ...unread, resources: { workers: 2 } } }).planLocal(recipe)).toMatchObject({
+    workers: 2,
+    problems: [],
+  })
+})
