@@ -1,8 +1,13 @@
-/** Compiles to dist/ (`npm run typecheck` checks the types, once for all) and puts beside the code what it reads at run time: migrations and static files. */
+/**
+ * Compiles to dist/ (`npm run typecheck` checks the types, once for all) and puts beside the code what it reads at run time:
+ * migrations and static files. The program and its worker are each put together from few files: loading hundreds would take
+ * longer than a small merge.
+ */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, extname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { rolldown } from 'rolldown'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const at = (...parts) => join(root, ...parts)
@@ -22,6 +27,7 @@ cpSync(at('src'), at('dist', 'src'), {
 if (existsSync(at('migrations'))) cpSync(at('migrations'), at('dist', 'migrations'), { recursive: true })
 
 const program = at('dist', 'src', 'main.js')
+await bundle()
 if (existsSync(program)) {
   const text = readFileSync(program, 'utf8')
   if (!text.startsWith('#!')) writeFileSync(program, `#!/usr/bin/env node\n${text}`)
@@ -36,4 +42,33 @@ function linkProgram() {
   const link = join(folder, 'tributary')
   rmSync(link, { force: true })
   if (process.platform !== 'win32') symlinkSync(relative(folder, program), link)
+}
+
+/** Entries keep their place; what they share lies in files beside them. A module still finds what lay beside it before. */
+async function bundle() {
+  const folder = at('dist', 'src')
+  const INSIDE = ['commander', 'fast-json-stable-stringify', 'typebox', 'yaml']
+  const isOutside = (id) =>
+    !/^[./]/.test(id) && !INSIDE.some((name) => id === name || id.startsWith(`${name}/`)) && !id.startsWith('\0')
+  const keepPlace = {
+    name: 'keep-place',
+    transform: (code, id) => {
+      if (!id.startsWith(folder) || !code.includes('import.meta.url')) return null
+      const place = JSON.stringify(`./${relative(folder, id)}`)
+      return code.replaceAll('import.meta.url', `new URL(${place}, import.meta.url).href`)
+    },
+  }
+  const made = await rolldown({
+    input: { main: join(folder, 'main.js'), 'merge-worker': join(folder, 'merge-worker.js') },
+    platform: 'node',
+    external: isOutside,
+    plugins: [keepPlace],
+  })
+  await made.write({
+    dir: folder,
+    format: 'esm',
+    entryFileNames: '[name].js',
+    chunkFileNames: 'part-[name]-[hash].js',
+  })
+  await made.close()
 }
