@@ -83,12 +83,8 @@ export async function mergeLocal(
   const output = await OutputDirectory.begin(out, resolved.merge)
   try {
     for (const { path, header, bytes } of weights.shards) await output.reserve(path, header, bytes)
-    const outcomes = await runTask(
-      taskFor(sources, resolved, weights, (path) => output.locate(path), context),
-      context,
-      out,
-      watch,
-    )
+    const task = taskFor(sources, resolved, weights, (path) => output.locate(path), context)
+    const outcomes = await output.whileSyncing(runTask(task, context, out, watch))
     for (const file of files) await writeFile(output, file, context)
     if (weights.index) await output.write(weights.index[0], utf8(weights.index[1]))
     await refuseChanged(sources, before)

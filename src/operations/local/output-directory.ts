@@ -5,8 +5,11 @@
 import type { FileHandle } from 'node:fs/promises'
 import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve as resolvePath } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { TributaryError } from '../../core/errors.ts'
 import { shown } from '../../tensors/names.ts'
+
+const SYNC_EVERY_MS = 100
 
 export const RECEIPT_PATH = 'receipt.json'
 export const SOURCES_PATH = '.tributary/sources.json'
@@ -85,6 +88,8 @@ export class OutputDirectory {
   /** Where the files lie until all of them are there. */
   readonly partial: string
 
+  readonly #reserved: string[] = []
+
   private constructor(place: string, partial: string) {
     this.#place = place
     this.partial = partial
@@ -108,8 +113,29 @@ export class OutputDirectory {
     await this.#create(path, (handle) => handle.writeFile(bytes))
   }
 
+  /**
+   * Does the work while the disk takes in what is reserved and written already: less is left to wait for at the end. What
+   * fails here will fail again when the output is published.
+   */
+  async whileSyncing<T>(work: Promise<T>): Promise<T> {
+    const done = new AbortController()
+    const syncing = (async () => {
+      while (!done.signal.aborted) {
+        await sleep(SYNC_EVERY_MS, undefined, { signal: done.signal, ref: false }).catch(() => undefined)
+        for (const path of this.#reserved) if (!done.signal.aborted) await syncData(path).catch(() => undefined)
+      }
+    })()
+    try {
+      return await work
+    } finally {
+      done.abort()
+      await syncing
+    }
+  }
+
   /** A file that begins with these bytes and has room for the rest. */
   async reserve(path: string, start: Uint8Array, bytes: number): Promise<void> {
+    this.#reserved.push(this.locate(path))
     await this.#create(path, async (handle) => {
       await handle.writeFile(start)
       await handle.truncate(bytes)
@@ -156,6 +182,15 @@ export class OutputDirectory {
 
   async discard(): Promise<void> {
     await rm(this.partial, { recursive: true, force: true })
+  }
+}
+
+async function syncData(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.datasync()
+  } finally {
+    await handle.close()
   }
 }
 
