@@ -52,8 +52,10 @@ function checkOrigin({ headers }: FastifyRequest): void {
   })
 }
 
-function checkToken({ headers, url }: FastifyRequest, sha256: string | undefined, free: readonly string[]): void {
+function checkToken(request: FastifyRequest, sha256: string | undefined, free: readonly string[]): void {
+  const { headers, url } = request
   if (sha256 === undefined || free.includes(url.split('?', 1)[0] ?? '')) return
+  if (url.startsWith(TICKETED) && ticketOf(request) !== undefined) return
   const token = /^Bearer +([^\s]{1,512})$/i.exec(headers.authorization ?? '')?.[1]
   if (token !== undefined && isToken(token, sha256)) return
   throw new TributaryError(
@@ -61,6 +63,13 @@ function checkToken({ headers, url }: FastifyRequest, sha256: string | undefined
     token === undefined ? 'a bearer token is needed here' : 'this is not the bearer token of this replica',
     { hint: 'send "Authorization: Bearer" with the token; it was printed at the first start, or is TRIBUTARY_TOKEN' },
   )
+}
+
+/** Only the blobs take tickets; their routes check what this finds. */
+const TICKETED = '/v1/blobs/'
+
+export function ticketOf({ headers }: FastifyRequest): string | undefined {
+  return /^Ticket +([^\s]{1,512})$/i.exec(headers.authorization ?? '')?.[1]
 }
 
 export function guard(app: FastifyInstance, { names, tokenSha256, ownAsking = [] }: Guard): void {

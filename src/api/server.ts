@@ -11,6 +11,7 @@ import { serveMetrics } from './metrics.ts'
 import { describeApi } from './openapi.ts'
 import { answerProblems, malformedAnswer, sendProblem } from './refusals.ts'
 import { createRouteTable, type RouteTable } from './route-table.ts'
+import { blobRoutes } from './routes/blobs.ts'
 import { contributionRoutes } from './routes/contributions.ts'
 import { healthRoutes } from './routes/health.ts'
 import { memberRoutes } from './routes/members.ts'
@@ -112,6 +113,7 @@ export function createServer(options: ServerOptions): Server {
     memberRoutes,
     mergeRoutes,
     strategyRoutes,
+    blobRoutes,
     healthRoutes,
   ])
     app.register(plugin, { operations })

@@ -78,6 +78,7 @@ export const ERROR_CODES = [
   // models and uploads
   'MODEL_NOT_FOUND',
   'FILE_NOT_FOUND',
+  'BLOB_NOT_FOUND',
   'UPLOAD_NOT_FOUND',
   'UPLOAD_INCOMPLETE',
   'UPLOAD_OFFSET_MISMATCH',

@@ -1,4 +1,9 @@
 /** The operations of one replica, over its storage, its merger and its key. No HTTP, no drivers. */
+import { fromHex } from '../core/bytes.ts'
+import { LeafCache } from './blobs/leaf-cache.ts'
+import { giveTicket } from './blobs/give-ticket.ts'
+import { readBlob, readLeaves } from './blobs/read-blob.ts'
+import { createTickets } from './blobs/tickets.ts'
 import type { Context } from './context.ts'
 import { contribute, findContribution, listContributions, proveContribution, retract, revoke } from './contributions.ts'
 import { addMember } from './members/add-member.ts'
@@ -29,6 +34,8 @@ export function createOperations(context: Context): RunningOperations {
   const { storage, strategies, key, epoch, version, limits } = context
   const book = new SpaceBook(context)
   const queue = new MergeQueue(context, book)
+  const tickets = createTickets(fromHex(context.randomHex(32)))
+  const desk = { context, book, tickets, leaves: new LeafCache(storage.blobs) }
 
   async function figures(): Promise<Figures> {
     const states = book.all()
@@ -95,6 +102,10 @@ export function createOperations(context: Context): RunningOperations {
     cancelMerge: (space, merge) => cancelMerge(context, book, queue, space, merge),
     readOutput: (space, merge) => readOutput(context, book, space, merge),
     findReceipt: (space, merge) => findReceipt(context, book, space, merge),
+
+    readBlob: (kind, digest, ticket) => readBlob(desk, kind, digest, ticket),
+    readLeaves: (root, ticket) => readLeaves(desk, root, ticket),
+    giveTicket: (space, rid) => giveTicket(desk, space, rid),
 
     listStrategies: () => strategies.map(strategyView),
     findStrategy: (id) => strategyNamed(strategies, id),

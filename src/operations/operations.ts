@@ -59,6 +59,8 @@ export interface FileReading {
   read(start: number, end: number): Bytes
 }
 
+export type BlobKind = 'tensor' | 'file' | 'manifest'
+
 export interface UploadView {
   readonly id: string
   readonly expires_at: string
@@ -263,6 +265,13 @@ export interface Operations {
   /** The output as one safetensors file. */
   readOutput(space: SpaceRef, merge: string): Promise<FileReading>
   findReceipt(space: SpaceRef, merge: string): Receipt
+
+  /** A tensor by root, a file by SHA-256, a manifest by model id: of any space, or with a ticket of that one. */
+  readBlob(kind: BlobKind, digest: string, ticket?: string): Promise<FileReading>
+  /** The leaf hashes of a tensor's chunks, 32 bytes each; they hash to its root. */
+  readLeaves(root: string, ticket?: string): Promise<FileReading>
+  /** Five minutes of leave to take the blobs of this space, for whoever may read it. */
+  giveTicket(space: SpaceRef, rid: string): string
 
   listStrategies(): readonly StrategyView[]
   findStrategy(id: string): StrategyView

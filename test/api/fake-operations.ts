@@ -374,6 +374,17 @@ export function createFakeOperations(): FakeOperations {
       return receiptOf(id, content)
     },
 
+    async readBlob(kind, digest, ticket) {
+      took('readBlob', kind, digest, ticket)
+      if (digest !== hex('blob')) throw missing('BLOB_NOT_FOUND', `${kind} ${digest}`)
+      return readingOf(Buffer.from('the bytes of a blob'), 'application/octet-stream', false)
+    },
+    async readLeaves(root, ticket) {
+      took('readLeaves', root, ticket)
+      return readingOf(Buffer.from(hex('leaf'), 'hex'), 'application/octet-stream', false)
+    },
+    giveTicket: () => 'ticket',
+
     listStrategies: () => [strategy],
     findStrategy(id) {
       if (id !== strategy.id) throw missing('STRATEGY_NOT_FOUND', `strategy ${id}`)

@@ -1,0 +1,70 @@
+/**
+ * Leaf hashes of tensors that are here: what lets another replica verify each chunk alone. They are computed from the bytes
+ * when they are first asked for, given out as they come, and kept within a bound.
+ */
+import { TributaryError } from '../../core/errors.ts'
+import type { TensorRoot } from '../../core/ids.ts'
+import { leafHash } from '../../core/merkle.ts'
+import type { BlobStore } from '../../storage/blob-store.ts'
+
+/** Leaves of half a terabyte. */
+const KEPT_BYTES_MAX = 16 * 1024 * 1024
+const COMPUTING_MAX = 4
+
+export class LeafCache {
+  readonly #blobs: BlobStore
+  /** In the order of use. */
+  readonly #kept = new Map<TensorRoot, Uint8Array>()
+  #keptBytes = 0
+  #computing = 0
+
+  constructor(blobs: BlobStore) {
+    this.#blobs = blobs
+  }
+
+  /** Refused before anything is read where too many are being computed. */
+  read(root: TensorRoot): AsyncIterable<Uint8Array> {
+    const kept = this.#kept.get(root)
+    if (kept !== undefined) {
+      this.#kept.delete(root)
+      this.#kept.set(root, kept)
+      return onePiece(kept)
+    }
+    if (this.#computing >= COMPUTING_MAX)
+      throw new TributaryError('TOO_MANY_REQUESTS', `${COMPUTING_MAX} tensors are being hashed already`, {
+        hint: 'ask again in a moment',
+      })
+    return this.#compute(root)
+  }
+
+  async *#compute(root: TensorRoot): AsyncIterable<Uint8Array> {
+    this.#computing += 1
+    try {
+      const leaves: Uint8Array[] = []
+      // The store reads in chunks, counted from the tensor's start.
+      for await (const chunk of this.#blobs.read({ kind: 'tensor', digest: root })) {
+        const leaf = leafHash(chunk)
+        leaves.push(leaf)
+        yield leaf
+      }
+      this.#keep(root, Buffer.concat(leaves))
+    } finally {
+      this.#computing -= 1
+    }
+  }
+
+  #keep(root: TensorRoot, leaves: Uint8Array): void {
+    if (this.#kept.has(root) || leaves.length > KEPT_BYTES_MAX) return
+    this.#kept.set(root, leaves)
+    this.#keptBytes += leaves.length
+    for (const [oldest, { length }] of this.#kept) {
+      if (this.#keptBytes <= KEPT_BYTES_MAX) break
+      this.#kept.delete(oldest)
+      this.#keptBytes -= length
+    }
+  }
+}
+
+async function* onePiece(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  if (bytes.length > 0) yield bytes
+}

@@ -1,0 +1,109 @@
+/** Giving a blob to another replica: a tensor, the leaf hashes that verify it chunk by chunk, a file, or a manifest. */
+import { TributaryError } from '../../core/errors.ts'
+import { type ModelId, type ReplicaId, parseFileDigest, parseModelId, parseTensorRoot } from '../../core/ids.ts'
+import type { SpaceState } from '../../core/or-set.ts'
+import { type BlobName } from '../../storage/blob-store.ts'
+import type { Context } from '../context.ts'
+import type { BlobKind, FileReading } from '../operations.ts'
+import type { SpaceBook } from '../space-book.ts'
+import { CHUNK_BYTES, chunksIn, LEAF_BYTES } from '../../replication/fetch-plan.ts'
+import type { LeafCache } from './leaf-cache.ts'
+import type { Tickets } from './tickets.ts'
+
+export interface BlobDesk {
+  readonly context: Context
+  readonly book: SpaceBook
+  readonly tickets: Tickets
+  readonly leaves: LeafCache
+}
+
+const notHere = (kind: BlobKind, digest: string) =>
+  new TributaryError('BLOB_NOT_FOUND', `no ${kind} ${digest} is here for you`, {
+    details: { digest },
+    hint: 'ask another replica',
+  })
+
+/** Without a ticket everything is given: whoever asks has shown the token. */
+export async function readBlob(desk: BlobDesk, kind: BlobKind, text: string, ticket?: string): Promise<FileReading> {
+  const { blobs, models } = desk.context.storage
+  const space = spaceOf(desk, ticket)
+  if (kind === 'manifest') {
+    const id = parseModelId(text)
+    const model = space === undefined || modelsOf(desk, space).has(id) ? models.find(id) : undefined
+    if (model === undefined) throw notHere(kind, text)
+    const { manifest } = model
+    return reading(manifest.length, `${id}-manifest`, async function* (start, end) {
+      yield manifest.subarray(start, end)
+    })
+  }
+  const name: BlobName =
+    kind === 'tensor' ? { kind, digest: parseTensorRoot(text) } : { kind, digest: parseFileDigest(text) }
+  const stat = isShown(desk, name, space) ? await blobs.stat(name) : undefined
+  if (stat === undefined) throw notHere(kind, text)
+  return reading(stat.bytes, `${name.digest}-${kind}`, (start, end) => blobs.read(name, start, end))
+}
+
+export async function readLeaves(desk: BlobDesk, text: string, ticket?: string): Promise<FileReading> {
+  const digest = parseTensorRoot(text)
+  const tensor = await readBlob(desk, 'tensor', digest, ticket)
+  const bytes = chunksIn(tensor.bytes) * LEAF_BYTES
+  return reading(bytes, `${digest}-leaves`, (start, end) => {
+    if (start !== 0 || end !== bytes)
+      throw new TributaryError('RANGE_NOT_SATISFIABLE', 'leaves are given out whole', { details: { bytes } })
+    return tensor.bytes <= CHUNK_BYTES && tensor.bytes > 0 ? oneLeaf(digest) : desk.leaves.read(digest)
+  })
+}
+
+/** The head of one leaf is the leaf. */
+async function* oneLeaf(root: string): AsyncIterable<Uint8Array> {
+  yield Buffer.from(root, 'hex')
+}
+
+const reading = (bytes: number, etag: string, read: FileReading['read']): FileReading => ({
+  bytes,
+  etag,
+  contentType: 'application/octet-stream',
+  read,
+})
+
+function spaceOf({ context, book, tickets }: BlobDesk, ticket: string | undefined): SpaceState | undefined {
+  if (ticket === undefined) return undefined
+  const { rid, space } = tickets.check(ticket, context.now())
+  const state = book.find(space)
+  checkMayRead(state, rid) // who was removed since loses it at once
+  return state
+}
+
+export function checkMayRead({ policy, members, name }: SpaceState, rid: ReplicaId): void {
+  if (policy.access === 'open' || members.some((member) => member.rid === rid)) return
+  throw new TributaryError('NOT_ALLOWED', `this key is no member of ${name}`, {
+    details: { key: rid },
+    hint: 'ask an admin of the space to add it',
+  })
+}
+
+/** What a space shows, and its base. */
+function modelsOf({ context }: BlobDesk, { visible, base }: SpaceState): ReadonlySet<ModelId> {
+  const models = new Set<ModelId>()
+  for (const { record } of visible)
+    for (const id of [record.model, ...Object.values(record.sidecars ?? {})]) models.add(id)
+  if (base !== undefined) for (const { id } of context.storage.models.findByContent(base)) models.add(id)
+  return models
+}
+
+const shownBy = new WeakMap<SpaceState, { readonly models: number; readonly names: ReadonlySet<string> }>()
+
+/** Each range asks, so what a space shows is worked out once for each of its states. */
+function isShown(desk: BlobDesk, { kind, digest }: BlobName, space: SpaceState | undefined): boolean {
+  if (space === undefined) return true
+  const { models } = desk.context.storage
+  const count = models.count()
+  let shown = shownBy.get(space)
+  if (shown?.models !== count) {
+    const names = new Set<string>()
+    for (const id of modelsOf(desk, space))
+      for (const blob of models.blobs(id)) names.add(`${blob.kind}/${blob.digest}`)
+    shownBy.set(space, (shown = { models: count, names }))
+  }
+  return shown.names.has(`${kind}/${digest}`)
+}

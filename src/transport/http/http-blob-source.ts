@@ -1,0 +1,98 @@
+/**
+ * A replica's bytes over HTTP ranges. Addresses are made of its base and digests alone; no redirect is followed, and a
+ * pinned address is the one that is dialed. Connections are kept for the next range.
+ */
+import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { isIPv6, type LookupFunction } from 'node:net'
+import { TributaryError } from '../../core/errors.ts'
+import type { BlobSource } from '../blob-source.ts'
+import type { Address } from '../transport.ts'
+
+export interface HttpSourceOptions {
+  readonly id: string
+  readonly address: Address
+  /** The Authorization header for the next request: a ticket lasts five minutes. */
+  readonly authorization?: () => string | undefined
+}
+
+export interface HttpBlobSource extends BlobSource {
+  close(): void
+}
+
+const CONNECTIONS_MAX = 8
+
+const pinnedTo =
+  (address: string): LookupFunction =>
+  (_, options, done) => {
+    const family = isIPv6(address) ? 6 : 4
+    if (options.all === true) done(null, [{ address, family }])
+    else done(null, address, family)
+  }
+
+export function createHttpBlobSource({ id, address, authorization }: HttpSourceOptions): HttpBlobSource {
+  const base = new URL(address.url)
+  const isSecure = base.protocol === 'https:' || base.protocol === 'wss:'
+  const agent = new (isSecure ? HttpsAgent : HttpAgent)({
+    keepAlive: true,
+    maxSockets: CONNECTIONS_MAX,
+    ...(address.pinned !== undefined && { lookup: pinnedTo(address.pinned) }),
+  })
+  const path = base.pathname.replace(/\/+$/, '')
+  const problem = (why: string, cause?: unknown) =>
+    new TributaryError('NETWORK', `${base.host}: ${why}`, { cause, details: { source: id } })
+
+  function open(target: string, headers: Record<string, string>, signal: AbortSignal): Promise<IncomingMessage> {
+    const ask = isSecure ? httpsRequest : httpRequest
+    const allowed = authorization?.()
+    return new Promise((resolve, reject) => {
+      const request: ClientRequest = ask(
+        {
+          agent,
+          signal,
+          hostname: base.hostname.replace(/^\[|\]$/g, ''),
+          port: base.port,
+          path: `${path}/v1/blobs/${target}`,
+          headers: { host: base.host, ...(allowed !== undefined && { authorization: allowed }), ...headers },
+        },
+        resolve,
+      )
+      request.once('error', (error) => reject(problem((error as NodeJS.ErrnoException).code ?? error.message, error)))
+      request.end()
+    })
+  }
+
+  /** Exactly `bytes` of a body, or NETWORK; whatever happens, the connection is not left half read. */
+  async function* body(answer: IncomingMessage, bytes: number, status: number): AsyncIterable<Uint8Array> {
+    let left = bytes
+    try {
+      if (answer.statusCode !== status) throw problem(`it answers ${String(answer.statusCode)}`)
+      for await (const piece of answer as AsyncIterable<Buffer>) {
+        left -= piece.length
+        if (left < 0) throw problem('it sends more than was asked for')
+        yield piece
+      }
+      if (left > 0) throw problem('its answer ends early')
+    } catch (error) {
+      throw error instanceof TributaryError ? error : problem('its answer was cut off', error)
+    } finally {
+      if (!answer.complete) answer.destroy()
+    }
+  }
+
+  return {
+    id,
+    async *leaves(root, bytesMax, signal) {
+      yield* body(await open(`${root}/leaves`, {}, signal), bytesMax, 200)
+    },
+    async *read(root, start, end, signal) {
+      const answer = await open(root, { range: `bytes=${start}-${end - 1}` }, signal)
+      const range = answer.headers['content-range']
+      const isIt = range === undefined || range.startsWith(`bytes ${start}-${end - 1}/`)
+      if (!isIt) answer.destroy()
+      if (!isIt) throw problem(`it sends ${range} where ${start}-${end - 1} was asked for`)
+      yield* body(answer, end - start, 206)
+    },
+    close: () => agent.destroy(),
+  }
+}

@@ -1,0 +1,57 @@
+/** A source that is not what it should be: every way to answer wrongly is a failure by name, and no redirect is followed. */
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, expect, test } from 'vitest'
+import type { TensorRoot } from '../../src/core/ids.ts'
+import { createHttpBlobSource } from '../../src/transport/http/http-blob-source.ts'
+
+const root = 'a'.repeat(64) as TensorRoot
+const stops: (() => void)[] = []
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop()
+})
+
+async function answering(answer: (response: ServerResponse, url: string, host: string) => void) {
+  const server: Server = createServer(({ url = '', headers }, response) => answer(response, url, headers.host ?? ''))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const address = { url: `http://replica.invalid:${port}/team`, pinned: '127.0.0.1' }
+  const source = createHttpBlobSource({ id: 'them', address })
+  stops.push(() => {
+    source.close()
+    server.closeAllConnections()
+    server.close()
+  })
+  return async () => {
+    const pieces: Uint8Array[] = []
+    for await (const piece of source.read(root, 2, 6, new AbortController().signal)) pieces.push(piece)
+    return Buffer.concat(pieces).toString()
+  }
+}
+
+test('[XCH-9] [ADR-6] a range is asked for at the judged address, under its name and below its path', async () => {
+  const read = await answering((response, url, host) => {
+    expect([url, host.startsWith('replica.invalid:')]).toEqual([`/team/v1/blobs/${root}`, true])
+    response.writeHead(206, { 'content-range': 'bytes 2-5/9' }).end('cdef')
+  })
+  expect(await read()).toBe('cdef')
+  expect(await read()).toBe('cdef')
+})
+
+test.each<[string, (response: ServerResponse) => void]>([
+  ['another status', (response) => response.writeHead(404).end('no')],
+  ['the whole', (response) => response.writeHead(200).end('abcdefghi')],
+  ['a redirect', (response) => response.writeHead(307, { location: 'http://127.0.0.1:1/' }).end()],
+  ['another range', (response) => response.writeHead(206, { 'content-range': 'bytes 3-6/9' }).end('defg')],
+  ['too little', (response) => response.writeHead(206, { 'content-range': 'bytes 2-5/9' }).end('cde')],
+  ['too much', (response) => response.writeHead(206, { 'content-range': 'bytes 2-5/9' }).end('cdefg')],
+  [
+    'a part of it',
+    (response) => {
+      response.writeHead(206, { 'content-length': '4' })
+      response.write('cd', () => response.destroy())
+    },
+  ],
+])('[XCH-9] who answers with %s has failed', async (_, answer) => {
+  await expect((await answering(answer))()).rejects.toMatchObject({ code: 'NETWORK', details: { source: 'them' } })
+})
