@@ -9,6 +9,7 @@ import type { ReplicaConfig } from './config.ts'
 import { createMerger } from './local.ts'
 import { LIMITS } from './operations/context.ts'
 import { createOperations } from './operations/create-operations.ts'
+import { Lease } from './operations/lease.ts'
 import { createNodeFileSystem } from './storage/fs/node-file-system.ts'
 import { openReplicaKey } from './storage/fs/replica-key.ts'
 import { openSqliteStorage } from './storage/sqlite/sqlite-storage.ts'
@@ -30,7 +31,7 @@ export async function startReplica(config: ReplicaConfig): Promise<RunningReplic
   }
   try {
     const key = await openReplicaKey(createNodeFileSystem(), join(config.dataDirectory, 'replica.key'), randomBytes)
-    const epoch = storage.lease.boot(key.rid, randomBytes(16).toString('hex'))
+    const lease = new Lease(storage.lease, key.rid, randomBytes(16).toString('hex'))
     const token = resolveToken({ config, settings: storage.settings })
     const merger = createMerger(config.resources)
     stops.push(() => merger.close())
@@ -39,7 +40,7 @@ export async function startReplica(config: ReplicaConfig): Promise<RunningReplic
       merger,
       strategies,
       key,
-      epoch,
+      lease,
       version: VERSION,
       limits: LIMITS,
       now: Date.now,

@@ -3,6 +3,7 @@ import type { KeyPair } from '../core/signature.ts'
 import type { Strategy } from '../core/strategy.ts'
 import type { Merger } from '../merging/merger.ts'
 import type { Storage } from '../storage/storage.ts'
+import type { Lease } from './lease.ts'
 
 export interface Limits {
   /** Bytes that stay free: an upload or output that would take them is refused. */
@@ -35,8 +36,7 @@ export interface Context {
   readonly merger: Merger
   readonly strategies: readonly Strategy[]
   readonly key: KeyPair
-  /** The epoch this boot may write under. */
-  readonly epoch: number
+  readonly lease: Lease
   readonly version: string
   readonly limits: Limits
   /** Milliseconds since 1970. */

@@ -20,7 +20,8 @@ import { manifestOf } from './models.ts'
 import type { Contributed, ContributionView, Offer, ProofView, SpaceView } from './operations.ts'
 import type { SpaceBook } from './space-book.ts'
 import { namedModel, spaceView } from './spaces.ts'
-import { dropBlobs, forgetUnheld } from './sweep.ts'
+import { holdVisible, settle } from './holding.ts'
+import { dropBlobs } from './sweep.ts'
 
 export function contribute(context: Context, book: SpaceBook, space: string, offer: Offer): Contributed {
   const state = book.find(space)
@@ -36,7 +37,7 @@ export function contribute(context: Context, book: SpaceBook, space: string, off
       details: { content },
       hint: 'contribute other weights',
     })
-  if (!mayAdd(state, context.key.rid, context.epoch)) throw notAllowed(context, state, 'contribute')
+  if (!mayAdd(state, context.key.rid, context.lease.epoch)) throw notAllowed(context, state, 'contribute')
   const room = makeRoom(context, book, state, record.name)
   const replaces = room
     .dotsIn(record.name)
@@ -54,7 +55,7 @@ function makeRoom(context: Context, book: SpaceBook, state: SpaceState, name: Na
   const surplus = state
     .dotsIn(name)
     .map(({ op }) => op)
-    .filter((dot) => mayRetract(state, context.key.rid, dot, context.epoch))
+    .filter((dot) => mayRetract(state, context.key.rid, dot, context.lease.epoch))
     .slice(REPLACES_MAX)
   return removeDots(context, book, state, surplus)
 }
@@ -84,20 +85,6 @@ export const notAllowed = ({ key }: Context, { name }: SpaceState, verb: string)
     details: { replica: key.rid },
     hint: 'ask an admin of the space to add this key to its members',
   })
-
-/** What a space shows is held; what it shows no longer is let go. Committed with the op that changed it. */
-export function holdVisible({ storage }: Context, before: SpaceState, after: SpaceState): void {
-  const shown = new Set(after.visible.map(({ id }) => id))
-  for (const { id } of before.visible)
-    if (!shown.has(id)) storage.pins.release({ kind: 'contribution', space: after.space, id })
-  const had = new Set(before.visible.map(({ id }) => id))
-  for (const { id, record } of after.visible)
-    if (!had.has(id))
-      storage.pins.hold(
-        { kind: 'contribution', space: after.space, id },
-        { models: [record.model, ...Object.values(record.sidecars ?? {})] },
-      )
-}
 
 function view({ storage }: Context, { id, record, dots, conflict }: VisibleContribution): ContributionView {
   return {
@@ -153,7 +140,7 @@ export function retract(context: Context, book: SpaceBook, space: string, id: st
   const { rid } = context.key
   const dots = visibleIn(state, id)
     .dots.map(({ op }) => op)
-    .filter((dot) => mayRetract(state, rid, dot, context.epoch))
+    .filter((dot) => mayRetract(state, rid, dot, context.lease.epoch))
   if (dots.length === 0) throw notAllowed(context, state, 'retract this contribution')
   return spaceView(removeDots(context, book, state, dots))
 }
@@ -168,14 +155,11 @@ export async function revoke(
   const state = book.find(space)
   const content = parseContentRoot(given)
   if (state.revoked.has(content)) return spaceView(state)
-  if (!mayRevoke(state, context.key.rid, context.epoch)) throw notAllowed(context, state, 'revoke content')
+  if (!mayRevoke(state, context.key.rid, context.lease.epoch)) throw notAllowed(context, state, 'revoke content')
   const body = { t: 'revoke', content, ...(reason !== undefined && { reason }) } as const
   const dropped: BlobName[] = []
   const written = book.write(state, body, (next) => {
-    holdVisible(context, state, next)
-    context.storage.results.forgetContent(content)
-    if (next.base === content) context.storage.pins.release({ kind: 'base', space: next.space })
-    for (const { id } of context.storage.models.findByContent(content)) dropped.push(...forgetUnheld(context, id))
+    dropped.push(...settle(context, state, next))
   })
   await dropBlobs(context, dropped) // revoked content waits for no sweep
   return spaceView(written.state)

@@ -4,6 +4,7 @@ import { LeafCache } from './blobs/leaf-cache.ts'
 import { giveTicket } from './blobs/give-ticket.ts'
 import { readBlob, readLeaves } from './blobs/read-blob.ts'
 import { createTickets } from './blobs/tickets.ts'
+import type { KeptSpaces } from '../replication/kept-spaces.ts'
 import type { Context } from './context.ts'
 import { contribute, findContribution, listContributions, proveContribution, retract, revoke } from './contributions.ts'
 import { addMember } from './members/add-member.ts'
@@ -11,6 +12,7 @@ import { giveAmnesty } from './members/give-amnesty.ts'
 import { listMembers } from './members/list-members.ts'
 import { removeMember } from './members/remove-member.ts'
 import { MergeQueue } from './merge-queue.ts'
+import { keptSpaces } from './kept-spaces.ts'
 import { cancelMerge, findMerge, findReceipt, listMerges, readOutput, startMerge } from './merges.ts'
 import { findModel, readModelFile, uploadModel } from './models.ts'
 import type { Figures, Operations, Readiness } from './operations.ts'
@@ -21,6 +23,7 @@ import { sweep, type Swept } from './sweep.ts'
 import { findUpload, finishUpload, startUpload, writeUpload } from './uploads.ts'
 
 export interface RunningOperations extends Operations {
+  readonly kept: KeptSpaces
   /** Takes up merges that a stop interrupted. */
   start(): void
   sweep(): Promise<Swept>
@@ -31,7 +34,7 @@ export interface RunningOperations extends Operations {
 }
 
 export function createOperations(context: Context): RunningOperations {
-  const { storage, strategies, key, epoch, version, limits } = context
+  const { storage, strategies, key, lease, version, limits } = context
   const book = new SpaceBook(context)
   const queue = new MergeQueue(context, book)
   const tickets = createTickets(fromHex(context.randomHex(32)))
@@ -112,8 +115,9 @@ export function createOperations(context: Context): RunningOperations {
 
     figures,
     readiness,
-    identity: () => ({ replica: key.rid, epoch, version }),
+    identity: () => ({ replica: key.rid, epoch: lease.epoch, version }),
 
+    kept: keptSpaces(context, book),
     start: () => queue.recover(),
     sweep: () => sweep(context, book),
     idle: () => queue.idle(),

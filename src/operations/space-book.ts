@@ -4,15 +4,21 @@
  */
 import { authorOp, authorSpace } from '../core/author.ts'
 import { TributaryError } from '../core/errors.ts'
-import { isSpaceId, type SpaceId } from '../core/ids.ts'
-import { parseOp, type SignedOp, spaceIdOf, spaceOf } from '../core/op.ts'
+import { isSpaceId, type OpId, type SpaceId } from '../core/ids.ts'
+import { isSpaceInit, type Op, parseOp, type SignedOp, spaceIdOf, spaceOf } from '../core/op.ts'
 import type { Body, SpaceInitBody } from '../core/op-schemas.ts'
 import { fold, type SpaceState } from '../core/or-set.ts'
 import type { StoredOp } from '../storage/op-log.ts'
 import type { Context } from './context.ts'
 
+export interface Received {
+  readonly insert: readonly SignedOp[]
+  readonly remove: readonly OpId[]
+}
+
 export class SpaceBook {
   readonly #context: Context
+  #tell: (op: SignedOp) => void = () => undefined
   readonly #states = new Map<SpaceId, SpaceState>()
 
   constructor(context: Context) {
@@ -57,8 +63,8 @@ export class SpaceBook {
 
   /** Writes the first op of a new space. */
   create(body: Omit<SpaceInitBody, 't'>, also: (space: SpaceId) => void): SpaceState {
-    const { storage, key, epoch, now } = this.#context
-    const op = authorSpace({ key, head: { ep: epoch, nextSeq: 0, lastHlc: 0 }, now: now() }, body)
+    const { storage, key, lease, now } = this.#context
+    const op = authorSpace({ key, head: { ep: lease.epoch, nextSeq: 0, lastHlc: 0 }, now: now() }, body)
     const id = spaceIdOf(op)
     const state = storage.transact(() => {
       storage.ops.append(storedOp(op, id))
@@ -67,6 +73,7 @@ export class SpaceBook {
       return fold([op])
     })
     this.#states.set(id, state)
+    this.#tell(op)
     return state
   }
 
@@ -79,9 +86,10 @@ export class SpaceBook {
     body: Body,
     also: (after: SpaceState) => void = () => undefined,
   ): { readonly op: SignedOp; readonly state: SpaceState } {
-    const { storage, key, epoch, now } = this.#context
+    const { storage, key, lease, now } = this.#context
     const written = storage.transact(() => {
-      const head = { ep: epoch, ...storage.ops.head(before.space, 0, key.rid, epoch) }
+      const { epoch: ep } = lease
+      const head = { ep, ...storage.ops.head(before.space, 0, key.rid, ep) }
       const op = authorOp({ key, head, now: now(), space: before.space, acl: before.acl }, body)
       storage.ops.append(storedOp(op, before.space))
       const state = fold([...before.ops.values(), op])
@@ -89,8 +97,52 @@ export class SpaceBook {
       return { op, state }
     })
     this.#states.set(before.space, written.state)
+    this.#tell(written.op)
     return written
   }
+
+  /**
+   * Ops of other replicas, and those that fell out behind a fork: durable when it returns. `also` is committed with
+   * them. A space whose first op is not here yet is no space yet, and answers undefined.
+   */
+  receive(
+    space: SpaceId,
+    { insert, remove }: Received,
+    also: (before: SpaceState | undefined, after: SpaceState) => void,
+  ): SpaceState | undefined {
+    const { storage } = this.#context
+    const before = storage.spaces.find(space) && this.state(space)
+    const after = storage.transact(() => {
+      for (const op of insert) storage.ops.append(storedOp(op, space))
+      storage.ops.remove(remove)
+      const state = before === undefined ? this.#begun(space) : fold(changed(before, insert, remove))
+      if (state !== undefined) also(before, state)
+      return state
+    })
+    if (after !== undefined) this.#states.set(space, after)
+    return after
+  }
+
+  /** Whoever tells other replicas: each op written here, once it is durable. */
+  watch(written: (op: SignedOp) => void): void {
+    this.#tell = written
+  }
+
+  #begun(id: SpaceId): SpaceState | undefined {
+    const { storage, now } = this.#context
+    const ops = storage.ops.forSpace(id).map(({ bytes }) => parseOp(bytes))
+    const init = ops.find(isSpaceInit)
+    if (init === undefined) return undefined
+    storage.spaces.add({ id, name: init.record.name, init: init.id, adoptedAtMs: now() })
+    return fold(ops)
+  }
+}
+
+/** All ops there are now. */
+function changed(before: SpaceState, insert: readonly Op[], remove: readonly OpId[]): Iterable<Op> {
+  const ops = new Map([...before.ops, ...insert.map((op) => [op.id, op] as const)])
+  for (const id of remove) ops.delete(id)
+  return ops.values()
 }
 
 export const storedOp = (op: SignedOp, space: SpaceId = spaceOf(op)): StoredOp => {

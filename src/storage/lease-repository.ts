@@ -11,6 +11,8 @@ export interface LeaseRepository {
    * original). `nonce` names this boot in the record.
    */
   boot(rid: ReplicaId, nonce: string): number
+  /** Somebody knows of this epoch what this replica does not: durably on to a later one, unless it is there already. */
+  raise(rid: ReplicaId, above: number): number
   /** The last thing before `close`: every op is durable and no more will be written. */
   markClean(rid: ReplicaId): void
 }

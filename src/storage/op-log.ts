@@ -1,5 +1,5 @@
 /**
- * Port: every verified op, for good. The log judges nothing: form, signature and chain are the gate's, authority the
+ * Port: every verified op. The log judges nothing: form, signature and chain are the gate's, authority the
  * fold's. Fields besides `bytes` and `signature` are copies of what the bytes say, under the op record's own names.
  */
 import type { OpId, ReplicaId, SpaceId } from '../core/ids.ts'
@@ -34,6 +34,8 @@ export interface OpHead {
 export interface OpLog {
   /** False for a known id: a duplicate, whatever its signature, changes nothing. */
   append(op: StoredOp): boolean
+  /** Those that fell out behind a fork of their author: they count nowhere, and no replica keeps them. */
+  remove(ids: readonly OpId[]): void
   find(id: OpId): StoredOp | undefined
   /** By (hlc, id): one order on every replica that holds the same ops. */
   forSpace(space: SpaceId): readonly StoredOp[]

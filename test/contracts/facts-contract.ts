@@ -223,5 +223,15 @@ export function describeFacts(name: string, open: () => Promise<Storage>): void 
       expect([lease.boot(rid, 'c'), lease.boot(rid, 'd'), lease.boot(idOf('other'), 'e')]).toEqual([1, 2, 0])
       expect(() => transact(() => lease.boot(rid, 'f'))).toThrow('by itself')
     })
+
+    test('[DUR-14] an epoch that others know of is left behind for good, and never gone back to', async () => {
+      const { lease, transact } = await open()
+      const rid = idOf<ReplicaId>('replica')
+      lease.boot(rid, 'a')
+      expect([lease.raise(rid, 6), lease.raise(rid, 3), lease.raise(rid, 6)]).toEqual([7, 7, 7])
+      expect(() => transact(() => lease.raise(rid, 9))).toThrow('by itself')
+      lease.markClean(rid)
+      expect(lease.boot(rid, 'b')).toBe(7)
+    })
   })
 }

@@ -17,6 +17,15 @@ export function describeOpLog(name: string, open: () => Promise<Storage>): void 
       expect(ops.count()).toBe(1)
     })
 
+    test('[STO-12] what fell out behind a fork is gone, and may come again', async () => {
+      const { ops, transact } = await open()
+      const [left, stays] = [anOp({ id: idOf('left') }), anOp({ id: idOf('stays') })]
+      for (const op of [left, stays]) ops.append(op)
+      transact(() => ops.remove([left.id, idOf('unknown')]))
+      expect([ops.find(left.id), ops.find(stays.id)]).toEqual([undefined, stays])
+      expect(ops.append(left)).toBe(true)
+    })
+
     test('[STO-12] bytes that the caller writes over later stay as they were put', async () => {
       const { ops } = await open()
       const bytes = utf8('first')

@@ -6,6 +6,7 @@ import { referenceKernels } from '../../src/kernels/reference.ts'
 import { createInlineMerger } from '../../src/merging/inline-merger.ts'
 import type { Merger } from '../../src/merging/merger.ts'
 import { type Context, LIMITS, type Limits } from '../../src/operations/context.ts'
+import { Lease } from '../../src/operations/lease.ts'
 import { createOperations, type RunningOperations } from '../../src/operations/create-operations.ts'
 import { nodeTileFiles } from '../../src/storage/fs/node-tile-files.ts'
 import type { Storage } from '../../src/storage/storage.ts'
@@ -41,7 +42,7 @@ export async function aReplica(options: ReplicaOptions = {}): Promise<TestReplic
     merger: options.merger ?? createInlineMerger(options.tileFiles ?? nodeTileFiles, referenceKernels, strategies),
     strategies,
     key,
-    epoch: storage.lease.boot(key.rid, `boot ${seed}`),
+    lease: new Lease(storage.lease, key.rid, `boot ${seed}`),
     version: '0.0.0-test',
     limits: { ...LIMITS, freeBytesMin: 0, ...options.limits },
     now: () => (now += 1),

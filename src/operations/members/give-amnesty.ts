@@ -21,7 +21,7 @@ export interface AmnestyRequest {
 export function giveAmnesty(context: Context, book: SpaceBook, space: string, given: AmnestyRequest): AmnestyGiven {
   const state = book.find(space)
   const member = parseReplicaId(given.key)
-  if (!mayRevoke(state, context.key.rid, context.epoch)) throw notAllowed(context, state, 'give amnesty')
+  if (!mayRevoke(state, context.key.rid, context.lease.epoch)) throw notAllowed(context, state, 'give amnesty')
   const forked = forkedEpochsOf(state, member).at(-1)
   if (forked === undefined)
     throw new TributaryError('NOT_FORKED', `nothing in ${state.name} shows two ops of this key for one place`, {

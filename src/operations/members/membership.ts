@@ -5,7 +5,8 @@ import type { Member } from '../../core/membership.ts'
 import type { Body } from '../../core/op-schemas.ts'
 import { mayManageMembers, type SpaceState } from '../../core/or-set.ts'
 import type { Context } from '../context.ts'
-import { holdVisible, notAllowed } from '../contributions.ts'
+import { notAllowed } from '../contributions.ts'
+import { holdVisible } from '../holding.ts'
 import type { MemberView } from '../operations.ts'
 import type { SpaceBook } from '../space-book.ts'
 
@@ -40,7 +41,7 @@ export function checkMayManage(context: Context, state: SpaceState): void {
       details: { space: state.space },
       hint: 'a space that is made with access members has members to manage',
     })
-  if (!mayManageMembers(state, context.key.rid, context.epoch)) throw notAllowed(context, state, 'manage members')
+  if (!mayManageMembers(state, context.key.rid, context.lease.epoch)) throw notAllowed(context, state, 'manage members')
 }
 
 export const creatorStays = ({ name }: SpaceState): TributaryError =>

@@ -20,6 +20,7 @@ export function createMemoryOpLog(journal: Journal): OpLog {
       ops.set(op.id, { ...op, bytes: op.bytes.slice(), signature: op.signature.slice() })
       return true
     },
+    remove: (ids) => ids.forEach((id) => ops.delete(id)),
     find: (id) => ops.get(id),
     forSpace: (space) => inSpace(space).sort((a, b) => a.hlc - b.hlc || compareHex(a.id, b.id)),
     idsOfSpace: (space) =>
@@ -94,6 +95,14 @@ export function createMemoryLeaseRepository(journal: Journal): LeaseRepository {
       const last = leases.get(rid)
       const epoch = last === undefined ? 0 : last.epoch + (last.clean ? 0 : 1)
       leases.set(rid, { epoch, clean: false })
+      return epoch
+    },
+    raise(rid, above) {
+      invariant(!journal.inTransaction, 'a lease is committed by itself')
+      const last = leases.get(rid)
+      invariant(last, 'a lease is raised after it was taken')
+      const epoch = Math.max(last.epoch, above + 1)
+      leases.set(rid, { ...last, epoch })
       return epoch
     },
     markClean(rid) {

@@ -12,6 +12,7 @@ export function createSqliteLeaseRepository(db: Database, place: string): LeaseR
     INSERT INTO leases (rid, epoch, nonce, place, clean) VALUES (?, ?, ?, ?, 0)
     ON CONFLICT (rid) DO UPDATE
     SET epoch = excluded.epoch, nonce = excluded.nonce, place = excluded.place, clean = 0`)
+  const raise = db.prepare<[number, ReplicaId]>('UPDATE leases SET epoch = max(epoch, ?) WHERE rid = ?')
   const clean = db.prepare<[ReplicaId]>('UPDATE leases SET clean = 1 WHERE rid = ?')
   return {
     boot(rid, nonce) {
@@ -23,6 +24,13 @@ export function createSqliteLeaseRepository(db: Database, place: string): LeaseR
         take.run(rid, epoch, nonce, place)
         return epoch
       })
+    },
+    raise(rid, above) {
+      invariant(!db.inTransaction, 'a lease is committed by itself')
+      raise.run(above + 1, rid)
+      const lease = select.get(rid)
+      invariant(lease, 'a lease is raised after it was taken')
+      return lease.epoch
     },
     markClean: (rid) => void clean.run(rid),
   }

@@ -1,4 +1,4 @@
-/** The op log in SQLite. Append-only. */
+/** The op log in SQLite. */
 import type { OpId, ReplicaId, SpaceId } from '../../core/ids.ts'
 import type { OpLog, StoredOp } from '../op-log.ts'
 import type { Database } from './database.ts'
@@ -10,6 +10,7 @@ export function createSqliteOpLog(db: Database): OpLog {
   const insert = db.prepare<[StoredOp]>(`
     INSERT INTO ops (${columns}) VALUES (@id, @space, @g, @rid, @ep, @seq, @t, @hlc, @bytes, @signature)
     ON CONFLICT (id) DO NOTHING`)
+  const drop = db.prepare<[OpId]>('DELETE FROM ops WHERE id = ?')
   const select = db.prepare<[OpId], StoredOp>(`SELECT ${columns} FROM ops WHERE id = ?`)
   const selectSpace = db.prepare<[SpaceId], StoredOp>(`SELECT ${columns} FROM ops WHERE space = ? ORDER BY hlc, id`)
   const selectIds = db.prepare<[SpaceId], { id: OpId }>('SELECT id FROM ops WHERE space = ? ORDER BY id')
@@ -23,6 +24,7 @@ export function createSqliteOpLog(db: Database): OpLog {
   const countSpace = db.prepare<[SpaceId], { count: number }>('SELECT count(*) AS count FROM ops WHERE space = ?')
   return {
     append: (op) => insert.run(op) === 1,
+    remove: (ids) => db.transact(() => ids.forEach((id) => drop.run(id))),
     find: (id) => select.get(id),
     forSpace: (space) => selectSpace.all(space),
     idsOfSpace: (space) => selectIds.all(space).map(({ id }) => id),

@@ -1,0 +1,19 @@
+/** What replication stands on: the spaces of this replica as facts, whoever keeps them. */
+import type { OpId, ReplicaId, SetRoot, SpaceId } from '../core/ids.ts'
+import type { SignedOp } from '../core/op.ts'
+
+export interface KeptSpaces {
+  list(): readonly SpaceId[]
+  /** Of each author each op after the one before it. */
+  ops(space: SpaceId): readonly SignedOp[]
+  /** Undefined where the first op is not here, or the space's rules are not known. */
+  root(space: SpaceId): SetRoot | undefined
+  /** In one transaction, durable when it returns. */
+  receive(space: SpaceId, changes: { readonly insert: readonly SignedOp[]; readonly remove: readonly OpId[] }): void
+  /** Called with each op that is written here, once it is durable. */
+  watch(written: (op: SignedOp) => void): void
+  /** Somebody knows ops of this replica up to this epoch that are not here: it goes on in a later one. */
+  raise(epoch: number): void
+  readonly epoch: number
+  readonly rid: ReplicaId
+}

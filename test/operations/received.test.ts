@@ -1,0 +1,70 @@
+/** Ops that arrive from other replicas, and what they do to spaces, models and holds. */
+import { expect, test } from 'vitest'
+import type { ContentRoot } from '../../src/core/ids.ts'
+import type { SignedOp } from '../../src/core/op.ts'
+import { asSent, aSpace, aWriter } from '../support/ops.ts'
+import { aReplica } from '../support/replica.ts'
+import { streamOf, tinyFile } from '../support/safetensors.ts'
+
+const admin = aWriter(1)
+const space = aSpace({ name: 'lab', creator: admin })
+
+test('[SVC-50] ops of a space are kept while its first is missing, and are a space from then on', async () => {
+  const replica = await aReplica()
+  const { kept } = replica
+  const add = asSent(admin.add(space, { content: 'x' }))
+  kept.receive(space.id, { insert: [add], remove: [] })
+  expect([kept.list(), kept.root(space.id)]).toEqual([[], undefined])
+  kept.receive(space.id, { insert: [asSent(space.init)], remove: [] })
+  expect(kept.list()).toEqual([space.id])
+  expect(replica.findSpace('lab')).toMatchObject({ id: space.id, contributions: 1, ops: 2, root: kept.root(space.id) })
+  expect(kept.ops(space.id).map(({ id }) => id)).toEqual([space.init.id, add.id])
+})
+
+test('[SVC-50] what falls out behind a fork is gone from the space', async () => {
+  const replica = await aReplica()
+  const { kept } = replica
+  const add = asSent(admin.add(space, { content: 'y' }))
+  kept.receive(space.id, { insert: [asSent(space.init), add], remove: [] })
+  kept.receive(space.id, { insert: [], remove: [add.id] })
+  expect(replica.findSpace('lab')).toMatchObject({ contributions: 0, ops: 1 })
+})
+
+test('[SVC-50] content that another replica withdraws for ever leaves this disk as well', async () => {
+  const replica = await aReplica()
+  const { model, content } = await replica.uploadModel(streamOf(tinyFile(1)))
+  const owner = aWriter(2)
+  const own = aSpace({ name: 'own', creator: owner })
+  replica.kept.receive(own.id, { insert: [asSent(own.init)], remove: [] })
+  await replica.contribute('own', { model, name: 'one' })
+  const revoke = asSent(owner.write(own, { t: 'revoke', content: content as ContentRoot }))
+  replica.kept.receive(own.id, { insert: [revoke], remove: [] })
+  expect(replica.findSpace('own')).toMatchObject({ contributions: 0, revoked: [{ content }] })
+  expect(() => replica.findModel(model)).toThrow(expect.objectContaining({ code: 'MODEL_NOT_FOUND' }))
+})
+
+test('[SVC-51] an op that is written here is told once, durable already', async () => {
+  const replica = await aReplica()
+  const { kept, storage } = replica
+  const told: SignedOp[] = []
+  kept.watch((op) => {
+    expect(storage.ops.find(op.id)?.bytes).toEqual(op.bytes)
+    told.push(op)
+  })
+  await replica.createSpace({ name: 'lab' })
+  const { model } = await replica.uploadModel(streamOf(tinyFile(1)))
+  await replica.contribute('lab', { model, name: 'one' })
+  expect(told.map(({ record }) => record.t)).toEqual(['space.init', 'add'])
+})
+
+test('[DUR-14] after the word that a later epoch is known, the next op is of one beyond it', async () => {
+  const replica = await aReplica()
+  await replica.createSpace({ name: 'lab' })
+  const { model } = await replica.uploadModel(streamOf(tinyFile(1)))
+  replica.kept.raise(4)
+  const told: SignedOp[] = []
+  replica.kept.watch((op) => void told.push(op))
+  await replica.contribute('lab', { model, name: 'one' })
+  expect(told.map(({ record: { ep, seq } }) => [ep, seq])).toEqual([[5, 0]])
+  expect(replica.findSpace('lab')).toMatchObject({ contributions: 1 })
+})
