@@ -59,6 +59,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   MANIFEST_INVALID: 422,
   BYTES_MISSING: 409,
   OUTPUT_EXISTS: 409,
+  OUTPUT_IN_USE: 409,
   WORKER_DIED: 500,
 
   SPACE_NOT_FOUND: 404,

@@ -60,6 +60,7 @@ export const ERROR_CODES = [
   'MANIFEST_INVALID', // a model's manifest that breaks its form or contradicts itself
   'BYTES_MISSING',
   'OUTPUT_EXISTS',
+  'OUTPUT_IN_USE', // another merge is writing there
   'WORKER_DIED',
   // spaces
   'SPACE_NOT_FOUND',

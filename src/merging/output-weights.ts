@@ -17,6 +17,7 @@ export interface OutputWeights {
   readonly index?: readonly [path: string, text: string]
   /** Where a tensor lies, its path relative to the output. */
   readonly place: (tensor: string) => Slice
+  readonly has: (tensor: string) => boolean
   /** Files and their headers. */
   readonly bytes: number
 }
@@ -45,6 +46,7 @@ export function layOutWeights(tensors: readonly TensorShape[], shardBytes: numbe
       invariant(slice, `${tensor} has a place in the output`)
       return slice
     },
+    has: (tensor) => places.has(tensor),
     bytes: shards.reduce((sum, shard) => sum + shard.bytes, 0),
   }
 }

@@ -1,7 +1,13 @@
 /** A recipe over local checkpoints, without a server. */
 import { CACHE_OPTION, type Command, RESOURCE_OPTIONS } from '../command.ts'
 import { followPhases } from '../phases.ts'
+import type { Talk } from '../progress.ts'
 import { counted, facts, sizeText } from '../text.ts'
+
+const sayResumed =
+  (talk: Talk) =>
+  ({ tensors, bytes }: { readonly tensors: number; readonly bytes: number }) =>
+    talk.say(`going on where a merge before this one ended: ${counted(tensors, 'tensor')}, ${sizeText(bytes)}, checked`)
 
 export const merge: Command = {
   arguments: [{ name: '<RECIPE>', about: 'recipe file, native or mergekit YAML; paths in it are relative to it' }],
@@ -20,7 +26,7 @@ export const merge: Command = {
     const merged = await local(given, (operations) =>
       operations.mergeLocal(
         { recipe: given.argument(0), out: given.text('out') ?? '' },
-        { onProgress: phases.onProgress, signal },
+        { onProgress: phases.onProgress, onResume: sayResumed(talk), signal },
       ),
     )
     phases.done()

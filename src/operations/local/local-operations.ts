@@ -17,6 +17,8 @@ export interface LocalProgress {
 
 export interface LocalWatch {
   readonly onProgress?: (progress: LocalProgress) => void
+  /** A merge goes on where a run before it was killed. */
+  readonly onResume?: (taken: { readonly tensors: number; readonly bytes: number }) => void
   readonly signal?: AbortSignal
 }
 

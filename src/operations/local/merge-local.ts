@@ -28,7 +28,7 @@ import {
 import { layOutWeights, type OutputWeights } from '../../merging/output-weights.ts'
 import { readSmallFile } from '../../merging/read-checkpoint.ts'
 import { statementOf } from '../../merging/statement.ts'
-import type { MergeTask, TensorOutcome } from '../../merging/task.ts'
+import { type MergeTask, taskBytes, type TensorOutcome } from '../../merging/task.ts'
 import type { Resolved } from '../../recipes/resolve.ts'
 import { shown } from '../../tensors/names.ts'
 import { identityOf } from './digest-cache.ts'
@@ -36,8 +36,10 @@ import type { LocalContext } from './local-context.ts'
 import type { LocalMerge, LocalMergeRequest, LocalWatch } from './local-operations.ts'
 import { checkPlace, freeBytesAt, OutputDirectory, RECEIPT_PATH, SOURCES_PATH } from './output-directory.ts'
 import { checkpointOf, digestSources, recallSources, resolveLocal } from './resolve-local.ts'
+import { lockOutput } from './lock-output.ts'
 import { openSources, type Source, type Sources } from './sources.ts'
 import { sourcesText } from './sources-file.ts'
+import { takeOver } from './unfinished-output.ts'
 
 /** Config, tokenizer, card and receipt are small beside this. */
 const SPARE_BYTES = 64 * 1024 * 1024
@@ -68,6 +70,15 @@ export async function mergeLocal(
     sources.all.map(({ checkpoint }) => checkpoint.location),
   )
   await refuseEarly(sources, context)
+  const unlock = await lockOutput(out)
+  try {
+    return await mergeInto(out, sources, context, watch)
+  } finally {
+    await unlock()
+  }
+}
+
+async function mergeInto(out: string, sources: Sources, context: LocalContext, watch: LocalWatch): Promise<LocalMerge> {
   const before = await identities(sources)
   const digested = await digestSources(sources, context, watch)
   const known = new Map(
@@ -78,13 +89,14 @@ export async function mergeLocal(
   const { alignment } = resolved
   invariant(alignment, 'all headers were read')
   const weights = layOutWeights(alignment.tensors, shardBytesOf(resolved))
-  await checkSpace(out, weights)
+  const output = OutputDirectory.at(out, resolved.merge)
+  const claims = await output.journal.read()
+  await checkSpace(out, weights, claims)
 
-  const output = await OutputDirectory.begin(out, resolved.merge)
   try {
-    for (const { path, header, bytes } of weights.shards) await output.reserve(path, header, bytes)
+    const wasHere = await output.begin(weights.shards)
     const task = taskFor(sources, resolved, weights, (path) => output.locate(path), context)
-    const outcomes = await output.whileSyncing(runTask(task, context, out, watch))
+    const outcomes = await output.whileSyncing(runTask(task, wasHere ? claims : [], output, context, out, watch))
     for (const file of files) await writeFile(output, file, context)
     if (weights.index) await output.write(weights.index[0], utf8(weights.index[1]))
     await refuseChanged(sources, before)
@@ -142,17 +154,30 @@ function taskFor(
   }
 }
 
-function runTask(
+async function runTask(
   task: MergeTask,
-  { merger }: LocalContext,
+  claims: readonly TensorOutcome[],
+  { journal }: OutputDirectory,
+  context: LocalContext,
   out: string,
-  { onProgress, signal }: LocalWatch,
+  watch: LocalWatch,
 ): Promise<readonly TensorOutcome[]> {
-  const total = task.tensors.reduce((sum, { target }) => sum + target.bytes, 0)
-  return merger.merge(task, {
-    ...(signal && { signal }),
-    onProgress: (done) => onProgress?.({ phase: 'merging', what: out, bytes_done: done, bytes_total: total }),
+  const taken = await takeOver(task, claims, context, out, watch)
+  await journal.begin(taken)
+  const names = new Set(taken.map(({ name }) => name))
+  const left = { ...task, tensors: task.tensors.filter(({ name }) => !names.has(name)) }
+  const total = taskBytes(task)
+  const before = total - taskBytes(left)
+  if (taken.length > 0) watch.onResume?.({ tensors: taken.length, bytes: before })
+  const tell = (done: number) =>
+    watch.onProgress?.({ phase: 'merging', what: out, bytes_done: before + done, bytes_total: total })
+  if (left.tensors.length === 0) return (tell(0), taken)
+  const computed = await context.merger.merge(left, {
+    ...(watch.signal && { signal: watch.signal }),
+    onProgress: tell,
+    onTensor: (outcome) => journal.add(outcome),
   })
+  return [...taken, ...computed]
 }
 
 interface FoundFile {
@@ -211,9 +236,10 @@ async function refuseChanged(sources: Sources, before: ReadonlyMap<string, strin
   for (const [location, text] of await identities(sources)) if (before.get(location) !== text) throw changed(location)
 }
 
-async function checkSpace(out: string, weights: OutputWeights): Promise<void> {
+async function checkSpace(out: string, weights: OutputWeights, claims: readonly TensorOutcome[]): Promise<void> {
   const free = await freeBytesAt(out)
-  const wanted = weights.bytes + SPARE_BYTES
+  const here = claims.reduce((sum, { name }) => sum + (weights.has(name) ? weights.place(name).bytes : 0), 0)
+  const wanted = Math.max(0, weights.bytes - here) + SPARE_BYTES
   if (free >= wanted) return
   throw new TributaryError('DISK_FULL', `${shown(out)} needs ${wanted} bytes, and ${free} are free there`, {
     details: { needed: wanted, free },

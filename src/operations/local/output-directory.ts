@@ -1,6 +1,7 @@
 /**
  * The directory a merge writes: built beside its place under another name, durable, and only then put there. What fails
- * leaves nothing behind; what was there before is replaced whole, and only if it was a merge's output.
+ * leaves nothing behind, what is killed leaves its weights and a journal of them, for the next run of the same merge. What
+ * was there before is replaced whole, and only if it was a merge's output.
  */
 import type { FileHandle } from 'node:fs/promises'
 import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises'
@@ -8,16 +9,17 @@ import { basename, dirname, join, relative, resolve as resolvePath } from 'node:
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TributaryError } from '../../core/errors.ts'
 import { shown } from '../../tensors/names.ts'
+import { MergeJournal } from './merge-journal.ts'
 
 const SYNC_EVERY_MS = 100
 
 export const RECEIPT_PATH = 'receipt.json'
 export const SOURCES_PATH = '.tributary/sources.json'
 
-const codeOf = (error: unknown) => (error as { code?: string }).code
+export const codeOf = (error: unknown) => (error as { code?: string }).code
 
 /** A failure of the disk, by name. */
-async function attempt<T>(doing: string, work: () => Promise<T>): Promise<T> {
+export async function attempt<T>(doing: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (cause) {
@@ -83,26 +85,68 @@ export async function freeBytesAt(path: string): Promise<number> {
     }
 }
 
+/** How the names of unfinished outputs of this place begin. */
+const partialsOf = (place: string): string => `.${basename(place)}.tributary-`
+const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
+
 export class OutputDirectory {
   readonly #place: string
   /** Where the files lie until all of them are there. */
   readonly partial: string
 
-  readonly #reserved: string[] = []
+  readonly #weights: string[] = []
+  readonly journal: MergeJournal
 
-  private constructor(place: string, partial: string) {
+  private constructor(place: string, partial: string, merge: string) {
     this.#place = place
     this.partial = partial
+    this.journal = new MergeJournal(`${partial}.journal`, merge)
   }
 
-  static async begin(out: string, merge: string): Promise<OutputDirectory> {
+  /** While the output is locked. Nothing is made yet. */
+  static at(out: string, merge: string): OutputDirectory {
     const place = resolvePath(out)
-    const partial = join(dirname(place), `.${basename(place)}.tributary-${merge.slice(0, 12)}.partial`)
-    await attempt(`make ${partial}`, async () => {
-      await rm(partial, { recursive: true, force: true })
-      await mkdir(partial, { recursive: true })
+    return new OutputDirectory(place, join(dirname(place), `${partialsOf(place)}${merge.slice(0, 12)}.partial`), merge)
+  }
+
+  /**
+   * Weights files with their headers and room for the rest. Those of a run before stay, where they are as these will be;
+   * answers whether all of them did. What other merges left of this output goes.
+   */
+  async begin(files: readonly { readonly path: string; readonly header: Uint8Array; readonly bytes: number }[]) {
+    return attempt(`make ${this.partial}`, async () => {
+      const [directory, own] = [dirname(this.partial), basename(this.partial)]
+      for (const name of (await namesIn(directory)) ?? []) {
+        if (!name.startsWith(partialsOf(this.#place)) || name === own || name === `${own}.journal`) continue
+        const isEarlier = name.endsWith('.before') && (await namesIn(this.#place)) === undefined
+        // a run that was killed in its last step had put the earlier output aside
+        if (isEarlier) await rename(join(directory, name), this.#place)
+        else await rm(join(directory, name), { recursive: true, force: true })
+      }
+      const names = (await namesIn(this.partial)) ?? []
+      const kept = await Promise.all(files.map((file) => this.#begins(file)))
+      const isWhole = names.length > 0 && kept.every((keeps) => keeps)
+      if (!isWhole) await rm(this.partial, { recursive: true, force: true })
+      await mkdir(this.partial, { recursive: true })
+      const weights = new Set(files.map(({ path }) => path))
+      for (const name of names)
+        if (!weights.has(name)) await rm(join(this.partial, name), { recursive: true, force: true })
+      if (!isWhole) for (const { path, header, bytes } of files) await this.#reserve(path, header, bytes)
+      this.#weights.push(...files.map(({ path }) => this.locate(path)))
+      return isWhole
     })
-    return new OutputDirectory(place, partial)
+  }
+
+  async #begins({ path, header, bytes }: { path: string; header: Uint8Array; bytes: number }): Promise<boolean> {
+    const handle = await open(this.locate(path)).catch(() => undefined)
+    if (handle === undefined) return false
+    try {
+      const start = new Uint8Array(header.length)
+      const { bytesRead } = await handle.read(start, 0, start.length, 0)
+      return bytesRead === start.length && equalBytes(start, header) && (await handle.stat()).size === bytes
+    } finally {
+      await handle.close()
+    }
   }
 
   locate(path: string): string {
@@ -114,28 +158,29 @@ export class OutputDirectory {
   }
 
   /**
-   * Does the work while the disk takes in what is reserved and written already: less is left to wait for at the end. What
-   * fails here will fail again when the output is published.
+   * Does the work while the disk takes in the weights that are written already: less is left to wait for at the end. A sync
+   * that failed fails the work: a later one could succeed without the bytes.
    */
   async whileSyncing<T>(work: Promise<T>): Promise<T> {
     const done = new AbortController()
+    const failures: unknown[] = []
     const syncing = (async () => {
       while (!done.signal.aborted) {
         await sleep(SYNC_EVERY_MS, undefined, { signal: done.signal, ref: false }).catch(() => undefined)
-        for (const path of this.#reserved) if (!done.signal.aborted) await syncData(path).catch(() => undefined)
+        for (const path of this.#weights)
+          if (!done.signal.aborted) await syncData(path).catch((why: unknown) => failures.push(why))
       }
     })()
-    try {
-      return await work
-    } finally {
+    const answer = await work.finally(() => {
       done.abort()
-      await syncing
-    }
+      return syncing
+    })
+    const [failure] = failures
+    if (failure !== undefined) await attempt(`write ${this.partial}`, () => Promise.reject(failure as Error))
+    return answer
   }
 
-  /** A file that begins with these bytes and has room for the rest. */
-  async reserve(path: string, start: Uint8Array, bytes: number): Promise<void> {
-    this.#reserved.push(this.locate(path))
+  async #reserve(path: string, start: Uint8Array, bytes: number): Promise<void> {
     await this.#create(path, async (handle) => {
       await handle.writeFile(start)
       await handle.truncate(bytes)
@@ -176,11 +221,13 @@ export class OutputDirectory {
         throw error
       }
       await sync(dirname(this.#place))
+      await this.journal.remove()
       await rm(before, { recursive: true, force: true })
     })
   }
 
   async discard(): Promise<void> {
+    await this.journal.remove()
     await rm(this.partial, { recursive: true, force: true })
   }
 }
