@@ -36,33 +36,61 @@ function encoded(values, dtype) {
   return new Uint8Array(codes.buffer)
 }
 
-let drawn
-/** base 0 is the base itself; others are it with small changes. */
-export function writeCheckpoint(folder, { bytes, dtype = 'BF16', seed }) {
+/** Two tensors of `bytes` together, as a large embedding and large layers are. */
+export function inHalves(bytes, dtype) {
+  const rows = Math.floor(bytes / SIZES[dtype] / 1024)
+  const first = Math.floor(rows / 2)
+  return [
+    ['embed', [first, 1024]],
+    ['layers', [rows - first, 1024]],
+  ]
+}
+
+/** So many tensors of equal size, of `bytes` together. */
+export function inTensors(count, bytes, dtype) {
+  const width = Math.max(1, Math.floor(bytes / SIZES[dtype] / count / 64))
+  return Array.from({ length: count }, (_, i) => [`model.layers.${i}.weight`, [width, 64]])
+}
+
+export const bytesOf = (shapes, dtype) =>
+  shapes.reduce((sum, [, shape]) => sum + shape.reduce((product, length) => product * length, 1), 0) * SIZES[dtype]
+
+/** All numbers but the base's are the base's with small changes. Seed 0 is the base. */
+function blockOf(seed, dtype) {
   drawn ??= gaussian(1)
   const changes = seed === 0 ? undefined : gaussian(seed + 1)
-  const values = drawn.map((value, i) => value * 0.02 + (changes ? changes[i] * 0.001 : 0))
-  const block = encoded(values, dtype)
-  const size = SIZES[dtype]
-  const rows = Math.floor(bytes / size / 1024)
-  const first = Math.floor(rows / 2)
-  const tensor = (from, to) => ({
+  return encoded(
+    drawn.map((value, i) => value * 0.02 + (changes ? changes[i] * 0.001 : 0)),
     dtype,
-    shape: [to - from, 1024],
-    data_offsets: [from * 1024 * size, to * 1024 * size],
-  })
-  const text = JSON.stringify({ embed: tensor(0, first), layers: tensor(first, rows) })
-  const header = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8))
+  )
+}
+let drawn
+
+const CONFIG = '{"model_type":"llama","torch_dtype":"bfloat16"}\n'
+
+export function writeCheckpoint(
+  folder,
+  { bytes, dtype = 'BF16', seed, shapes = inHalves(bytes, dtype), config = CONFIG },
+) {
+  let end = 0
+  const header = Object.fromEntries(
+    shapes.map(([name, shape]) => [
+      name,
+      { dtype, shape, data_offsets: [end, (end += bytesOf([[name, shape]], dtype))] },
+    ]),
+  )
+  const text = JSON.stringify(header)
+  const padded = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8))
   const length = Buffer.alloc(8)
-  length.writeBigUInt64LE(BigInt(header.length))
+  length.writeBigUInt64LE(BigInt(padded.length))
   mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, 'config.json'), '{"model_type":"llama","torch_dtype":"bfloat16"}\n')
+  writeFileSync(join(folder, 'config.json'), config)
+  const block = blockOf(seed, dtype)
   const file = openSync(join(folder, 'model.safetensors'), 'w')
   try {
     writeSync(file, length)
-    writeSync(file, header)
-    for (let left = rows * 1024 * size; left > 0; left -= block.length)
-      writeSync(file, block, 0, Math.min(left, block.length))
+    writeSync(file, padded)
+    for (let left = end; left > 0; left -= block.length) writeSync(file, block, 0, Math.min(left, block.length))
   } finally {
     closeSync(file)
   }

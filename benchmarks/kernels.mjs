@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bars } from './plot.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const { createWasmKernels } = await import(join(root, 'dist', 'src', 'kernels', 'wasm.js'))
@@ -144,13 +145,8 @@ const table = rows.map(
   ({ name, rate: own, bytes, plain }) =>
     `| ${name} | ${own.toFixed(3)} | ${(bytes / hotCopy).toFixed(3)} | ${cell(plain && own / plain)} |`,
 )
-const width = (own) => Math.max(1, Math.round((360 * own) / 6))
-const shown = rows.slice(1)
-const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="760" height="${24 * shown.length + 40}" font-family="sans-serif" font-size="13">
-<title>Elements a second, one thread</title>
-${shown.map(({ name, rate: own }, i) => `<text x="330" y="${24 * i + 36}" text-anchor="end">${name}</text><rect x="340" y="${24 * i + 24}" width="${width(own)}" height="16" fill="#3b6ea5"/><text x="${346 + width(own)}" y="${24 * i + 36}">${own.toFixed(2)} Gel/s</text>`).join('\n')}
-</svg>
-`
+const shown = rows.slice(1).map(({ name, rate: own }) => ({ name, value: own }))
+const svg = bars('Elements a second, one thread', shown, 'Gel/s', 6)
 const folder = join(root, 'docs', 'benchmarks')
 mkdirSync(folder, { recursive: true })
 writeFileSync(join(folder, 'kernels.svg'), svg)
