@@ -16,6 +16,7 @@ import { judgeUpdate } from '../dist/src/replication/gate.js'
 import { OrderedIds } from '../dist/src/replication/ordered-ids.js'
 import { ReconcileSession } from '../dist/src/replication/reconcile.js'
 import { UPDATE_LIMITS } from '../dist/src/replication/update-format.js'
+import { packUpdate } from '../dist/src/replication/pack-update.js'
 import { encodeInParts } from '../dist/src/replication/write-update.js'
 import { compact, createOpDocument } from '../dist/src/replication/yjs-codec.js'
 
@@ -109,6 +110,7 @@ function gate() {
     us_bare_ed25519: each(best.bare),
     ratio_to_bare_ed25519: rounded(best.ratio, 2),
     share_of_signatures: rounded(1 - best.unsigned / best.judged, 2),
+    bytes_100_ops_packed: packUpdate(encodeInParts(slots.slice(0, 100), UPDATE_LIMITS)[0]).length,
     bytes_an_op: rounded(updates.reduce((sum, { length }) => sum + length, 0) / ops.length),
   }
 }
@@ -148,7 +150,7 @@ async function boot(count) {
     compact_ms: rounded(compaction.wall),
     compact_cpu_ms: rounded(compaction.cpu),
     state_vector_bytes: behind.length,
-    missing_100_bytes: booted.result.diff(behind).length,
+    missing_100_plain_bytes: booted.result.diff(behind).length,
   }
 }
 

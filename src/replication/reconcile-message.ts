@@ -10,7 +10,8 @@ import type { OpId } from '../core/ids.ts'
 import { type Bound, FINGERPRINT_BYTES } from './ordered-ids.ts'
 import { WireReader, WireWriter } from './wire.ts'
 
-export const MESSAGE_BYTES_MAX = 128 * 1024
+/** A frame of 128 KiB holds it, with the session that it is of. */
+export const MESSAGE_BYTES_MAX = 127 * 1024
 /** More than what fits, for ranges that say anything. */
 export const RANGES_MAX = 8192
 

@@ -25,7 +25,7 @@ export interface UpdateLimits {
   readonly recordBytes: number
 }
 export const UPDATE_LIMITS: UpdateLimits = {
-  bytes: 4 * 1024 * 1024,
+  bytes: 4 * 1024 * 1024 - 1024, // a frame of 4 MiB holds it, with the space that it is for
   records: 10_000,
   recordBytes: SIGNATURE_BYTES + SIZE_LIMITS.evidence,
 }

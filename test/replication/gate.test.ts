@@ -179,7 +179,11 @@ describe('[GAT-8] what honest replicas send passes', () => {
     const view = { ...gated.view, initId: undefined }
     expect(judgeRecord(encodeSigned(space.init), slotted(space.init), view).kind).toBe('admit')
     const other = aSpace({ creator: aWriter(9), nonce: 'other' })
-    expect(judgeRecord(encodeSigned(other.init), undefined, view)).toMatchObject({ kind: 'refused', reason: 'space' })
+    const refusal = { kind: 'refused', reason: 'space' }
+    expect(judgeRecord(encodeSigned(other.init), undefined, view)).toMatchObject(refusal)
+    // its name is half of its id: another beginning with that half would be no beginning of this space
+    const begun = { ...view, initId: other.init.id }
+    expect(judgeRecord(encodeSigned(space.init), undefined, begun)).toMatchObject(refusal)
   })
 
   test('[GAT-8] an op that keeps a copy of what it came in keeps no view of it', () => {

@@ -87,6 +87,10 @@ describe('[RCN-1] ids stand in the order of time, with their sums', () => {
             else expect(set.delete(item)).toBe(items.has(item.id))
             if (add) items.set(item.id, item)
             else items.delete(item.id)
+            if (items.size > 0)
+              expect(set.at(items.size - 1).ms).toBe(Math.max(...[...items.values()].map(({ ms }) => ms)))
+            expect(set.countBelow({ ms: 9, prefix: '' })).toBe(items.size)
+            expect(set.ids(items.size - 1, items.size)).toHaveLength(Math.min(1, items.size))
           }
           const list = [...items.values()].sort((a, b) => a.ms - b.ms || (a.id < b.id ? -1 : 1))
           expect(set.size).toBe(list.length)
