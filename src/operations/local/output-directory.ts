@@ -163,12 +163,13 @@ export class OutputDirectory {
    */
   async whileSyncing<T>(work: Promise<T>): Promise<T> {
     const done = new AbortController()
+    const isDone = () => done.signal.aborted
     const failures: unknown[] = []
     const syncing = (async () => {
-      while (!done.signal.aborted) {
+      while (!isDone()) {
         await sleep(SYNC_EVERY_MS, undefined, { signal: done.signal, ref: false }).catch(() => undefined)
         for (const path of this.#weights)
-          if (!done.signal.aborted) await syncData(path).catch((why: unknown) => failures.push(why))
+          if (!isDone()) await syncData(path).catch((why: unknown) => failures.push(why))
       }
     })()
     const answer = await work.finally(() => {
