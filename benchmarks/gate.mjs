@@ -90,7 +90,7 @@ function gate() {
     keys.get(record.rid),
     signature,
   ])
-  const best = { judged: Infinity, unsigned: Infinity, bare: Infinity, ratio: Infinity }
+  const best = { judged: Infinity, unsigned: Infinity, bare: Infinity }
   for (let run = 0; run < 7; run++) {
     const judged = timed(() => updates.map((update) => judgeUpdate(update, view)))
     if (judged.result.some(({ clean }) => !clean)) throw new Error('an honest update was not clean')
@@ -100,7 +100,6 @@ function gate() {
     best.judged = Math.min(best.judged, judged.cpu)
     best.unsigned = Math.min(best.unsigned, unsigned.cpu)
     best.bare = Math.min(best.bare, bare.cpu)
-    best.ratio = Math.min(best.ratio, judged.cpu / bare.cpu)
   }
   const each = (ms) => rounded((ms * 1000) / ops.length)
   return {
@@ -108,7 +107,7 @@ function gate() {
     us_an_op: each(best.judged),
     us_an_op_without_signatures: each(best.unsigned),
     us_bare_ed25519: each(best.bare),
-    ratio_to_bare_ed25519: rounded(best.ratio, 2),
+    ratio_to_bare_ed25519: rounded(best.judged / best.bare, 2),
     share_of_signatures: rounded(1 - best.unsigned / best.judged, 2),
     bytes_100_ops_packed: packUpdate(encodeInParts(slots.slice(0, 100), UPDATE_LIMITS)[0]).length,
     bytes_an_op: rounded(updates.reduce((sum, { length }) => sum + length, 0) / ops.length),
