@@ -1,8 +1,10 @@
 /**
  * Exact sums. A vector of elements is summed as high + low by error-free additions; if nothing was lost below that, one
- * addition rounds it. Elements that need more are summed one by one in three parts, and the host's integers take the rest.
+ * addition rounds it. What needs more goes to levels (levels.ts), and the host's integers take what is beyond the range
+ * or not finite.
  */
 import { addThree, lost, lostTwo } from './error-free'
+import { addThreeTwo, sumFour } from './levels'
 
 /** Σ weight · plane of the element at this byte offset, in integers. */
 @external('host', 'exactSum')
@@ -44,10 +46,35 @@ function sumOne(table: usize, weights: usize, k: i32, at: usize): f64 {
   return sum - sum == 0 ? sum + 0 : exactSum(table, weights, k, at)
 }
 
-function sumPair(table: usize, weights: usize, k: i32, at: usize): v128 {
-  const first = f64x2.splat(sumOne(table, weights, k, at))
-  return f64x2.replace_lane(first, 1, sumOne(table, weights, k, at + 8))
+/** Planes of a sum whose terms have room here. */
+@inline const TERMS_MAX: i32 = 1024
+const terms: usize = memory.data(32 * 1024)
+
+/** Four elements that high and low don't hold. */
+function sumOpen(table: usize, weights: usize, k: i32, at: usize, out: usize): void {
+  if (k <= TERMS_MAX) {
+    let odd = f64x2.splat(0)
+    for (let i = 0; i < k; i++) {
+      const plane = planeOf(table, i) + at
+      const weight = v128.load_splat<u64>(weights + (<usize>i << 3))
+      const t0 = f64x2.mul(weight, v128.load(plane))
+      const t1 = f64x2.mul(weight, v128.load(plane, 16))
+      odd = f64x2.add(odd, f64x2.add(f64x2.sub(t0, t0), f64x2.sub(t1, t1)))
+      v128.store(terms + (<usize>i << 5), t0)
+      v128.store(terms + (<usize>i << 5), t1, 16)
+    }
+    if (v128.all_true<i64>(f64x2.eq(odd, odd)) && sumFour(terms, 32, k, sums)) {
+      v128.store(out, v128.load(sums))
+      v128.store(out, v128.load(sums, 16), 16)
+      return
+    }
+  }
+  // the sums may go over one of the planes
+  for (let j: usize = 0; j < 32; j += 8) store<f64>(sums + j, sumOne(table, weights, k, at + j))
+  v128.store(out, v128.load(sums))
+  v128.store(out, v128.load(sums, 16), 16)
 }
+const sums: usize = memory.data(32)
 
 function sumThree(table: usize, weights: usize, out: usize, n: i32): void {
   const a = planeOf(table, 0)
@@ -81,8 +108,13 @@ function sumThree(table: usize, weights: usize, out: usize, n: i32): void {
     let o0 = f64x2.add(f64x2.add(h0, l0), zero)
     let o1 = f64x2.add(f64x2.add(h1, l1), zero)
     if (v128.any_true(v128.or(f64x2.ne(r0, zero), f64x2.ne(r1, zero)))) {
-      if (v128.any_true(f64x2.ne(r0, zero))) o0 = sumPair(table, weights, 3, at)
-      if (v128.any_true(f64x2.ne(r1, zero))) o1 = sumPair(table, weights, 3, at + 16)
+      o0 = addThreeTwo(a0, b0, c0)
+      o1 = addThreeTwo(a1, b1, c1)
+      const rest = v128.or(f64x2.ne(f64x2.sub(o0, o0), zero), f64x2.ne(f64x2.sub(o1, o1), zero))
+      if (v128.any_true(rest)) {
+        sumOpen(table, weights, 3, at, out + at)
+        continue
+      }
     }
     v128.store(out + at, o0)
     v128.store(out + at, o1, 16)
@@ -123,14 +155,11 @@ export function weightedSum(table: usize, weights: usize, k: i32, out: usize, n:
       l0 = m0
       l1 = m1
     }
-    let o0 = f64x2.add(f64x2.add(h0, l0), zero)
-    let o1 = f64x2.add(f64x2.add(h1, l1), zero)
-    if (v128.any_true(v128.or(bad0, bad1))) {
-      if (v128.any_true(bad0)) o0 = sumPair(table, weights, k, at)
-      if (v128.any_true(bad1)) o1 = sumPair(table, weights, k, at + 16)
+    if (v128.any_true(v128.or(bad0, bad1))) sumOpen(table, weights, k, at, out + at)
+    else {
+      v128.store(out + at, f64x2.add(f64x2.add(h0, l0), zero))
+      v128.store(out + at, f64x2.add(f64x2.add(h1, l1), zero), 16)
     }
-    v128.store(out + at, o0)
-    v128.store(out + at, o1, 16)
   }
   for (; at < end; at += 8) store<f64>(out + at, sumOne(table, weights, k, at))
 }

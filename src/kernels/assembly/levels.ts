@@ -10,6 +10,8 @@ import { lostTwo } from './error-free'
 @inline const HALF: i64 = 0x0008000000000000
 /** 2⁹⁶⁰: where terms are larger, a level's constant might overflow. */
 @inline const LARGEST: f64 = 9.74531401e288
+/** 2⁻¹⁰⁴⁰: below it all sums are exact, since no f64 is finer than 2⁻¹⁰⁷⁴. */
+@inline const SMALLEST: f64 = 8.487983164e-314
 
 @inline
 export function bitsFor(k: i32): i32 {
@@ -46,8 +48,9 @@ let sum1: v128 = i64x2.splat(0)
 /** One level: into sum0 and sum1 what it keeps, into the terms what it leaves, and of that the greatest into most0 and most1. */
 function level(terms: usize, stride: usize, end: usize, headroom: v128): void {
   const exponent = i64x2.splat(EXPONENT)
-  const c0 = i64x2.add(v128.and(most0, exponent), headroom)
-  const c1 = i64x2.add(v128.and(most1, exponent), headroom)
+  const smallest = f64x2.splat(SMALLEST)
+  const c0 = v128.and(i64x2.add(v128.and(most0, exponent), headroom), f64x2.ge(most0, smallest))
+  const c1 = v128.and(i64x2.add(v128.and(most1, exponent), headroom), f64x2.ge(most1, smallest))
   let t0 = c0
   let t1 = c1
   let m0 = f64x2.splat(0)
