@@ -1,11 +1,11 @@
 /**
  * Exact sums, fast on ordinary numbers. Each element's sum is high + low, kept so by two error-free additions a term;
- * what falls below both goes to a third plane, and what falls below that, or overflows, is counted in units. Whatever
+ * what falls below both goes to planes of parts, and what falls below those, or overflows, is counted in units. Whatever
  * path a term takes, the sum stays exact, so paths leave no trace.
  */
 import { invariant } from '../core/invariant.ts'
 import { errorOfSum } from '../core/libm.ts'
-import { nearest, units } from './exact.ts'
+import { exactSum, nearest, units } from './exact.ts'
 import type { ExactSums } from './kernels.ts'
 import { addThree } from './add-three.ts'
 
@@ -20,6 +20,8 @@ export type Spill = (i: number, term: number, high: number, low: number, rest: n
 
 /** The loops over all elements: these, or others that answer the same. */
 export interface Cascade {
+  /** Planes of parts that the loops can fill by themselves, beside the first. */
+  readonly partsMax: number
   allocate(length: number): Float64Array
   add(
     high: Float64Array,
@@ -27,16 +29,25 @@ export interface Cascade {
     plane: Float64Array,
     weight: Float64Array,
     sign: 1 | -1,
+    parts: readonly Float64Array[],
     spill: Spill,
   ): void
-  addScaled(high: Float64Array, low: Float64Array, plane: Float64Array, scale: number, spill: Spill): void
-  total(high: Float64Array, low: Float64Array, out: Float64Array): void
+  addScaled(
+    high: Float64Array,
+    low: Float64Array,
+    plane: Float64Array,
+    scale: number,
+    parts: readonly Float64Array[],
+    spill: Spill,
+  ): void
+  total(high: Float64Array, low: Float64Array, parts: readonly Float64Array[], out: Float64Array): void
 }
 
 export const plainCascade: Cascade = {
+  partsMax: 0,
   allocate: (length) => new Float64Array(length),
 
-  add(high, low, plane, weight, sign, spill) {
+  add(high, low, plane, weight, sign, _, spill) {
     for (let i = 0; i < high.length; i++) {
       const term = sign * (plane[i]! * weight[i]!)
       const h = high[i]!
@@ -54,7 +65,7 @@ export const plainCascade: Cascade = {
     }
   },
 
-  addScaled(high, low, plane, scale, spill) {
+  addScaled(high, low, plane, scale, _, spill) {
     for (let i = 0; i < high.length; i++) {
       const term = scale * plane[i]!
       const h = high[i]!
@@ -72,9 +83,17 @@ export const plainCascade: Cascade = {
     }
   },
 
-  total(high, low, out) {
-    for (let i = 0; i < high.length; i++) out[i] = high[i]! + low[i]!
+  total(high, low, parts, out) {
+    for (let i = 0; i < high.length; i++) {
+      const rest = parts.map((part) => part[i]!).filter((part) => part !== 0)
+      out[i] = rest.length === 0 ? high[i]! + low[i]! : rounded(high[i]!, low[i]!, rest)
+    }
   },
+}
+
+function rounded(high: number, low: number, rest: readonly number[]): number {
+  const sum = rest.length === 1 ? addThree(high, low, rest[0]!) : Number.NaN
+  return Number.isFinite(sum) ? sum : exactSum([high, low, ...rest])
 }
 
 export class CascadeSums implements ExactSums<Float64Array> {
@@ -82,7 +101,9 @@ export class CascadeSums implements ExactSums<Float64Array> {
   readonly #cascade: Cascade
   readonly #high: Float64Array
   readonly #low: Float64Array
-  #lowest: Float64Array | undefined
+  readonly #parts: Float64Array[] = []
+  readonly #spares: Float64Array[] = []
+  #spilt = false
   readonly #rests = new Map<number, Rest>()
 
   constructor(length: number, cascade = plainCascade) {
@@ -94,19 +115,25 @@ export class CascadeSums implements ExactSums<Float64Array> {
 
   add(plane: Float64Array, weight: Float64Array, sign: 1 | -1): void {
     invariant(plane.length === this.length && weight.length === this.length, 'planes and sums of one length')
-    this.#cascade.add(this.#high, this.#low, plane, weight, sign, (...spilt) => this.#spill(sign, ...spilt))
+    this.#cascade.add(this.#high, this.#low, plane, weight, sign, this.#parts, (...spilt) => {
+      this.#spill(sign, ...spilt)
+    })
+    this.#makeRoom()
   }
 
   addScaled(plane: Float64Array, weight: number, sign: 1 | -1): void {
     invariant(plane.length === this.length, 'planes and sums of one length')
-    this.#cascade.addScaled(this.#high, this.#low, plane, sign * weight, (...spilt) => this.#spill(sign, ...spilt))
+    this.#cascade.addScaled(this.#high, this.#low, plane, sign * weight, this.#parts, (...spilt) => {
+      this.#spill(sign, ...spilt)
+    })
+    this.#makeRoom()
   }
 
   merge(other: ExactSums<Float64Array>): void {
     invariant(other instanceof CascadeSums && other !== this, 'sums of this set, and not these very ones')
     this.addScaled(other.#high, 1, 1)
     this.addScaled(other.#low, 1, 1)
-    if (other.#lowest) this.addScaled(other.#lowest, 1, 1)
+    for (const part of other.#parts) this.addScaled(part, 1, 1)
     for (const [i, rest] of other.#rests) this.#keep(i, rest.units, rest.unbounded)
   }
 
@@ -114,44 +141,48 @@ export class CascadeSums implements ExactSums<Float64Array> {
     invariant(out.length === this.length, 'an out of the same length')
     const high = this.#high
     const low = this.#low
-    const lowest = this.#lowest
-    if (!lowest) this.#cascade.total(high, low, out)
-    else for (let i = 0; i < high.length; i++) out[i] = this.#rounded(high[i]!, low[i]!, lowest[i]!)
-    for (const [i, rest] of this.#rests)
-      out[i] =
-        rest.unbounded === 0
-          ? nearest(rest.units + units(high[i]!) + units(low[i]!) + units(lowest?.[i] ?? 0))
-          : Number.NaN
+    const parts = this.#parts
+    this.#cascade.total(high, low, parts, out)
+    for (const [i, rest] of this.#rests) {
+      const held = [high[i]!, low[i]!, ...parts.map((part) => part[i]!)]
+      out[i] = rest.unbounded === 0 ? nearest(held.reduce((sum, part) => sum + units(part), rest.units)) : Number.NaN
+    }
     return out
   }
 
   clear(): void {
     this.#high.fill(0)
     this.#low.fill(0)
-    this.#lowest = undefined
+    for (const part of this.#parts.splice(0)) this.#spares.push(part.fill(0))
     this.#rests.clear()
   }
 
-  #rounded(high: number, low: number, lowest: number): number {
-    if (lowest === 0) return high + low
-    const sum = addThree(high, low, lowest)
-    return Number.isFinite(sum) ? sum : nearest(units(high) + units(low) + units(lowest))
-  }
-
-  /** A term that high and low can't take: `rest` is below both, or NaN where something on the way overflowed. */
+  /** A term that high, low and parts can't take: `rest` is below them, or NaN where something on the way overflowed. */
   #spill(sign: 1 | -1, ...[i, term, high, low, rest]: Parameters<Spill>): void {
     if (!Number.isFinite(term)) this.#keep(i, 0n, sign)
     else if (!Number.isFinite(rest)) this.#keep(i, units(term), 0)
     else {
       this.#high[i] = high
       this.#low[i] = low
-      const lowest = (this.#lowest ??= new Float64Array(this.length))
+      this.#spilt = true
+      if (this.#parts.length === 0) this.#addPart()
+      const lowest = this.#parts[0]!
       const before = lowest[i]!
       const sum = before + rest
       lowest[i] = sum
       const below = errorOfSum(before, rest, sum)
       if (below !== 0) this.#keep(i, units(below), 0)
     }
+  }
+
+  /** Where parts are still too few, the next term will find one more. */
+  #makeRoom(): void {
+    if (this.#spilt && this.#parts.length > 0 && this.#parts.length < this.#cascade.partsMax) this.#addPart()
+    this.#spilt = false
+  }
+
+  #addPart(): void {
+    this.#parts.push(this.#spares.pop() ?? this.#cascade.allocate(this.length))
   }
 
   #keep(i: number, more: bigint, unbounded: number): void {

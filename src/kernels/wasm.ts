@@ -20,6 +20,9 @@ const MEMORY_BYTES = 128 * 1024 * 1024
 /** Planes of one sum or sort that the tables have room for. */
 const PLANES_MAX = 4096
 
+/** As many parts of kept sums hold any products of f32 values. */
+const PARTS_MAX = 12
+
 export interface WasmOptions {
   /** All buffers together. Only what is used becomes real. */
   readonly memoryBytes?: number
@@ -88,28 +91,32 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
   }
 
   const cascade: Cascade = {
+    partsMax: PARTS_MAX,
     allocate,
-    add(high, low, plane, weight, sign, told) {
+    add(high, low, plane, weight, sign, parts, told) {
       const [h, l, a, w] = [at(high), at(low), at(plane), at(weight)]
       if (h < 0 || l < 0 || a < 0 || w < 0) {
         onForeign?.('add')
-        plainCascade.add(high, low, plane, weight, sign, told)
+        plainCascade.add(high, low, plane, weight, sign, parts, told)
         return
       }
       spill = told
-      wasm.addTerms(h, l, a, w, sign, high.length)
+      wasm.addTerms(h, l, a, w, sign, high.length, outs, list(parts, outs) ? parts.length : 0)
     },
-    addScaled(high, low, plane, scale, told) {
+    addScaled(high, low, plane, scale, parts, told) {
       const [h, l, a] = [at(high), at(low), at(plane)]
       if (h < 0 || l < 0 || a < 0) {
         onForeign?.('addScaled')
-        plainCascade.addScaled(high, low, plane, scale, told)
+        plainCascade.addScaled(high, low, plane, scale, parts, told)
         return
       }
       spill = told
-      wasm.addScaled(h, l, a, scale, high.length)
+      wasm.addScaled(h, l, a, scale, high.length, outs, list(parts, outs) ? parts.length : 0)
     },
-    total: (high, low, out) => void kernels.binary('plus', high, low, out),
+    total(high, low, parts, out) {
+      if (parts.length === 0) kernels.binary('plus', high, low, out)
+      else kernels.weightedSum([high, low, ...parts], Array<number>(2 + parts.length).fill(1), out)
+    },
   }
 
   const kernels: Kernels<Plane> = {

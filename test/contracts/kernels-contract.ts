@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { BINARIES, COMPARES, UNARIES } from '../../src/core/graph-words.ts'
 import type { Kernels } from '../../src/kernels/kernels.ts'
+import { exactSum } from '../../src/kernels/exact.ts'
 import { BLOCK, type BlockSum, type Digit } from '../../src/kernels/measures.ts'
 import { referenceKernels as reference } from '../../src/kernels/reference.ts'
 import type { Dtype } from '../../src/tensors/dtypes.ts'
@@ -434,6 +435,43 @@ export function describeKernelsContract(name: string, make: () => Kernels<Plane>
         check([codes(-0), codes(-0), codes(-0)], [1, 1, 1], 3)
         check([codes(-0), codes(0), codes(-0)], [0.3, 0.5, 0.2].map(Math.fround), -1)
         check([codes(1), codes(-1)], [1, 1], -2)
+      })
+
+      test.each([3, 16, 64])('[KRN-20] %i terms that no proof covers: ties, and scales that cancel one by one', (k) => {
+        const next = numbersFrom(k)
+        const [top, bottom] = dtype === 'F16' ? [14, -24] : dtype === 'BF16' ? [120, -133] : [120, -149]
+        const step = Math.max(1, Math.floor((top - bottom) / k))
+        const column = (kind: number): readonly number[] => {
+          const sign = next() < 0.5 ? -1 : 1
+          const tie = 1 + 2 ** -({ BF16: 8, F16: 11, F32: 24 }[dtype] - 1)
+          return Array.from({ length: k }, (_, i) => {
+            if (i === k - 1) return sign * 2 ** bottom
+            if (kind === 0) return i === 0 ? tie : i === 1 ? 1 : i % 2 === 0 ? 2 ** (bottom + 20) : -(2 ** (bottom + 20))
+            const mantissa = 1 + ((i >> 1) % 8) / 8
+            return (i % 2 === 0 ? 1 : -1) * (kind === 1 ? mantissa : 1.5) * 2 ** (top - step * (i - (i % 2)))
+          })
+        }
+        for (const together of [1, 64]) {
+          const columns = Array.from({ length: 384 }, (_, i) => column(Math.floor(i / together) % 3))
+          const streams = Array.from({ length: k }, (_, j) => {
+            const bytes = new Uint8Array(384 * size)
+            reference.encode(dtype, Float64Array.from(columns, (all) => all[j]!), bytes)
+            return bytes
+          })
+          for (const weights of [1, 0.3, Math.fround(0.731)].map((weight) => Array<number>(k).fill(Math.fround(weight)))) {
+            const total = weights.reduce((sum, weight) => sum + weight, 0)
+            for (const divisor of [total, 2 ** -6]) check(streams, weights, divisor)
+            const planes = columns[0]!.map((_, j) => held(columns.map((all) => all[j]!)))
+            const sums = kernels.exactSums(384)
+            planes.forEach((plane, j) => sums.addScaled(plane, weights[j]!, 1))
+            const right = Float64Array.from(columns, (all) => exactSum(all.map((value, j) => value * weights[j]!)))
+            same(sums.read(), right)
+            same(kernels.weightedSum(planes, weights), right)
+            planes.slice(1).forEach((plane, j) => sums.addScaled(plane, weights[j + 1]!, -1))
+            same(sums.read(), Float64Array.from(columns, ([first]) => first! * weights[0]! + 0))
+            kernels.reset()
+          }
+        }
       })
 
       test('[KRN-13] what is not finite is refused, whatever the weights', () => {

@@ -214,8 +214,27 @@ function addOne(high: usize, low: usize, i: i32, term: f64): void {
   } else spill(i, term, sum, lowSum, rest)
 }
 
+/** What two elements' high and low have lost goes down their parts, as far as there are any. */
+function addRest(high: usize, low: usize, i: i32, term: v128, lost: v128, parts: usize, count: i32): void {
+  const zero = f64x2.splat(0)
+  let rest = lost
+  for (let j = 0; j < count && v128.any_true(f64x2.ne(rest, zero)); j++) {
+    const part = planeOf(parts, j) + (<usize>i << 3)
+    const before = v128.load(part)
+    const sum = f64x2.add(before, rest)
+    const below = lostTwo(before, rest, sum)
+    if (!v128.all_true<i64>(f64x2.eq(f64x2.sub(below, below), zero))) break
+    v128.store(part, sum)
+    rest = below
+  }
+  const first = f64x2.extract_lane(rest, 0)
+  const second = f64x2.extract_lane(rest, 1)
+  if (first != 0) spill(i, f64x2.extract_lane(term, 0), load<f64>(high), load<f64>(low), first)
+  if (second != 0) spill(i + 1, f64x2.extract_lane(term, 1), load<f64>(high, 8), load<f64>(low, 8), second)
+}
+
 @inline
-function addLoop(byPlane: bool, high: usize, low: usize, plane: usize, weight: usize, scale: f64, n: i32): void {
+function addLoop(byPlane: bool, high: usize, low: usize, plane: usize, weight: usize, scale: f64, n: i32, parts: usize, count: i32): void {
   const s = f64x2.splat(scale)
   const zero = f64x2.splat(0)
   for (let i = 0; i < n; i += 2) {
@@ -231,9 +250,16 @@ function addLoop(byPlane: bool, high: usize, low: usize, plane: usize, weight: u
     const sum = f64x2.add(h, term)
     const error = lostTwo(h, term, sum)
     const lowSum = f64x2.add(l, error)
-    if (v128.any_true(f64x2.ne(lostTwo(l, error, lowSum), zero))) {
-      addOne(high, low, i, f64x2.extract_lane(term, 0))
-      addOne(high + 8, low + 8, i + 1, f64x2.extract_lane(term, 1))
+    const rest = lostTwo(l, error, lowSum)
+    if (v128.any_true(f64x2.ne(rest, zero))) {
+      if (v128.all_true<i64>(f64x2.eq(f64x2.sub(rest, rest), zero))) {
+        v128.store(high, sum)
+        v128.store(low, lowSum)
+        addRest(high, low, i, term, rest, parts, count)
+      } else {
+        addOne(high, low, i, f64x2.extract_lane(term, 0))
+        addOne(high + 8, low + 8, i + 1, f64x2.extract_lane(term, 1))
+      }
     } else {
       v128.store(high, sum)
       v128.store(low, lowSum)
@@ -245,12 +271,12 @@ function addLoop(byPlane: bool, high: usize, low: usize, plane: usize, weight: u
   }
 }
 
-/** Adds sign · (plane · weight) to kept sums. */
-export function addTerms(high: usize, low: usize, plane: usize, weight: usize, sign: f64, n: i32): void {
-  addLoop(true, high, low, plane, weight, sign, n)
+/** Adds sign · (plane · weight) to kept sums, whose `count` lower parts are in a table. */
+export function addTerms(high: usize, low: usize, plane: usize, weight: usize, sign: f64, n: i32, parts: usize, count: i32): void {
+  addLoop(true, high, low, plane, weight, sign, n, parts, count)
 }
 
 /** Adds scale · plane to kept sums. */
-export function addScaled(high: usize, low: usize, plane: usize, scale: f64, n: i32): void {
-  addLoop(false, high, low, plane, plane, scale, n)
+export function addScaled(high: usize, low: usize, plane: usize, scale: f64, n: i32, parts: usize, count: i32): void {
+  addLoop(false, high, low, plane, plane, scale, n, parts, count)
 }
