@@ -446,7 +446,8 @@ export function describeKernelsContract(name: string, make: () => Kernels<Plane>
           const tie = 1 + 2 ** -({ BF16: 8, F16: 11, F32: 24 }[dtype] - 1)
           return Array.from({ length: k }, (_, i) => {
             if (i === k - 1) return sign * 2 ** bottom
-            if (kind === 0) return i === 0 ? tie : i === 1 ? 1 : i % 2 === 0 ? 2 ** (bottom + 20) : -(2 ** (bottom + 20))
+            if (kind === 0)
+              return i === 0 ? tie : i === 1 ? 1 : i % 2 === 0 ? 2 ** (bottom + 20) : -(2 ** (bottom + 20))
             const mantissa = 1 + ((i >> 1) % 8) / 8
             return (i % 2 === 0 ? 1 : -1) * (kind === 1 ? mantissa : 1.5) * 2 ** (top - step * (i - (i % 2)))
           })
@@ -455,10 +456,16 @@ export function describeKernelsContract(name: string, make: () => Kernels<Plane>
           const columns = Array.from({ length: 384 }, (_, i) => column(Math.floor(i / together) % 3))
           const streams = Array.from({ length: k }, (_, j) => {
             const bytes = new Uint8Array(384 * size)
-            reference.encode(dtype, Float64Array.from(columns, (all) => all[j]!), bytes)
+            reference.encode(
+              dtype,
+              Float64Array.from(columns, (all) => all[j]!),
+              bytes,
+            )
             return bytes
           })
-          for (const weights of [1, 0.3, Math.fround(0.731)].map((weight) => Array<number>(k).fill(Math.fround(weight)))) {
+          for (const weights of [1, 0.3, Math.fround(0.731)].map((weight) =>
+            Array<number>(k).fill(Math.fround(weight)),
+          )) {
             const total = weights.reduce((sum, weight) => sum + weight, 0)
             for (const divisor of [total, 2 ** -6]) check(streams, weights, divisor)
             const planes = columns[0]!.map((_, j) => held(columns.map((all) => all[j]!)))
@@ -468,7 +475,10 @@ export function describeKernelsContract(name: string, make: () => Kernels<Plane>
             same(sums.read(), right)
             same(kernels.weightedSum(planes, weights), right)
             planes.slice(1).forEach((plane, j) => sums.addScaled(plane, weights[j + 1]!, -1))
-            same(sums.read(), Float64Array.from(columns, ([first]) => first! * weights[0]! + 0))
+            same(
+              sums.read(),
+              Float64Array.from(columns, ([first]) => first! * weights[0]! + 0),
+            )
             kernels.reset()
           }
         }
