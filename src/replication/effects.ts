@@ -1,0 +1,54 @@
+/** What goes into the replica core, and what comes out of it. It has no clock, no luck and no I/O of its own. */
+import type { OpId, ReplicaId, SpaceId } from '../core/ids.ts'
+import type { FrameType, Known } from './frames.ts'
+import type { RefusalReason } from './gate.ts'
+import type { KeptOp } from './space-set.ts'
+
+/** One open connection, as whoever runs the core numbers it. */
+export type LinkId = number
+
+export type CloseReason =
+  | 'malformed' // a frame that can't be read before the hello
+  | 'hello' // no hello, or not one that holds
+  | 'version' // no protocol version in common
+  | 'self' // the link leads back here
+  | 'timeout' // no hello in time
+  | 'score' // too many misdeeds
+  | 'bye' // the peer said so
+
+export type Metric =
+  | `refused.${RefusalReason | 'parking-full' | 'waiting-full' | 'rate'}`
+  | `frames.${FrameType | 'unknown' | 'malformed' | 'unexpected'}`
+  | 'ops.admitted'
+  | 'ops.known'
+  | 'ops.void'
+  | 'ops.forked'
+  | 'ops.parked'
+  | 'ops.expired'
+  | 'store.failed'
+  | 'reconciliations'
+
+export type Effect =
+  | { readonly t: 'send'; readonly link: LinkId; readonly type: FrameType; readonly frame: Uint8Array }
+  /** One transaction, answered by `stored` or `storeFailed`; for each space one at a time. */
+  | {
+      readonly t: 'store'
+      readonly space: SpaceId
+      readonly insert: readonly KeptOp[]
+      readonly remove: readonly OpId[]
+    }
+  | { readonly t: 'close'; readonly link: LinkId; readonly why: CloseReason }
+  /** Durable ops that are shown from now on, and those that fell out. */
+  | {
+      readonly t: 'visible'
+      readonly space: SpaceId
+      readonly added: readonly KeptOp[]
+      readonly removed: readonly OpId[]
+    }
+  /** A space of a peer that the operator named is kept from now on. */
+  | { readonly t: 'adopted'; readonly space: SpaceId; readonly link: LinkId }
+  /** A space of another peer costs nothing until the operator adopts it. */
+  | { readonly t: 'offered'; readonly space: SpaceId; readonly link: LinkId; readonly by: ReplicaId }
+  /** Somebody knows ops of this replica that it does not: its storage is older than its word. */
+  | { readonly t: 'amnesia'; readonly space: SpaceId; readonly known: Known }
+  | { readonly t: 'report'; readonly metric: Metric; readonly count: number }

@@ -1,0 +1,173 @@
+/** One space of a replica: its set, the way of new ops into it, and who is told of them. */
+import { invariant } from '../core/invariant.ts'
+import type { OpId } from '../core/ids.ts'
+import type { SignedOp } from '../core/op.ts'
+import { Admission, type AdmissionContext, slotFor } from './admission.ts'
+import type { Effect, LinkId } from './effects.ts'
+import type { Frame, FrameOf } from './frames.ts'
+import type { Needs } from './gate.ts'
+import { placeAll } from './fork-lattice.ts'
+import { Gossip } from './gossip.ts'
+import { idFrames, inChainOrder, recordFrames, updateFrames } from './outbox.ts'
+import type { PeerSession } from './peer-session.ts'
+import type { KeptOp, SpaceSet } from './space-set.ts'
+import type { SpaceSync } from './space-sync.ts'
+
+const ASK_AGAIN_MS = 1000
+
+export interface SpaceContext extends Omit<AdmissionContext, 'needs' | 'duplicate'> {
+  readonly sessions: ReadonlyMap<LinkId, PeerSession>
+  readonly send: (link: LinkId, frame: Frame) => void
+  readonly effect: (effect: Effect) => void
+}
+
+export type SpaceFrame =
+  FrameOf<'update'> | FrameOf<'records'> | FrameOf<'need'> | FrameOf<'ids'> | FrameOf<'reconcile'>
+
+export class KeptSpace {
+  readonly set: SpaceSet
+  readonly admission: Admission
+  readonly gossip: Gossip
+  readonly #context: SpaceContext
+  /** What was asked of whom, and when. */
+  readonly #asked = new Map<string, number>()
+
+  constructor(set: SpaceSet, context: SpaceContext) {
+    this.set = set
+    this.#context = context
+    this.gossip = new Gossip(context.settings)
+    this.admission = new Admission(set, {
+      ...context,
+      needs: (link, needs) => this.#ask(link, needs),
+      duplicate: (link) => this.#prune(link),
+    })
+  }
+
+  /** Ops that are durable already, in any order. Those above a fork are removed from storage. */
+  restore(ops: Iterable<SignedOp>): void {
+    const all = Array.from(ops, (op) => ({
+      op,
+      slot: slotFor(op, this.set),
+      id: op.id,
+      record: op.record,
+      bytes: op.bytes,
+    }))
+    const left = placeAll(all, (kept, twin) => this.set.restore(kept, twin))
+    invariant(left.length === 0, `${left[0]?.id} follows nothing that is stored`)
+    for (const { op } of all) if (this.set.get(op.id) !== undefined) this.admission.kept(op)
+  }
+
+  arrived(link: LinkId, sync: SpaceSync, frame: SpaceFrame): void {
+    switch (frame.t) {
+      case 'update':
+        this.admission.enqueue({ link, kind: 'update', update: frame.update })
+        { this.pump(); return; }
+      case 'records':
+        this.admission.enqueue({ link, kind: 'records', records: frame.records })
+        { this.pump(); return; }
+      case 'need':
+        { sync.on({ t: 'need', frame }); return; }
+      case 'reconcile':
+        { sync.on({ t: 'reconcile', frame }); return; }
+      case 'ids':
+        { this.#ids(link, sync, frame); return; }
+    }
+  }
+
+  pump(): void {
+    this.admission.pump()
+    this.store()
+  }
+
+  store(): void {
+    const batch = this.set.beginStoring()
+    if (batch !== undefined) this.#context.effect({ t: 'store', space: this.set.space, ...batch })
+  }
+
+  /** The batch is durable. */
+  stored(): void {
+    const { insert, remove } = this.set.endStoring()
+    this.show(
+      insert.filter(({ op }) => this.set.slotOf(op.id) !== undefined),
+      remove,
+    )
+    this.pump()
+  }
+
+  show(added: readonly KeptOp[], removed: readonly OpId[] = []): void {
+    this.#context.effect({ t: 'visible', space: this.set.space, added, removed })
+    this.#tell(added)
+  }
+
+  storeFailed(): void {
+    this.set.abandonStoring()
+    this.admission.abandon()
+    this.#context.report('store.failed', 1)
+  }
+
+  tick(): void {
+    const { set, gossip } = this
+    const now = this.#context.now()
+    this.admission.expire()
+    for (const [link, ids] of gossip.takeLazy()) this.#send(link, idFrames(set.space, 'ihave', ids))
+    for (const [link, ids] of gossip.takeOverdue(now)) this.#send(link, idFrames(set.space, 'graft', ids))
+    for (const [key, at] of this.#asked) if (now - at >= ASK_AGAIN_MS) this.#asked.delete(key)
+    this.pump()
+  }
+
+  #ids(link: LinkId, sync: SpaceSync, { kind, ids }: FrameOf<'ids'>): void {
+    const { set, gossip } = this
+    switch (kind) {
+      case 'ihave':
+        for (const id of ids) if (set.slotOf(id) === undefined) gossip.heardOf(id, link, this.#context.now())
+        return
+      case 'graft':
+        gossip.graft(link)
+        { sync.on({ t: 'wanted', ids }); return; }
+      case 'iwant':
+        { sync.on({ t: 'wanted', ids }); return; }
+      case 'prune':
+        { gossip.prune(link); return; }
+    }
+  }
+
+  #tell(ops: readonly KeptOp[]): void {
+    const { set, gossip, admission } = this
+    const sources = new Map(ops.map(({ op }) => [op.id, admission.sourcesOf(op.id)]))
+    for (const { op } of ops) gossip.arrived(op.id)
+    for (const session of this.#context.sessions.values()) {
+      const { link } = session
+      if (!session.isOpen || !session.syncs.get(set.space)?.isLive) continue
+      const news = ops.filter(({ op }) => !sources.get(op.id)!.has(link))
+      session.thank(ops.length - news.length)
+      if (session.isTrusted && gossip.isEager(link)) this.#push(link, news)
+      else for (const { op } of news) gossip.tellLater(link, op.id)
+    }
+  }
+
+  #push(link: LinkId, ops: readonly KeptOp[]): void {
+    const isForked = ({ op: { record } }: KeptOp) => this.set.isForked(record.rid, record.ep)
+    const whole = inChainOrder(ops.filter((kept) => !isForked(kept)))
+    this.#send(link, updateFrames(this.set.space, whole))
+    this.#send(link, recordFrames(this.set.space, inChainOrder(ops.filter(isForked))))
+  }
+
+  #ask(link: LinkId, { rid, ep, from, prev }: Needs): void {
+    const key = `${link}/${rid}/${ep}`
+    if (this.#asked.has(key)) return
+    this.#asked.set(key, this.#context.now())
+    const { space } = this.set
+    this.#context.send(link, { t: 'need', space, rid, ep, from })
+    if (prev !== undefined && this.set.slotOf(prev) === undefined)
+      this.#context.send(link, { t: 'ids', space, kind: 'iwant', ids: [prev] })
+  }
+
+  #prune(link: LinkId): void {
+    if (this.gossip.isFullMesh) return
+    this.#context.send(link, { t: 'ids', space: this.set.space, kind: 'prune', ids: [] })
+  }
+
+  #send(link: LinkId, frames: Iterable<Frame>): void {
+    for (const frame of frames) this.#context.send(link, frame)
+  }
+}

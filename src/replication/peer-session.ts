@@ -1,0 +1,206 @@
+/**
+ * One link from the first byte to the last: who is at its other end, proved by a signature over both nonces, and how much
+ * of our time the peer may take. Nothing but the greeting is read before the proof.
+ */
+import type { ReplicaId, SpaceId } from '../core/ids.ts'
+import type { CloseReason, LinkId } from './effects.ts'
+import {
+  type Frame,
+  type FrameOf,
+  type FrameType,
+  type Greeting,
+  helloProof,
+  PROTOCOL_VERSION,
+  type SpaceOffer,
+} from './frames.ts'
+import { afterMisdeed, afterUsefulOps, CLOSE_BELOW, LAZY_BELOW, type Misdeed, newScore, scoreAt } from './peer-score.ts'
+import type { Settings } from './settings.ts'
+import type { SpaceSync } from './space-sync.ts'
+import { TokenBucket } from './token-bucket.ts'
+
+/** Who we are on all links: our key signs hellos, and nothing else here. */
+export interface Identity {
+  readonly rid: ReplicaId
+  readonly sign: (proof: Uint8Array) => Uint8Array
+  readonly verify: (proof: Uint8Array, rid: ReplicaId, signature: Uint8Array) => boolean
+}
+
+export interface LinkOpened {
+  readonly link: LinkId
+  /** 32 random bytes, never used before. */
+  readonly nonce: Uint8Array
+  /** Did the operator name this peer? Its spaces are adopted by themselves. */
+  readonly named: boolean
+}
+
+export interface SessionContext {
+  readonly identity: Identity
+  readonly settings: Settings
+  readonly now: () => number
+  readonly send: (link: LinkId, frame: Frame) => void
+  readonly close: (link: LinkId, why: CloseReason) => void
+  /** Our spaces, with what we know in them of this replica. */
+  readonly offersTo: (rid: ReplicaId) => readonly SpaceOffer[]
+  readonly opened: (session: PeerSession, offers: readonly SpaceOffer[]) => void
+  /** A frame of a peer that has proved who it is. */
+  readonly arrived: (session: PeerSession, frame: Frame) => void
+  readonly unexpected: () => void
+}
+
+/** greeting: our hello is out · proving: theirs is here, and our signature out · open · closed */
+export type SessionState = 'greeting' | 'proving' | 'open' | 'closed'
+
+type Handler<T extends FrameType> = (session: PeerSession, frame: FrameOf<T>) => SessionState
+type Table = { readonly [S in SessionState]: { readonly [T in FrameType]: Handler<T> } }
+
+const ignore =
+  (state: SessionState) =>
+  (session: PeerSession): SessionState => {
+    session.unexpected()
+    return state
+  }
+const pass = (session: PeerSession, frame: Frame): SessionState => session.pass(frame)
+
+const ignoring = (state: SessionState) => ({
+  'state-vector': ignore(state),
+  update: ignore(state),
+  need: ignore(state),
+  ids: ignore(state),
+  reconcile: ignore(state),
+  records: ignore(state),
+  roots: ignore(state),
+  'blob-have': ignore(state),
+  'blob-want': ignore(state),
+})
+
+const bye = (session: PeerSession): SessionState => session.close('bye')
+
+const TABLE: Table = {
+  greeting: { ...ignoring('greeting'), hello: (s, f) => s.prove(f), 'hello-ack': ignore('greeting'), bye },
+  proving: { ...ignoring('proving'), hello: ignore('proving'), 'hello-ack': (s, f) => s.open(f), bye },
+  open: {
+    hello: ignore('open'),
+    'hello-ack': ignore('open'),
+    'state-vector': pass,
+    update: pass,
+    need: pass,
+    ids: pass,
+    reconcile: pass,
+    records: pass,
+    roots: pass,
+    'blob-have': pass,
+    'blob-want': pass,
+    bye,
+  },
+  closed: { ...ignoring('closed'), hello: ignore('closed'), 'hello-ack': ignore('closed'), bye: ignore('closed') },
+}
+
+export class PeerSession {
+  readonly link: LinkId
+  readonly named: boolean
+  readonly syncs = new Map<SpaceId, SpaceSync>()
+  readonly #context: SessionContext
+  readonly #nonce: Uint8Array
+  readonly #openedAt: number
+  readonly #frames: TokenBucket
+  readonly #bytes: TokenBucket
+  #state: SessionState = 'greeting'
+  #rid: ReplicaId | undefined
+  #theirNonce: Uint8Array | undefined
+  #score
+
+  constructor({ link, nonce, named }: LinkOpened, context: SessionContext) {
+    this.link = link
+    this.named = named
+    this.#context = context
+    this.#nonce = nonce
+    const { identity, settings, now } = context
+    this.#openedAt = now()
+    this.#frames = new TokenBucket(settings.framesPerSecond, settings.framesPerSecond * settings.burstSeconds, now())
+    this.#bytes = new TokenBucket(settings.bytesPerSecond, settings.bytesPerSecond * settings.burstSeconds, now())
+    this.#score = newScore(now())
+    context.send(link, { t: 'hello', versions: [PROTOCOL_VERSION, PROTOCOL_VERSION], rid: identity.rid, nonce })
+  }
+
+  get state(): SessionState {
+    return this.#state
+  }
+  /** Undefined until it is proved. */
+  get rid(): ReplicaId | undefined {
+    return this.#state === 'open' ? this.#rid : undefined
+  }
+  get isOpen(): boolean {
+    return this.#state === 'open'
+  }
+  get isTrusted(): boolean {
+    return scoreAt(this.#score, this.#context.now()) >= LAZY_BELOW
+  }
+
+  on<T extends FrameType>(frame: FrameOf<T>): void {
+    this.#state = TABLE[this.#state][frame.t](this, frame)
+  }
+
+  /** May it send so much now? */
+  affords(bytes: number): boolean {
+    const now = this.#context.now()
+    return this.#frames.take(1, now) && this.#bytes.take(bytes, now)
+  }
+
+  blame(misdeed: Misdeed): void {
+    const now = this.#context.now()
+    this.#score = afterMisdeed(this.#score, misdeed, now)
+    if (this.#state !== 'closed' && scoreAt(this.#score, now) < CLOSE_BELOW) this.#state = this.close('score')
+  }
+
+  thank(ops: number): void {
+    this.#score = afterUsefulOps(this.#score, ops)
+  }
+
+  tick(): void {
+    const waited = this.#context.now() - this.#openedAt
+    const isGreeting = this.#state === 'greeting' || this.#state === 'proving'
+    if (isGreeting && waited >= this.#context.settings.helloTimeoutMs) this.#state = this.close('timeout')
+  }
+
+  prove({ versions: [min, max], rid, nonce }: FrameOf<'hello'>): SessionState {
+    const { identity, offersTo, send } = this.#context
+    if (min > PROTOCOL_VERSION || max < PROTOCOL_VERSION) return this.close('version')
+    if (rid === identity.rid) return this.close('self')
+    this.#rid = rid
+    this.#theirNonce = nonce
+    const ack = { version: PROTOCOL_VERSION, spaces: offersTo(rid) }
+    const greeting = { from: identity.rid, to: rid, fromNonce: this.#nonce, toNonce: nonce }
+    send(this.link, { t: 'hello-ack', ...ack, signature: identity.sign(helloProof(greeting, ack)) })
+    return 'proving'
+  }
+
+  open(ack: FrameOf<'hello-ack'>): SessionState {
+    const { identity, opened } = this.#context
+    const [rid, theirNonce] = [this.#rid!, this.#theirNonce!]
+    const greeting: Greeting = { from: rid, to: identity.rid, fromNonce: theirNonce, toNonce: this.#nonce }
+    if (ack.version !== PROTOCOL_VERSION) return this.close('version')
+    if (!identity.verify(helloProof(greeting, ack), rid, ack.signature)) return this.close('hello')
+    this.#state = 'open'
+    opened(this, ack.spaces)
+    return this.#state
+  }
+
+  /** Whatever state it is in. */
+  refuse(why: CloseReason): void {
+    this.#state = this.close(why)
+  }
+
+  pass(frame: Frame): SessionState {
+    this.#context.arrived(this, frame)
+    return this.#state
+  }
+
+  unexpected(): void {
+    this.#context.unexpected()
+  }
+
+  close(why: CloseReason): SessionState {
+    this.#context.close(this.link, why)
+    return 'closed'
+  }
+}

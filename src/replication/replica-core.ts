@@ -1,0 +1,313 @@
+/**
+ * A replica among its peers, without I/O: what happens goes in, what is to be done comes out. Ops become durable before
+ * they are visible, and visible before anyone is told. Time is what the last tick said.
+ */
+import { entry } from '../core/forks.ts'
+import type { ReplicaId, SetRoot, SpaceId } from '../core/ids.ts'
+import { invariant } from '../core/invariant.ts'
+import { type SignedOp, spaceOf, type Verify } from '../core/op.ts'
+import { isMalformed } from './admission.ts'
+import type { CloseReason, Effect, LinkId, Metric } from './effects.ts'
+import { decodeFrame, encodeFrame, type Frame, type SpaceOffer, SPACES_MAX } from './frames.ts'
+import type { ForkLattice } from './fork-lattice.ts'
+import { KeptSpace, type SpaceContext } from './kept-space.ts'
+import { type Identity, type LinkOpened, PeerSession, type SessionContext } from './peer-session.ts'
+import { DEFAULT_SETTINGS, type Settings } from './settings.ts'
+import { SpaceSet } from './space-set.ts'
+import { ALL_PARTS, SpaceSync, type SyncContext, type SyncParts } from './space-sync.ts'
+
+export interface ReplicaCoreOptions {
+  readonly identity: Identity
+  readonly settings?: Settings
+  /** How signatures of ops are verified; Ed25519 where absent. */
+  readonly verify?: Verify
+  /** The root of a space as the fold has it. */
+  readonly rootOf?: (space: SpaceId) => SetRoot | undefined
+  /** Parts of the protocol, where a test shows what they are good for. */
+  readonly parts?: SyncParts
+  readonly latticeOf?: () => ForkLattice
+}
+
+const NO_ROOT = '0'.repeat(64) as SetRoot
+
+export class ReplicaCore {
+  readonly #options: ReplicaCoreOptions
+  readonly #settings: Settings
+  readonly #sessions = new Map<LinkId, PeerSession>()
+  readonly #spaces = new Map<SpaceId, KeptSpace>()
+  #adopted = 0
+  #now = 0
+  #effects: Effect[] = []
+
+  constructor(options: ReplicaCoreOptions) {
+    this.#options = options
+    this.#settings = options.settings ?? DEFAULT_SETTINGS
+  }
+
+  // what happens
+
+  /** At the start, and when the operator wants a space: with the ops that storage has of it. */
+  adoptSpace(space: SpaceId, stored: Iterable<SignedOp> = []): readonly Effect[] {
+    return this.#during(() => {
+      const kept = this.#keep(space)
+      kept.restore(stored)
+      kept.store()
+      this.#startAll(space)
+    })
+  }
+
+  linkOpened(opened: LinkOpened): readonly Effect[] {
+    return this.#during(() => {
+      this.#sessions.set(opened.link, new PeerSession(opened, this.#sessionContext()))
+    })
+  }
+
+  frameArrived(link: LinkId, bytes: Uint8Array): readonly Effect[] {
+    return this.#during(() => {
+      const session = this.#sessions.get(link)
+      if (session === undefined) return
+      if (session.affords(bytes.length)) {
+        this.#frame(session, bytes)
+        return
+      }
+      this.#report('refused.rate', 1)
+      session.blame('floods')
+    })
+  }
+
+  linkClosed(link: LinkId): readonly Effect[] {
+    return this.#during(() => this.#forget(link))
+  }
+
+  tick(now: number): readonly Effect[] {
+    return this.#during(() => {
+      this.#now = Math.max(this.#now, now)
+      for (const session of [...this.#sessions.values()]) {
+        session.tick()
+        for (const sync of session.syncs.values()) sync.on({ t: 'tick' })
+      }
+      for (const kept of this.#spaces.values()) kept.tick()
+    })
+  }
+
+  /** An own op, durable already. */
+  opWritten(op: SignedOp): readonly Effect[] {
+    return this.#during(() => {
+      const space = spaceOf(op)
+      const isNew = !this.#spaces.has(space)
+      const kept = this.#keep(space)
+      kept.restore([op])
+      const shown = kept.set.get(op.id)
+      if (shown !== undefined) kept.show([shown])
+      if (isNew) this.#startAll(space)
+      kept.store()
+    })
+  }
+
+  /** The batch of this space is durable. */
+  stored(space: SpaceId): readonly Effect[] {
+    return this.#during(() => this.#storing(space).stored())
+  }
+
+  /** It is not: as if it had never come. It comes again with the next sync. */
+  storeFailed(space: SpaceId): readonly Effect[] {
+    return this.#during(() => this.#storing(space).storeFailed())
+  }
+
+  // what is
+
+  set(space: SpaceId): SpaceSet | undefined {
+    return this.#spaces.get(space)?.set
+  }
+
+  /** What waits, for metrics and for tests that nothing grows. */
+  load(space: SpaceId): { readonly parked: number; readonly waiting: number; readonly awaited: number } {
+    const { admission, gossip } = this.#spaces.get(space) ?? {}
+    return { parked: admission?.parked ?? 0, waiting: admission?.waiting ?? 0, awaited: gossip?.awaited ?? 0 }
+  }
+
+  peers(): readonly { readonly link: LinkId; readonly rid: ReplicaId | undefined }[] {
+    return [...this.#sessions.values()].map(({ link, rid }) => ({ link, rid }))
+  }
+
+  // frames
+
+  #frame(session: PeerSession, bytes: Uint8Array): void {
+    try {
+      const frame = decodeFrame(bytes)
+      this.#report(`frames.${frame.t}`, 1)
+      if (frame.t !== 'unknown') session.on(frame)
+    } catch (error) {
+      if (!isMalformed(error)) throw error
+      this.#report('frames.malformed', 1)
+      if (session.isOpen) session.blame('malformed')
+      else session.refuse('malformed')
+    }
+  }
+
+  #arrived(session: PeerSession, frame: Frame): void {
+    switch (frame.t) {
+      case 'roots':
+        for (const { space, opsRoot } of frame.spaces) {
+          if (!this.#isKept(session, space)) continue
+          const sync = this.#syncWith(session, space)
+          sync.on(sync.state === 'offered' ? { t: 'start' } : { t: 'roots', opsRoot })
+        }
+        return
+      case 'state-vector':
+        if (!this.#isKept(session, frame.space)) return
+        this.#syncWith(session, frame.space).on({ t: 'start' })
+        this.#syncWith(session, frame.space).on({ t: 'vector', frame })
+        {
+          this.#spaces.get(frame.space)!.gossip.join(session.link)
+          return
+        }
+      case 'update':
+      case 'records':
+      case 'need':
+      case 'ids':
+      case 'reconcile': {
+        const kept = this.#spaces.get(frame.space)
+        if (kept === undefined) {
+          this.#report('frames.unexpected', 1)
+          return
+        }
+        kept.arrived(session.link, this.#syncWith(session, frame.space), frame)
+        return
+      }
+      case 'blob-have':
+      case 'blob-want':
+      case 'hello':
+      case 'hello-ack':
+      case 'bye': {
+        this.#report('frames.unexpected', 1)
+        return
+      }
+    }
+  }
+
+  // spaces
+
+  #keep(space: SpaceId): KeptSpace {
+    const { verify, latticeOf } = this.#options
+    return entry(
+      this.#spaces,
+      space,
+      () => new KeptSpace(new SpaceSet(space, verify, latticeOf?.()), this.#spaceContext()),
+    )
+  }
+
+  #storing(space: SpaceId): KeptSpace {
+    const kept = this.#spaces.get(space)
+    invariant(kept?.set.isStoring, `nothing of the space ${space} is being stored`)
+    return kept
+  }
+
+  /** Is the space kept, or adopted now? */
+  #isKept(session: PeerSession, space: SpaceId): boolean {
+    if (this.#spaces.has(space)) return true
+    if (session.named && this.#adopted < this.#settings.adoptedSpaces) {
+      this.#adopted++
+      this.#keep(space)
+      this.#effects.push({ t: 'adopted', space, link: session.link })
+      this.#startAll(space)
+      return true
+    }
+    this.#effects.push({ t: 'offered', space, link: session.link, by: session.rid! })
+    return false
+  }
+
+  #startAll(space: SpaceId): void {
+    for (const session of this.#sessions.values()) if (session.isOpen) this.#syncWith(session, space).on({ t: 'start' })
+  }
+
+  #syncWith(session: PeerSession, space: SpaceId): SpaceSync {
+    return entry(session.syncs, space, () => {
+      const context: SyncContext = {
+        set: this.#keep(space).set,
+        settings: this.#settings,
+        now: () => this.#now,
+        rootOf: (of) => this.#options.rootOf?.(of) ?? NO_ROOT,
+        send: (frame) => this.#send(session.link, frame),
+        report: (metric, count) => this.#report(metric, count),
+      }
+      return new SpaceSync(context, this.#options.parts ?? ALL_PARTS)
+    })
+  }
+
+  #spaceContext(): SpaceContext {
+    return {
+      sessions: this.#sessions,
+      settings: this.#settings,
+      now: () => this.#now,
+      report: (metric, count) => this.#report(metric, count),
+      blame: (link, misdeed) => this.#sessions.get(link)?.blame(misdeed),
+      vouches: (link, isMember) => {
+        const session = this.#sessions.get(link)
+        return session?.named === true || (session?.rid !== undefined && isMember(session.rid))
+      },
+      send: (link, frame) => this.#send(link, frame),
+      effect: (effect) => void this.#effects.push(effect),
+    }
+  }
+
+  // links
+
+  #sessionContext(): SessionContext {
+    return {
+      identity: this.#options.identity,
+      settings: this.#settings,
+      now: () => this.#now,
+      send: (link, frame) => this.#send(link, frame),
+      close: (link, why) => this.#close(link, why),
+      offersTo: (rid) => this.#offersTo(rid),
+      opened: (session, offers) => this.#opened(session, offers),
+      arrived: (session, frame) => this.#arrived(session, frame),
+      unexpected: () => this.#report('frames.unexpected', 1),
+    }
+  }
+
+  #offersTo(rid: ReplicaId): SpaceOffer[] {
+    return [...this.#spaces.values()].slice(0, SPACES_MAX).map(({ set }) => {
+      const known = set.highest(rid)
+      return { space: set.space, ...(known !== undefined && { known }) }
+    })
+  }
+
+  #opened(session: PeerSession, offers: readonly SpaceOffer[]): void {
+    for (const { space, known } of offers) {
+      if (!this.#isKept(session, space)) continue
+      const own = this.#spaces.get(space)!.set.highest(this.#options.identity.rid)
+      const isNews = known && (own === undefined || known.ep > own.ep || (known.ep === own.ep && known.seq > own.seq))
+      if (isNews) this.#effects.push({ t: 'amnesia', space, known })
+      this.#syncWith(session, space).on({ t: 'start' })
+    }
+  }
+
+  #close(link: LinkId, why: CloseReason): void {
+    this.#effects.push({ t: 'close', link, why })
+    this.#forget(link)
+  }
+
+  #forget(link: LinkId): void {
+    this.#sessions.delete(link)
+    for (const { gossip } of this.#spaces.values()) gossip.leave(link)
+  }
+
+  // effects
+
+  #send(link: LinkId, frame: Frame): void {
+    this.#effects.push({ t: 'send', link, type: frame.t, frame: encodeFrame(frame) })
+  }
+
+  #report(metric: Metric, count: number): void {
+    this.#effects.push({ t: 'report', metric, count })
+  }
+
+  #during(act: () => void): readonly Effect[] {
+    act()
+    const effects = this.#effects
+    this.#effects = []
+    return effects
+  }
+}

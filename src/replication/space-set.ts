@@ -1,0 +1,210 @@
+/**
+ * The ops of one space as this replica keeps them: what is durable, and what waits to become so. Only what is durable is
+ * shown, told or counted in a root.
+ */
+import type { OpId, ReplicaId, SetRoot, SpaceId } from '../core/ids.ts'
+import { invariant } from '../core/invariant.ts'
+import { setRoot } from '../core/merkle.ts'
+import { clientIdOf, type SignedOp, type Verify } from '../core/op.ts'
+import { ForkLattice, placeAll, type Placed } from './fork-lattice.ts'
+import type { Fork, Known } from './frames.ts'
+import type { ChainView, GateView } from './gate-view.ts'
+import { OrderedIds } from './ordered-ids.ts'
+import type { Slot, SlotRecord } from './slots.ts'
+import { encodeStateVector } from './yjs-codec.ts'
+
+const GENERATION = 0
+
+export interface KeptOp {
+  readonly op: SignedOp
+  readonly slot: SlotRecord
+}
+
+/** Goes into storage in one transaction: an op that falls out goes with the one that pushed it. */
+export interface Batch {
+  readonly insert: readonly KeptOp[]
+  readonly remove: readonly OpId[]
+}
+
+export class SpaceSet implements GateView {
+  readonly space: SpaceId
+  readonly generation = GENERATION
+  readonly verify?: Verify
+  readonly #lattice: ForkLattice
+  readonly #durable = new Map<OpId, KeptOp>()
+  #insert = new Map<OpId, KeptOp>()
+  #remove = new Set<OpId>()
+  #storing: ReadonlyMap<OpId, KeptOp> | undefined
+  #leaving: readonly OpId[] = []
+  /** Durable ids in the order of time: what is compared with a peer's. */
+  readonly timedIds = new OrderedIds()
+  #initId: OpId | undefined
+  #opsRoot: SetRoot | undefined
+
+  constructor(space: SpaceId, verify?: Verify, lattice = new ForkLattice()) {
+    this.space = space
+    this.#lattice = lattice
+    if (verify !== undefined) this.verify = verify
+  }
+
+  get initId(): OpId | undefined {
+    return this.#initId
+  }
+  get size(): number {
+    return this.#durable.size
+  }
+  get isStoring(): boolean {
+    return this.#storing !== undefined
+  }
+  /** Two replicas of one opsRoot keep the same. */
+  get opsRoot(): SetRoot {
+    return (this.#opsRoot ??= setRoot(this.#durable.keys()))
+  }
+
+  slotOf(id: OpId): Slot | undefined {
+    return this.#kept(id)?.slot
+  }
+  chain(rid: ReplicaId, ep: number): ChainView | undefined {
+    return this.#lattice.chain(rid, ep)
+  }
+  forks(): Fork[] {
+    return this.#lattice.forks()
+  }
+  isForked(rid: ReplicaId, ep: number): boolean {
+    return (this.chain(rid, ep)?.forkedAt ?? Infinity) < Infinity
+  }
+  highest(rid: ReplicaId): Known | undefined {
+    return this.#lattice.highest(rid)
+  }
+  get(id: OpId): KeptOp | undefined {
+    return this.#durable.get(id)
+  }
+  ops(): Iterable<KeptOp> {
+    return this.#durable.values()
+  }
+  /** Durable ops of a chain from a place on. */
+  *from(rid: ReplicaId, ep: number, seq: number): Iterable<KeptOp> {
+    for (const id of this.#lattice.from(rid, ep, seq)) {
+      const kept = this.#durable.get(id)
+      if (kept !== undefined) yield kept
+    }
+  }
+
+  /** Places of the chains that are whole, as Yjs would write them. */
+  vector(): Uint8Array {
+    const clocks = new Map<number, number>()
+    for (const chain of this.#lattice.whole()) {
+      let next = chain.nextSeq
+      while (next > 0 && !chain.at(next - 1).every((id) => this.#durable.has(id))) next--
+      if (next > 0) clocks.set(this.#clientOf(chain), next)
+    }
+    return encodeStateVector(clocks)
+  }
+
+  /** Durable ops of whole chains that somebody with these clocks lacks, each after the one before it. */
+  *after(clocks: ReadonlyMap<number, number>): Iterable<KeptOp> {
+    for (const chain of this.#lattice.whole())
+      yield* this.from(chain.rid, chain.ep, clocks.get(this.#clientOf(chain)) ?? 0)
+  }
+
+  /** An op that the gate let in. It is kept from now on, and shown once it is durable. */
+  admit({ op, slot }: KeptOp, twin?: KeptOp): Placed['kind'] {
+    const placed = this.#lattice.place(op, twin?.op)
+    if (placed.kind !== 'kept') return placed.kind
+    if (twin !== undefined) this.#insert.set(twin.op.id, twin)
+    this.#insert.set(op.id, { op, slot })
+    if (op.record.t === 'space.init') this.#initId = op.id
+    this.#letFall(placed.fellOut)
+    return placed.kind
+  }
+
+  /** An op that is durable already: one's own, or one read from storage. */
+  restore({ op, slot }: KeptOp, twin?: KeptOp): Placed['kind'] {
+    const placed = this.#lattice.place(op, twin?.op)
+    if (placed.kind === 'void') this.#remove.add(op.id)
+    if (placed.kind !== 'kept') return placed.kind
+    if (twin !== undefined) this.#show(twin)
+    this.#show({ op, slot })
+    if (op.record.t === 'space.init') this.#initId = op.id
+    this.#letFall(placed.fellOut)
+    return placed.kind
+  }
+
+  /** What is to be stored next; one batch at a time. */
+  beginStoring(): Batch | undefined {
+    if (this.#storing !== undefined || this.#insert.size + this.#remove.size === 0) return undefined
+    this.#storing = this.#insert
+    this.#leaving = [...this.#remove]
+    this.#insert = new Map()
+    return { insert: [...this.#storing.values()], remove: this.#leaving }
+  }
+
+  /** It is durable: from now on it is shown. */
+  endStoring(): Batch {
+    const batch = this.#endOfBatch()
+    for (const kept of batch.insert) this.#show(kept)
+    for (const id of batch.remove) this.#hide(id)
+    return batch
+  }
+
+  /** It could not be stored. The chains are what the durable ops make of them, as if nothing had come. */
+  abandonStoring(): void {
+    const { insert, remove } = this.#endOfBatch()
+    const touched = [...insert, ...remove.map((id) => this.#durable.get(id)!), ...this.#insert.values()]
+    this.#insert = new Map()
+    this.#remove = new Set()
+    const chains = new Map(touched.filter(Boolean).map(({ op }) => [`${op.record.rid}/${op.record.ep}`, op.record]))
+    for (const { rid, ep } of chains.values()) {
+      this.#lattice.forget(rid, ep)
+      const ops = [...this.#durable.values()].filter(({ op }) => op.record.rid === rid && op.record.ep === ep)
+      const left = placeAll(
+        ops.map(({ op }) => op),
+        (op, twin) => this.#placeAgain(op, twin),
+      )
+      invariant(left.length === 0, 'what was durable had its place')
+    }
+    if (this.#initId !== undefined && !this.#durable.has(this.#initId)) this.#initId = undefined
+  }
+
+  #show(kept: KeptOp): void {
+    this.#durable.set(kept.op.id, kept)
+    this.timedIds.insert({ ms: kept.op.record.hlc, id: kept.op.id })
+    this.#opsRoot = undefined
+  }
+
+  #hide(id: OpId): void {
+    const kept = this.#durable.get(id)
+    this.#remove.delete(id)
+    if (kept === undefined) return
+    this.#durable.delete(id)
+    this.timedIds.delete({ ms: kept.op.record.hlc, id })
+    this.#opsRoot = undefined
+  }
+
+  #placeAgain(op: SignedOp, twin: SignedOp | undefined): Placed['kind'] {
+    const placed = this.#lattice.place(op, twin)
+    if (placed.kind === 'kept') this.#letFall(placed.fellOut)
+    if (placed.kind === 'void') this.#remove.add(op.id)
+    return placed.kind
+  }
+
+  #endOfBatch(): Batch {
+    const batch = { insert: [...(this.#storing?.values() ?? [])], remove: this.#leaving }
+    this.#storing = undefined
+    this.#leaving = []
+    return batch
+  }
+
+  #letFall(ids: readonly OpId[]): void {
+    for (const id of ids) if (!this.#insert.delete(id)) this.#remove.add(id)
+  }
+
+  #kept(id: OpId): KeptOp | undefined {
+    if (this.#remove.has(id)) return undefined
+    return this.#durable.get(id) ?? this.#insert.get(id) ?? this.#storing?.get(id)
+  }
+
+  #clientOf({ rid, ep }: { readonly rid: ReplicaId; readonly ep: number }): number {
+    return clientIdOf({ ep, g: GENERATION, rid, sp: this.space })
+  }
+}
