@@ -1,0 +1,67 @@
+/**
+ * Runs many seeds of the simulator, on every core: `node scripts/soak-simulation.mjs [SEEDS] [FIRST]`. Each failing seed is
+ * printed as SIM_SEED=n and replays alone with `SIM_SEED=n npx vitest run --project simulation`.
+ */
+import { fork } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const [seeds = 2000, first = 1] = process.argv.slice(2).map(Number)
+
+/** The simulator and what it stands on, as JavaScript. */
+function compile(to) {
+  for (const folder of ['src/core', 'src/replication', 'test/simulation', 'test/core']) {
+    mkdirSync(join(to, folder), { recursive: true })
+    for (const name of readdirSync(join(root, folder)).filter((one) => /(?<!\.test)\.ts$/.test(one))) {
+      const { outputText } = ts.transpileModule(readFileSync(join(root, folder, name), 'utf8'), {
+        compilerOptions: {
+          target: 'es2022',
+          module: 'esnext',
+          rewriteRelativeImportExtensions: true,
+          verbatimModuleSyntax: true,
+        },
+      })
+      writeFileSync(join(to, folder, name.replace(/\.ts$/, '.js')), outputText)
+    }
+  }
+  writeFileSync(join(to, 'package.json'), '{"type":"module"}')
+  symlinkSync(join(root, 'node_modules'), join(to, 'node_modules'))
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'tributary-simulation-'))
+compile(folder)
+const workers = Math.max(1, availableParallelism())
+const began = performance.now()
+const sums = { seeds: 0, failed: 0, ops: 0, acknowledged: 0, frames: 0, crashes: 0, rollbacks: 0, byzantine: 0, forks_in_honest_runs: 0, slowest_heal_ms: 0 } // prettier-ignore
+let open = workers
+
+for (let worker = 0; worker < workers; worker++) {
+  const child = fork(join(folder, 'test', 'simulation', 'sweep.js'), [first, seeds, worker, workers].map(String))
+  child.on('message', (run) => {
+    sums.seeds++
+    for (const key of ['ops', 'acknowledged', 'frames', 'crashes', 'rollbacks']) sums[key] += run[key]
+    if (run.byzantine > 0) sums.byzantine++
+    if (run.byzantine === 0 && run.rollbacks === 0) sums.forks_in_honest_runs += run.forks
+    sums.slowest_heal_ms = Math.max(sums.slowest_heal_ms, run.healMs ?? 0)
+    if (run.failures.length === 0) return
+    sums.failed++
+    console.log(`SIM_SEED=${run.seed} ${run.failures.join('; ')}`)
+  })
+  child.on('exit', (code) => {
+    if (code !== 0) sums.failed++
+    if (--open === 0) end()
+  })
+}
+
+function end() {
+  rmSync(folder, { recursive: true })
+  const seconds = (performance.now() - began) / 1000
+  console.log(
+    JSON.stringify({ ...sums, seconds: Math.round(seconds), seeds_per_second: +(sums.seeds / seconds).toFixed(1) }),
+  )
+  process.exitCode = sums.failed === 0 ? 0 : 1
+}

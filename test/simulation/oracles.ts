@@ -1,0 +1,81 @@
+/** What must be true of the replicas once the world is whole again. Each answers with the reasons why it is not. */
+import type { OpId } from '../../src/core/ids.ts'
+import { fold } from '../../src/core/or-set.ts'
+import type { SignedOp } from '../../src/core/op.ts'
+import { oracle } from '../core/or-set-oracle.ts'
+import type { Host } from './host.ts'
+
+export interface Seen {
+  /** Every op that was durable at any honest replica at any time. */
+  readonly ever: ReadonlyMap<OpId, SignedOp>
+  readonly acknowledged: readonly { readonly node: number; readonly op: SignedOp }[]
+}
+
+const chainOf = ({ record }: SignedOp): string => `${record.rid}/${record.ep}`
+const opsOf = (host: Host): SignedOp[] => [...(host.core?.set(host.world.space)?.ops() ?? [])].map(({ op }) => op)
+const idsOf = (ops: Iterable<{ readonly id: string }>): string =>
+  [...ops]
+    .map(({ id }) => id)
+    .sort()
+    .join()
+
+/** All honest replicas keep the same ops. */
+export const haveConverged = (hosts: readonly Host[]): boolean =>
+  new Set(hosts.map((host) => idsOf(opsOf(host)))).size === 1
+
+/** What should be kept of all that was ever kept: a chain up to its lowest fork, and there the two smallest ids. */
+export function shouldBeKept(ever: Iterable<SignedOp>): SignedOp[] {
+  const chains = new Map<string, SignedOp[]>()
+  for (const op of ever) chains.set(chainOf(op), [...(chains.get(chainOf(op)) ?? []), op])
+  return [...chains.values()].flatMap((ops) => {
+    const at = (seq: number) => ops.filter(({ record }) => record.seq === seq).sort((a, b) => (a.id < b.id ? -1 : 1))
+    const forkedAt = Math.min(...ops.map(({ record }) => record.seq).filter((seq) => at(seq).length > 1))
+    return [...ops.filter(({ record }) => record.seq < forkedAt), ...at(forkedAt).slice(0, 2)]
+  })
+}
+
+export function failuresOf(hosts: readonly Host[], { ever, acknowledged }: Seen): string[] {
+  const failures: string[] = []
+  const check = (isTrue: boolean, what: string) => {
+    if (!isTrue) failures.push(what)
+  }
+  check(haveConverged(hosts), 'diverged: honest replicas keep different ops')
+  const ops = opsOf(hosts[0]!)
+  const kept = new Set(ops.map(({ id }) => id))
+  check(idsOf(ops) === idsOf(shouldBeKept(ever.values())), 'kept: not what the lattice makes of all that was ever kept')
+
+  const folds = hosts.map((host) => fold(opsOf(host)))
+  const slow = oracle(ops)
+  for (const state of folds) {
+    check(state.opsRoot === slow.opsRoot, 'ops_root: not that of the oracle')
+    check(state.root === slow.root, 'root: not that of the oracle')
+    check(idsOf(state.visible) === idsOf(slow.visible), 'visible: not that of the oracle')
+  }
+  for (const host of hosts)
+    check(
+      host.core?.set(host.world.space)?.opsRoot === slow.opsRoot,
+      'ops_root: the replica tells another than the oracle',
+    )
+  for (const host of hosts) {
+    const stored = idsOf(host.stored.values())
+    check(stored === idsOf(opsOf(host)), 'disk: holds other ops than the replica shows')
+  }
+
+  const rolledBack = new Set(hosts.filter((host) => host.wasRolledBack).map(({ rid }) => rid))
+  const forks = new Set(
+    hosts.flatMap((host) => host.core?.set(host.world.space)?.forks() ?? []).map(({ rid, ep }) => `${rid}/${ep}`),
+  )
+  for (const { rid } of hosts)
+    if (!rolledBack.has(rid)) check(![...forks].some((fork) => fork.startsWith(rid)), 'fork: of an honest replica')
+  for (const { op } of acknowledged) {
+    const isLostByRollback = rolledBack.has(op.record.rid) && (forks.has(chainOf(op)) || !ever.has(op.id))
+    check(kept.has(op.id) || isLostByRollback, 'acknowledged: an op is gone')
+  }
+  for (const host of hosts) {
+    const load = host.load()
+    check(load?.parked === 0, 'parked: ops are left')
+    check(load?.awaited === 0, 'awaited: ids are left')
+    check(load?.waiting === 0, 'waiting: frames are left')
+  }
+  return [...new Set(failures)]
+}

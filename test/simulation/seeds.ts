@@ -1,0 +1,20 @@
+/** The seeds of the test command, a test for every few of them. SIM_SEED=n replays one run alone. */
+import { expect, test } from 'vitest'
+import { simulate } from './simulate.ts'
+
+const BATCH = 10
+const asked = process.env['SIM_SEED']
+
+export const told = (seed: number, failures: readonly string[]): string[] =>
+  failures.map((failure) => `SIM_SEED=${seed}: ${failure}`)
+
+export function seedsBetween(rule: string, first: number, last: number): void {
+  if (asked !== undefined && (Number(asked) < first || Number(asked) > last) && first > 1) return
+  const seeds = asked === undefined ? Array.from({ length: last - first + 1 }, (_, i) => first + i) : [Number(asked)]
+  for (let from = 0; from < seeds.length; from += BATCH) {
+    const some = seeds.slice(from, from + BATCH)
+    test(`${rule} seeds ${some[0]} to ${some.at(-1)}`, () => {
+      expect(some.flatMap((seed) => told(seed, simulate(seed).failures))).toEqual([])
+    })
+  }
+}
