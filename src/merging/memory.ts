@@ -12,9 +12,10 @@ import type { MergeRule, MergeTask } from './task.ts'
 const MIB = 1024 * 1024
 /** A whole strip of the widest dtype: the least a tile may be. */
 export const TILE_STEP_BYTES = 32 * 1024
-const TILE_BYTES = 2 * MIB
+/** Three streams and an output of this size stay in the cache of a core: 6 % less time than with four times as much. */
+const TILE_BYTES = MIB / 2
 /** Below, a tile costs more than what is in it: rather fewer threads. */
-const TILE_FAIR_BYTES = TILE_BYTES / 8
+const TILE_FAIR_BYTES = MIB / 4
 /** All tiles together, where there are many streams. */
 const TILES_BYTES = 64 * MIB
 /** The program itself: Node, its heap, the lists of a model's tensors. */
@@ -32,7 +33,7 @@ export interface MemoryPlan {
 export const streamsOf = ({ base, inputs }: MergeRule): number =>
   (base ? 1 : 0) + inputs.reduce((sum, { sidecars }) => sum + 1 + Object.keys(sidecars ?? {}).length, 0)
 
-/** 2 MiB a stream, less where many streams of many threads would take too much together. */
+/** 512 KiB a stream, less where many streams of many threads would take too much together. */
 export function tileBytesFor(streams: number, workers: number): number {
   const fair = stepped(TILES_BYTES / (streams + 1) / workers)
   return Math.min(TILE_BYTES, fair)

@@ -134,15 +134,15 @@ test('[MRG-21] a budget is kept by smaller tiles, then fewer threads, and one th
   const { tensors } = world(strategies.find(({ id }) => id === 'linear')!).task
   const facts = new RuleFacts(strategies)
   const free = planMemory(tensors, facts, { workers: 4 })
-  expect(free).toMatchObject({ workers: 4, tileBytes: 2048 * KIB })
-  expect(free.peakBytes).toBe(PROGRAM_BYTES + 4 * (WORKER_BYTES + bufferBytes(tensors, 2048 * KIB, facts)))
+  expect(free).toMatchObject({ workers: 4, tileBytes: 512 * KIB })
+  expect(free.peakBytes).toBe(PROGRAM_BYTES + 4 * (WORKER_BYTES + bufferBytes(tensors, 512 * KIB, facts)))
   let before = free
-  for (let memoryBytes = free.peakBytes; memoryBytes > PROGRAM_BYTES + WORKER_BYTES + 4 * 1024 * KIB;) {
+  for (let memoryBytes = free.peakBytes; memoryBytes > PROGRAM_BYTES + WORKER_BYTES + 2 * 1024 * KIB;) {
     const plan = planMemory(tensors, facts, { workers: 4, memoryBytes })
     expect(plan.peakBytes).toBeLessThanOrEqual(memoryBytes)
     expect(plan.workers).toBeLessThanOrEqual(before.workers)
     before = plan
-    memoryBytes -= 1024 * KIB
+    memoryBytes -= 256 * KIB
   }
   expect(before.workers).toBe(1)
   const refusal = refusalOf(() => planMemory(tensors, facts, { workers: 4, memoryBytes: 1000 }))

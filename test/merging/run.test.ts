@@ -242,7 +242,7 @@ describe('running', () => {
         const bytes = tileBytesFor(streams, workers)
         expect(bytes % LEAST).toBe(0)
         expect(bytes).toBeGreaterThanOrEqual(LEAST)
-        expect(bytes).toBeLessThanOrEqual(2 * 1024 * 1024)
+        expect(bytes).toBeLessThanOrEqual(512 * 1024)
         expect(bytes === LEAST || bytes * (streams + 1) * workers <= 64 * 1024 * 1024).toBe(true)
       }
   })
