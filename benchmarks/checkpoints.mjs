@@ -6,7 +6,7 @@ const SIZES = { BF16: 2, F16: 2, F32: 4 }
 /** Elements that are drawn; more are these again from another place. */
 const DRAWN = 1 << 21
 
-function gaussian(seed) {
+function gaussian(seed, length = DRAWN) {
   let state = seed >>> 0
   const next = () => {
     state = (state + 0x6d2b79f5) >>> 0
@@ -15,7 +15,7 @@ function gaussian(seed) {
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
   }
   // the sum of twelve uniform numbers is near enough, and asks nothing of Math that machines answer differently
-  return Float32Array.from({ length: DRAWN }, () => {
+  return Float32Array.from({ length }, () => {
     let sum = -6
     for (let i = 0; i < 12; i++) sum += next()
     return sum
@@ -56,11 +56,12 @@ export const bytesOf = (shapes, dtype) =>
   shapes.reduce((sum, [, shape]) => sum + shape.reduce((product, length) => product * length, 1), 0) * SIZES[dtype]
 
 /** All numbers but the base's are the base's with small changes. Seed 0 is the base. */
-function blockOf(seed, dtype) {
+function blockOf(seed, dtype, bytes) {
+  const length = Math.min(DRAWN, Math.ceil(bytes / SIZES[dtype]))
   drawn ??= gaussian(1)
-  const changes = seed === 0 ? undefined : gaussian(seed + 1)
+  const changes = seed === 0 ? undefined : gaussian(seed + 1, length)
   return encoded(
-    drawn.map((value, i) => value * 0.02 + (changes ? changes[i] * 0.001 : 0)),
+    drawn.subarray(0, length).map((value, i) => value * 0.02 + (changes ? changes[i] * 0.001 : 0)),
     dtype,
   )
 }
@@ -85,7 +86,7 @@ export function writeCheckpoint(
   length.writeBigUInt64LE(BigInt(padded.length))
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'config.json'), config)
-  const block = blockOf(seed, dtype)
+  const block = blockOf(seed, dtype, end)
   const file = openSync(join(folder, 'model.safetensors'), 'w')
   try {
     writeSync(file, length)
