@@ -13,6 +13,7 @@ import { answerProblems, malformedAnswer, sendProblem } from './refusals.ts'
 import { createRouteTable, type RouteTable } from './route-table.ts'
 import { blobRoutes } from './routes/blobs.ts'
 import { contributionRoutes } from './routes/contributions.ts'
+import { eventRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
 import { memberRoutes } from './routes/members.ts'
 import { mergeRoutes } from './routes/merges.ts'
@@ -117,6 +118,7 @@ export function createServer(options: ServerOptions): Server {
     healthRoutes,
   ])
     app.register(plugin, { operations })
+  app.register(eventRoutes, { operations, clock })
   if (replicating !== undefined) app.register(replicateRoutes, { replicating })
 
   return Object.assign(app as unknown as FastifyInstance, { routes, asksForToken: tokenSha256 !== undefined })

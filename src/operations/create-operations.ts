@@ -7,6 +7,8 @@ import { createTickets } from './blobs/tickets.ts'
 import type { KeptSpaces } from '../replication/kept-spaces.ts'
 import type { Context } from './context.ts'
 import { contribute, findContribution, listContributions, proveContribution, retract, revoke } from './contributions.ts'
+import { EventFeed, toldJobs } from './events/event-feed.ts'
+import { watchEvents } from './events/watch-events.ts'
 import { addMember } from './members/add-member.ts'
 import { giveAmnesty } from './members/give-amnesty.ts'
 import { listMembers } from './members/list-members.ts'
@@ -33,9 +35,11 @@ export interface RunningOperations extends Operations {
   stop(): Promise<void>
 }
 
-export function createOperations(context: Context): RunningOperations {
+export function createOperations(given: Context): RunningOperations {
+  const feed = new EventFeed()
+  const context = { ...given, storage: { ...given.storage, jobs: toldJobs(given.storage.jobs, feed) } }
   const { storage, strategies, key, lease, version, limits } = context
-  const book = new SpaceBook(context)
+  const book = new SpaceBook(context, (id) => feed.tell({ kind: 'space', id }))
   const queue = new MergeQueue(context, book)
   const tickets = createTickets(fromHex(context.randomHex(32)))
   const desk = { context, book, tickets, leaves: new LeafCache(storage.blobs) }
@@ -109,6 +113,8 @@ export function createOperations(context: Context): RunningOperations {
     readBlob: (kind, digest, ticket) => readBlob(desk, kind, digest, ticket),
     readLeaves: (root, ticket) => readLeaves(desk, root, ticket),
     giveTicket: (space, rid) => giveTicket(desk, space, rid),
+
+    watchEvents: (wake) => watchEvents(context, book, feed, wake),
 
     listStrategies: () => strategies.map(strategyView),
     findStrategy: (id) => strategyNamed(strategies, id),

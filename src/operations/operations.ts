@@ -201,6 +201,25 @@ export interface StrategyView {
   readonly passes: number
 }
 
+/** As it is when it is told. After `missed` everything may have changed. */
+export type ReplicaEvent =
+  | { readonly event: 'space'; readonly space: string; readonly root?: string; readonly ops_root: string }
+  | {
+      readonly event: 'merge'
+      readonly space: string
+      readonly merge: string
+      readonly state: MergeState
+      readonly bytes_done: number
+      readonly bytes_total: number
+    }
+  | { readonly event: 'peer'; readonly url: string }
+  | { readonly event: 'missed' }
+
+export interface EventWatch {
+  take(): readonly ReplicaEvent[]
+  end(): void
+}
+
 export interface Figures {
   readonly spaces: number
   readonly ops: number
@@ -272,6 +291,9 @@ export interface Operations {
   readLeaves(root: string, ticket?: string): Promise<FileReading>
   /** Five minutes of leave to take the blobs of this space, for whoever may read it. */
   giveTicket(space: SpaceRef, rid: string): string
+
+  /** `wake` says that there is something to take. */
+  watchEvents(wake: () => void): EventWatch
 
   listStrategies(): readonly StrategyView[]
   findStrategy(id: string): StrategyView

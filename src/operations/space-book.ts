@@ -19,10 +19,13 @@ export interface Received {
 export class SpaceBook {
   readonly #context: Context
   #tell: (op: SignedOp) => void = () => undefined
+  readonly #changed: (space: SpaceId) => void
   readonly #states = new Map<SpaceId, SpaceState>()
 
-  constructor(context: Context) {
+  /** `changed` hears of each space whose state has changed for good. */
+  constructor(context: Context, changed: (space: SpaceId) => void = () => undefined) {
     this.#context = context
+    this.#changed = changed
   }
 
   /** Those whose rules are known; the others are kept, and answer by name why they can't be looked at. */
@@ -74,6 +77,7 @@ export class SpaceBook {
     })
     this.#states.set(id, state)
     this.#tell(op)
+    this.#changed(id)
     return state
   }
 
@@ -98,6 +102,7 @@ export class SpaceBook {
     })
     this.#states.set(before.space, written.state)
     this.#tell(written.op)
+    this.#changed(before.space)
     return written
   }
 
@@ -119,7 +124,9 @@ export class SpaceBook {
       if (state !== undefined) also(before, state)
       return state
     })
-    if (after !== undefined) this.#states.set(space, after)
+    if (after === undefined) return undefined
+    this.#states.set(space, after)
+    this.#changed(space)
     return after
   }
 

@@ -10,6 +10,7 @@ import type {
   MergeView,
   ModelView,
   Operations,
+  ReplicaEvent,
   SpaceView,
   StrategyView,
   UploadView,
@@ -92,6 +93,9 @@ interface FakeUpload {
 
 export interface FakeOperations extends Operations {
   /** What the skin handed over, call by call. */
+  /** Goes to whoever watches first. */
+  tell(event: ReplicaEvent): void
+  readonly watchers: ReadonlySet<() => void>
   readonly calls: (readonly [keyof Operations, ...unknown[]])[]
   /** The next call of this name fails so. */
   fail(name: keyof Operations, error: Error): void
@@ -108,6 +112,8 @@ export function createFakeOperations(): FakeOperations {
   const merges = new Map<string, MergeView>()
   const outputs = new Map<string, Uint8Array>()
   const failures = new Map<keyof Operations, Error>()
+  const events: ReplicaEvent[] = []
+  const watchers = new Set<() => void>()
   const calls: FakeOperations['calls'] = []
 
   const took = (name: keyof Operations, ...args: unknown[]): void => {
@@ -161,6 +167,11 @@ export function createFakeOperations(): FakeOperations {
 
   return {
     calls,
+    watchers,
+    tell(event) {
+      events.push(event)
+      for (const wake of watchers) wake()
+    },
     ready: true,
     fail: (name, error) => void failures.set(name, error),
     finishMerge(id, output) {
@@ -384,6 +395,11 @@ export function createFakeOperations(): FakeOperations {
       return readingOf(Buffer.from(hex('leaf'), 'hex'), 'application/octet-stream', false)
     },
     giveTicket: () => 'ticket',
+
+    watchEvents(wake) {
+      watchers.add(wake)
+      return { take: () => events.splice(0), end: () => void watchers.delete(wake) }
+    },
 
     listStrategies: () => [strategy],
     findStrategy(id) {

@@ -65,7 +65,7 @@ test.each([
   expect(problemIn(await shared.call('GET', url), 'ROUTE_NOT_FOUND', 404).hint).toBe(hint)
 })
 
-test.each(['peers', 'events', 'replicate'])('[PRB-3] /v1/%s is not there yet, so it is absent', async (path) => {
+test.each(['peers', 'replicate'])('[PRB-3] /v1/%s is not there yet, so it is absent', async (path) => {
   problemIn(await shared.call('GET', `/v1/${path}`), 'ROUTE_NOT_FOUND', 404)
 })
 
