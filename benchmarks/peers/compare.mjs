@@ -1,6 +1,6 @@
 /**
  * `tributary merge` beside `mergekit-yaml`: the same recipe, the same generated checkpoints, whole process against whole
- * process. `npm run build && node benchmarks/peers/compare.mjs [--mega N] [--dtypes bfloat16,float32] [--runs N]`.
+ * process. `npm run build && node benchmarks/peers/compare.mjs [--mega N] [--dtypes bfloat16,float32] [--methods linear,ties] [--runs N]`.
  * mergekit is run by its command line alone, found on PATH or by MERGEKIT=PATH. Prints a table.
  */
 import { spawnSync } from 'node:child_process'
@@ -19,6 +19,7 @@ const given = (name, otherwise) => {
 const parameters = Number(given('--mega', 72)) * 1e6
 const dtypes = given('--dtypes', 'bfloat16,float32').split(',')
 const runs = Number(given('--runs', 2))
+const methods = given('--methods', Object.keys(INPUTS).join(',')).split(',')
 const CODES = { bfloat16: 'BF16', float32: 'F32' }
 
 const mergekit = process.env.MERGEKIT ?? 'mergekit-yaml'
@@ -49,7 +50,9 @@ try {
     const { shapes, config } = llama(parameters)
     for (const [seed, name] of ['base', 'm1', 'm2', 'm3'].entries())
       writeCheckpoint(inFolder(name), { dtype: CODES[dtype], seed, shapes, config: config(dtype) })
-    for (const [method, text] of Object.entries(recipes(dtype))) {
+    for (const [method, text] of Object.entries(recipes(dtype, folder)).filter(([method]) =>
+      methods.includes(method),
+    )) {
       const options = { cwd: folder, peak: inFolder('peak') }
       writeFileSync(inFolder('recipe.yml'), text)
       const cache = inFolder('cache')

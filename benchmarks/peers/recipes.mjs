@@ -1,15 +1,15 @@
-/** Recipes that both programs read, as mergekit writes them. */
-const three = (parameters) =>
+/** Recipes that both programs read; paths are whole, because mergekit takes a bare name for one of the Hub. */
+const three = (folder, parameters) =>
   [0.3, 0.5, 0.2]
-    .map((weight, i) => `  - model: m${i + 1}\n    parameters: {weight: ${weight}${parameters}}\n`)
+    .map((weight, i) => `  - model: ${folder}/m${i + 1}\n    parameters: {weight: ${weight}${parameters}}\n`)
     .join('')
 
-export const recipes = (dtype) => ({
-  linear: `merge_method: linear\nmodels:\n${three('')}dtype: ${dtype}\n`,
-  slerp: `merge_method: slerp\nbase_model: m1\nmodels:\n  - model: m1\n  - model: m2\nparameters: {t: 0.4}\ndtype: ${dtype}\n`,
-  task_arithmetic: `merge_method: task_arithmetic\nbase_model: base\nmodels:\n${three('')}dtype: ${dtype}\n`,
-  ties: `merge_method: ties\nbase_model: base\nmodels:\n${three(', density: 0.5')}dtype: ${dtype}\n`,
-  dare_ties: `merge_method: dare_ties\nbase_model: base\nmodels:\n${three(', density: 0.5')}dtype: ${dtype}\n`,
+export const recipes = (dtype, folder) => ({
+  linear: `merge_method: linear\nmodels:\n${three(folder, '')}dtype: ${dtype}\n`,
+  slerp: `merge_method: slerp\nbase_model: ${folder}/m1\nmodels:\n  - model: ${folder}/m1\n  - model: ${folder}/m2\nparameters: {t: 0.4}\ndtype: ${dtype}\n`,
+  task_arithmetic: `merge_method: task_arithmetic\nbase_model: ${folder}/base\nmodels:\n${three(folder, '')}dtype: ${dtype}\n`,
+  ties: `merge_method: ties\nbase_model: ${folder}/base\nmodels:\n${three(folder, ', density: 0.5')}dtype: ${dtype}\n`,
+  dare_ties: `merge_method: dare_ties\nbase_model: ${folder}/base\nmodels:\n${three(folder, ', density: 0.5')}dtype: ${dtype}\n`,
 })
 export const INPUTS = { linear: 3, slerp: 2, task_arithmetic: 4, ties: 4, dare_ties: 4 }
 
