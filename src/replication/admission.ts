@@ -10,12 +10,14 @@ import type { Policy } from '../core/op-schemas.ts'
 import type { LinkId, Metric } from './effects.ts'
 import { placeAll } from './fork-lattice.ts'
 import { judgeRecord, type Needs } from './gate.ts'
+import { unpackUpdate } from './pack-update.ts'
 import { Parking } from './parking.ts'
 import type { Misdeed } from './peer-score.ts'
 import { readUpdate } from './read-update.ts'
 import type { Settings } from './settings.ts'
 import type { Slot, SlotRecord } from './slots.ts'
 import type { KeptOp, SpaceSet } from './space-set.ts'
+import type { UpdateReading } from './update-format.ts'
 
 /** Ops of authors that no stored paper names. */
 export const STRANGERS_MAX = 256
@@ -126,7 +128,7 @@ export class Admission {
 
   #itemsOf({ link, update, records }: Arrival): readonly Item[] {
     if (update === undefined) return (records ?? []).map((record) => ({ link, record }))
-    const reading = readUpdate(update)
+    const reading = readPacked(update)
     if (reading.refused === undefined) return reading.records.map((slot) => ({ link, record: slot.record, slot }))
     this.#context.report(`refused.${reading.refused}`, 1)
     this.#context.blame(link, 'malformed')
@@ -226,6 +228,16 @@ export class Admission {
   #isStranger(link: LinkId, { record }: SignedOp): boolean {
     if (this.#access !== 'members' || this.#members.has(record.rid)) return false
     return !this.#context.vouches(link, (rid) => this.#members.has(rid))
+  }
+}
+
+/** What can't be unpacked is as malformed as what can't be read. */
+function readPacked(update: Uint8Array): UpdateReading {
+  try {
+    return readUpdate(unpackUpdate(update))
+  } catch (error) {
+    if (!isMalformed(error)) throw error
+    return { refused: 'malformed' }
   }
 }
 

@@ -2,6 +2,7 @@
 import type { OpId, SpaceId } from '../core/ids.ts'
 import { encodeSigned } from '../core/op.ts'
 import { type Frame, IDS_MAX } from './frames.ts'
+import { packUpdate } from './pack-update.ts'
 import type { KeptOp } from './space-set.ts'
 import { encodeRecords } from './yjs-codec.ts'
 
@@ -31,7 +32,8 @@ function* cut(ops: Iterable<KeptOp>): Iterable<KeptOp[]> {
 }
 
 export function* updateFrames(space: SpaceId, ops: Iterable<KeptOp>): Iterable<Frame> {
-  for (const some of cut(ops)) yield { t: 'update', space, update: encodeRecords(some.map(({ slot }) => slot)) }
+  for (const some of cut(ops))
+    yield { t: 'update', space, update: packUpdate(encodeRecords(some.map(({ slot }) => slot))) }
 }
 
 export function* recordFrames(space: SpaceId, ops: Iterable<KeptOp>): Iterable<Frame> {

@@ -4,6 +4,7 @@ import { clientIdOf, encodeSigned, type SignedOp } from '../../src/core/op.ts'
 import type { OpId } from '../../src/core/ids.ts'
 import type { Effect, LinkId } from '../../src/replication/effects.ts'
 import { encodeFrame, type FrameType } from '../../src/replication/frames.ts'
+import { packUpdate } from '../../src/replication/pack-update.ts'
 import { WireWriter } from '../../src/replication/wire.ts'
 import { encodeRecords } from '../../src/replication/yjs-codec.ts'
 import { Host, type HostWorld } from './host.ts'
@@ -55,7 +56,7 @@ export class Byzantine extends Host {
     const some = () => links.filter(() => luck.chance(0.5)).map(([link]) => link)
     const one = (): LinkId => luck.pick(links)[0]
     const update = (link: LinkId, bytes: Uint8Array) =>
-      this.sendRaw(link, encodeFrame({ t: 'update', space, update: bytes }))
+      this.sendRaw(link, encodeFrame({ t: 'update', space, update: packUpdate(bytes) }))
     const known = [...(this.core?.set(space)?.ops() ?? [])]
     switch (luck.pick(this.#behaviours)) {
       case 'equivocate': {
