@@ -1,74 +1,120 @@
 /**
- * A whole merge, as a user runs it, beside reading its inputs with cat and writing as much as its output with dd in the
- * same run: `node benchmarks/merge.mjs [MIB]`, by default 1024 a checkpoint. Prints a table.
+ * Whole merges, as a user runs them, each beside reading its inputs with cat and writing as much as its output with dd in
+ * the same run: `npm run build && node benchmarks/merge.mjs [MIB]`, by default 1024 a checkpoint. Prints two tables: what
+ * merges take on the clock and on the CPU, at first sight and with known roots, and where their threads spend it.
  */
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { loadavg, tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, loadavg, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { writeCheckpoint } from './checkpoints.mjs'
+import { best, catAndDd, program, seconds, tributary } from './measure.mjs'
 
 const RUNS = 3
 const mib = Number(process.argv[2] ?? 1024)
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const program = join(root, 'dist', 'src', 'main.js')
 const folder = mkdtempSync(join(tmpdir(), 'tributary-merge-'))
 const inFolder = (...parts) => join(folder, ...parts)
+const cores = availableParallelism()
 
-/** Tells the peak of its memory, in MiB, when it ends. */
-const TELL = `data:text/javascript,${encodeURIComponent(
-  "import { writeFileSync } from 'node:fs'; process.on('exit', () => writeFileSync(process.env.PEAK_FILE, String(process.resourceUsage().maxRSS)))",
-)}`
-
-function seconds(command, args, env = {}) {
-  const start = performance.now()
-  const { status, stderr } = spawnSync(command, args, {
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  if (status !== 0) throw new Error(`${command} ended with ${status}: ${stderr}`)
-  return (performance.now() - start) / 1000
-}
-const best = (work) => Math.min(...Array.from({ length: RUNS }, work))
-
+const three = (weights) => `weights: [[m1, ${weights[0]}], [m2, ${weights[1]}], [m3, ${weights[2]}]]\n`
+const WRITTEN = [0.3, 0.5, 0.2]
 const RECIPES = {
-  'weight_average, equal': 'strategy: weight_average\nweights: [[m1, 1], [m2, 1], [m3, 1]]\n',
-  'linear, 0.3 0.5 0.2': 'strategy: linear\nweights: [[m1, 0.3], [m2, 0.5], [m3, 0.2]]\n',
-  'linear, any weights': 'strategy: linear\nweights: [[m1, 0.731], [m2, 1.137], [m3, 0.881]]\n',
-  'task_arithmetic, 0.3 0.5 0.2': 'strategy: task_arithmetic\nbase: base\nweights: [[m1, 0.3], [m2, 0.5], [m3, 0.2]]\n',
+  'weight_average, equal': `strategy: weight_average\n${three([1, 1, 1])}`,
+  'linear, 0.3 0.5 0.2': `strategy: linear\n${three(WRITTEN)}`,
+  'linear, any weights': `strategy: linear\n${three([0.731, 1.137, 0.881])}`,
+  task_arithmetic: `strategy: task_arithmetic\nbase: base\n${three(WRITTEN)}`,
+  dare_ties: `strategy: dare_ties\nbase: base\n${three(WRITTEN)}`,
+  ties: `strategy: ties\nbase: base\n${three(WRITTEN)}`,
+  'slerp of two': 'strategy: slerp\nweights: [[m1, 0.3], [m2, 0.7]]\n',
+}
+
+/** What the functions of a profile are part of. */
+const PARTS = {
+  read: ({ functionName }) => functionName === 'read',
+  kernels: ({ url, functionName }) => url.startsWith('wasm:') || functionName.startsWith('wasm-'),
+  write: ({ functionName }) => functionName === 'writeBuffer',
+  hash: ({ url }) => url === 'node:internal/crypto/hash',
+  wait: ({ functionName }) => functionName === '(idle)',
+}
+
+/** Seconds that worker threads spent in each part, summed over them. */
+function splitOf(profiles) {
+  const split = Object.fromEntries([...Object.keys(PARTS), 'other'].map((part) => [part, 0]))
+  for (const name of readdirSync(profiles)) {
+    const { nodes, samples, timeDeltas } = JSON.parse(readFileSync(join(profiles, name), 'utf8'))
+    const isMain = name.split('.').at(-3) === '0'
+    if (isMain) continue
+    const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]))
+    samples.forEach((id, i) => {
+      const part = Object.keys(PARTS).find((key) => PARTS[key](frames.get(id))) ?? 'other'
+      split[part] += timeDeltas[i] / 1e6
+    })
+  }
+  return split
+}
+
+const shares = (split) => {
+  const all = Object.values(split).reduce((sum, each) => sum + each, 0)
+  return Object.values(split).map((each) => `${Math.round((100 * each) / all)} %`)
 }
 
 try {
   for (const [seed, name] of ['base', 'm1', 'm2', 'm3'].entries())
     writeCheckpoint(inFolder(name), { bytes: mib * 2 ** 20, seed })
-  const files = ['m1', 'm2', 'm3'].map((name) => inFolder(name, 'model.safetensors'))
-  const read = best(() => seconds('cat', files))
-  const write = best(() => seconds('dd', [`if=${files[0]}`, `of=${inFolder('dd')}`, 'bs=2M', 'conv=notrunc']))
-  const start = best(() => seconds(process.execPath, [program, '--version']))
-  const reference = read + write
-  console.log(
-    `3 × ${mib} MiB of bf16; cat ${read.toFixed(2)} s + dd ${write.toFixed(2)} s; load ${loadavg()[0].toFixed(1)}`,
-  )
-  console.log(`starting the program takes ${start.toFixed(2)} s, which is part of what follows`)
-  console.log('| merge | first sight s | × cat + dd | roots known s | × cat + dd | peak MiB |')
-  console.log('| --- | ---: | ---: | ---: | ---: | ---: |')
+  const weightsOf = (text) =>
+    ['base', 'm1', 'm2', 'm3']
+      .filter((name) => new RegExp(`\\b${name}\\b`).test(text))
+      .map((name) => inFolder(name, 'model.safetensors'))
+  const start = best(RUNS, () => seconds(process.execPath, [program, '--version']))
+  console.log(`checkpoints of ${mib} MiB of bf16, ${cores} cores, load ${loadavg()[0].toFixed(1)}`)
+  console.log(`starting the program takes ${start.toFixed(2)} s, which is part of what follows\n`)
+  console.log('| merge | cat + dd s | first sight s | × | roots known s | × | CPU of a core × | peak MiB |')
+  console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |')
+  const splits = []
   for (const [name, text] of Object.entries(RECIPES)) {
     const recipe = inFolder('recipe.yml')
-    writeFileSync(recipe, `tributary: 1\n${text}`)
     const cache = inFolder('cache')
+    const out = inFolder('out')
+    writeFileSync(recipe, `tributary: 1\n${text}`)
     const merge = () => {
-      rmSync(inFolder('out'), { recursive: true, force: true })
-      const args = ['--import', TELL, program, 'merge', recipe, '--out', inFolder('out')]
-      return seconds(process.execPath, args, { TRIBUTARY_CACHE: cache, PEAK_FILE: inFolder('peak') })
+      rmSync(out, { recursive: true, force: true })
+      const args = ['merge', recipe, '--out', out]
+      return tributary(args, { peak: inFolder('peak'), env: { TRIBUTARY_CACHE: cache } })
     }
+    const profiled = (phase) => {
+      const profiles = inFolder('profiles')
+      rmSync(profiles, { recursive: true, force: true })
+      mkdirSync(profiles)
+      rmSync(out, { recursive: true, force: true })
+      const args = ['--cpu-prof', `--cpu-prof-dir=${profiles}`, program, 'merge', recipe, '--out', out]
+      seconds(process.execPath, args, { env: { TRIBUTARY_CACHE: cache } })
+      splits.push([name, phase, ...shares(splitOf(profiles))])
+    }
+    const inputs = weightsOf(text)
     rmSync(cache, { recursive: true, force: true })
     const first = merge()
-    const known = best(merge)
-    const peak = Number(readFileSync(inFolder('peak'), 'utf8')) / 1024
-    const columns = [first, first / reference, known, known / reference].map((value) => value.toFixed(2))
-    console.log(`| ${name} | ${columns.join(' | ')} | ${Math.round(peak)} |`)
+    const dd = inFolder('dd')
+    const { cpu } = catAndDd(inputs, inputs[0], dd, RUNS)
+    // once more by themselves: what measures their CPU takes time to start
+    const read = best(RUNS, () => seconds('cat', inputs))
+    const write = best(RUNS, () => seconds('dd', [`if=${inputs[0]}`, `of=${dd}`, 'bs=2M', 'conv=notrunc']))
+    const reference = read + write
+    const known = best(RUNS, merge)
+    profiled('roots known')
+    rmSync(cache, { recursive: true, force: true })
+    profiled('first sight')
+    const columns = [
+      reference,
+      first.seconds,
+      first.seconds / reference,
+      known.seconds,
+      known.seconds / reference,
+      known.cpu / cores / cpu,
+    ].map((value) => value.toFixed(2))
+    console.log(`| ${name} | ${columns.join(' | ')} | ${Math.round(Math.max(first.mib, known.mib))} |`)
   }
+  console.log('\n| merge | | read | kernels | write | hash | wait | other |')
+  console.log('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |')
+  for (const row of splits) console.log(`| ${row.join(' | ')} |`)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
