@@ -126,7 +126,7 @@ const strip = () => {
 const [a, b, c, out] = [strip(), strip(), strip(), kernels.allocate(STRIP)]
 const weights = [0.3, 0.5, 0.2].map(Math.fround)
 const half = kernels.fill(STRIP, 0.5)
-const counts = kernels.allocateCounts(2048)
+const counts = kernels.allocateCounts(1 + 2 ** 17)
 const kept = kernels.exactSums(STRIP)
 row('f64 planes: exact weighted sum, k = 3', STRIP, 32, () => kernels.weightedSum([a, b, c], weights, out))
 row('f64 planes: add to kept exact sums', STRIP, 40, () => kept.addScaled(a, 0.3, 1))
@@ -134,7 +134,9 @@ row('f64 planes: plus', STRIP, 24, () => kernels.binary('plus', a, b, out))
 row('f64 planes: over', STRIP, 24, () => kernels.binary('over', a, b, out))
 row('f64 planes: dot in eight lanes', STRIP, 16, () => kernels.reduce('dot', a, b))
 row('f64 planes: keep, Philox of 32 bits', STRIP, 16, () => kernels.keep({ low: 1, high: 2 }, 0, half, out))
-row('f64 planes: histogram of magnitudes', STRIP, 8, () => kernels.histogram(a, 0, 0, counts))
+row('f64 planes: histogram of magnitudes', STRIP, 8, () =>
+  kernels.histogram(a, { low: 0, high: 0x7fffffff, shift: 15 }, counts),
+)
 row('f64 planes: mask above a cutoff', STRIP, 16, () => kernels.aboveCutoff(a, 0, 0x3c000000, 10, out))
 row('readable kernels: exact weighted sum, k = 3', STRIP, 32, () =>
   referenceKernels.weightedSum([Float64Array.from(a), Float64Array.from(b), Float64Array.from(c)], weights),

@@ -107,9 +107,13 @@ function* choosing(kernels) {
     yield [
       `histogram/${kind}`,
       overPlanes(kernels, kind, 1, (out, [a]) => {
-        const counts = kernels.allocateCounts(2048)
-        for (const [digit, prefix] of [0, 0x3f8, 0xfe000].entries()) {
-          kernels.histogram(a, digit, prefix, counts)
+        const counts = kernels.allocateCounts(2049)
+        for (const range of [
+          { low: 0, high: 0x7fffffff, shift: 20 },
+          { low: 0x3f800000, high: 0x3fffffff, shift: 13 },
+          { low: 0x3f800000, high: 0x3f8003ff, shift: 0 },
+        ]) {
+          kernels.histogram(a, range, counts)
           out.plane(Float64Array.from(counts))
         }
       }),

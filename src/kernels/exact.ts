@@ -58,3 +58,10 @@ export function exactSum(terms: Iterable<number>): number {
   for (const term of terms) sum += units(term)
   return nearest(sum)
 }
+
+/** Whether f64 sums of any of these, in any order, lose nothing: all are multiples of one unit, and few of it. */
+export function sumsExactly(values: readonly number[]): boolean {
+  const sizes = values.map((value) => units(Math.abs(value)))
+  const common = sizes.reduce((all, size) => all | size, 0n)
+  return common === 0n || sizes.reduce((sum, size) => sum + size, 0n) / (common & -common) < 1n << 53n
+}

@@ -8,7 +8,7 @@
 import type { Binary, Compare, Unary } from '../core/graph-words.ts'
 import type { RandomKey } from '../core/philox.ts'
 import type { Dtype } from '../tensors/dtypes.ts'
-import type { BlockSum, Digit } from './measures.ts'
+import type { BlockSum, KeyRange } from './measures.ts'
 import type { RunProgram, StripProgram } from './strip-program.ts'
 
 /**
@@ -56,8 +56,8 @@ export interface Kernels<B> {
   keep(key: RandomKey, first: number, probability: B, out?: B): B
   /** Sum over one block of at most 4,096 elements: element i joins lane i mod 8, ((0+1)+(2+3))+((4+5)+(6+7)). */
   reduce(op: BlockSum, a: B, b?: B): number
-  /** Counts one digit of the magnitude keys whose digits above it are `prefix`. */
-  histogram(a: B, digit: Digit, prefix: number, into: Uint32Array): void
+  /** Counts magnitude keys: those above the range in the first place, those in it behind. */
+  histogram(a: B, range: KeyRange, into: Uint32Array): void
   countEqual(a: B, key: number): number
   /** Index of the n-th element, from 1, with this magnitude key; −1 where fewer are here. */
   nthEqual(a: B, key: number, n: number): number

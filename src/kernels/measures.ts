@@ -1,16 +1,20 @@
-/** How elements are counted and added up: in blocks, and by the digits of their magnitudes. */
+/** How elements are counted and added up: in blocks, and by their magnitudes. */
 import type { Reduction } from '../core/graph-words.ts'
 
 /** Elements in one block of the fixed-lane sums. */
 export const BLOCK = 4096
 
-/** A magnitude's 31-bit key is read in three digits, the highest first. */
-export const DIGITS = [
-  { shift: 20, bits: 11, bins: 2048 },
-  { shift: 10, bits: 10, bins: 1024 },
-  { shift: 0, bits: 10, bins: 1024 },
-] as const
-export type Digit = 0 | 1 | 2
+/** Magnitudes are compared by 31 bits: those of |value| as an f32. */
+export const KEY_MAX = 0x7fffffff
+/** Counts that a histogram of keys may have, the one of the keys above it aside. */
+export const KEY_BINS = 2 ** 17
+
+/** Keys from `low` to `high`, told apart by 2^shift. */
+export interface KeyRange {
+  readonly low: number
+  readonly high: number
+  readonly shift: number
+}
 
 /** What a block sum adds up: terms of a, or of a and b. `squaredDistance` is Σ(a − b)². */
 export type BlockSum = Reduction | 'squaredDistance'

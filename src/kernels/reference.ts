@@ -5,7 +5,7 @@ import { countNotFinite, decode, encode } from '../tensors/dtypes.ts'
 import { BINARY, BLOCK_SUM, COMPARE, UNARY } from './element-wise.ts'
 import { CascadeSums } from './exact-sums.ts'
 import type { Kernels } from './kernels.ts'
-import { BLOCK, DIGITS } from './measures.ts'
+import { BLOCK } from './measures.ts'
 import { weightedSum } from './weighted-sum.ts'
 
 type Plane = Float64Array
@@ -95,11 +95,10 @@ export const referenceKernels: Kernels<Plane> = {
     return lane[0]! + lane[1]! + (lane[2]! + lane[3]!) + (lane[4]! + lane[5]! + (lane[6]! + lane[7]!))
   },
 
-  histogram(a, digit, prefix, into) {
-    const { shift, bits, bins } = DIGITS[digit]
+  histogram(a, { low, high, shift }, into) {
     for (const value of a) {
       const key = magnitudeKey(value)
-      if (key >>> (shift + bits) === prefix) into[(key >>> shift) & (bins - 1)]! += 1
+      if (key >= low) into[key > high ? 0 : 1 + ((key - low) >>> shift)]! += 1
     }
   },
 

@@ -1,11 +1,11 @@
 /**
- * The largest magnitudes of a scope, exactly: three counting passes find the key of the last one kept, a fourth finds the
- * last tie kept. Ties go to the lowest index, counted through the whole scope. Whoever owns the elements shows every
- * block in each pass, in order.
+ * The largest magnitudes of a scope, exactly: passes that count keys close in on the one of the last element kept, and a
+ * last one finds the last tie kept. Ties go to the lowest index, counted through the whole scope. Whoever owns the elements
+ * shows every block in each pass, in order; where the scope is large, first only some of them, anywhere.
  */
 import { invariant } from '../core/invariant.ts'
 import type { Kernels } from './kernels.ts'
-import { type Digit, DIGITS } from './measures.ts'
+import { KEY_BINS, KEY_MAX, type KeyRange } from './measures.ts'
 import type { Measure } from './strip-program.ts'
 
 /** What `aboveCutoff` takes: keys above `key` are kept, equal ones up to index `lastTie`. */
@@ -14,24 +14,47 @@ export interface Cutoff {
   readonly lastTie: number
 }
 
-const NOTHING: Cutoff = { key: 0x7fffffff, lastTie: -1 }
+const NOTHING: Cutoff = { key: KEY_MAX, lastTie: -1 }
+/** Sampled keys are told apart no finer than this. */
+const SAMPLE_SHIFT = 15
+/** Scopes of fewer elements are not sampled. */
+const SAMPLED_MIN = 2 ** 20
+/** Standard deviations within which a rank in a sample is looked for, and the least part of the sample to either side. */
+const DEVIATIONS = 6
+const LEAST_PART = 0.002
 
 /** How many of `length` elements a density keeps: one f64 product, truncated. 0.29 of 100 is 28, and so it stays. */
 export const keepCount = (density: number, length: number): number =>
   density > 0 ? Math.trunc(Math.min(density, 1) * length) : 0
 
+const everything = (): KeyRange => ({ low: 0, high: KEY_MAX, shift: SAMPLE_SHIFT })
+function between(low: number, high: number): KeyRange {
+  let shift = 0
+  while ((high - low) >>> shift >= KEY_BINS) shift += 1
+  return { low, high, shift }
+}
+
 export class CutoffSearch<B> {
   readonly #kernels: Kernels<B>
-  #wanted: number
-  #key = 0
-  #digit: Digit | 'ties' = 0
-  #counts: Uint32Array
+  readonly #elements: number
+  readonly #wanted: number
+  #stage: 'sample' | 'count' | 'ties' = 'count'
+  #range = everything()
+  /** Keys above the range so far, and elements seen in the sample. */
+  #above = 0
+  #sampled = 0
+  #tiesWanted = 0
+  /** Keys above the range, then those in it. */
+  readonly #counts: Uint32Array
   #cutoff: Cutoff | undefined
 
-  constructor(kernels: Kernels<B>, wanted: number) {
+  /** Of `elements` in the scope. */
+  constructor(kernels: Kernels<B>, wanted: number, elements = 0, sampledMin = SAMPLED_MIN) {
     this.#kernels = kernels
     this.#wanted = wanted
-    this.#counts = kernels.allocateCounts(DIGITS[0].bins)
+    this.#elements = elements
+    this.#counts = kernels.allocateCounts(1 + KEY_BINS)
+    if (elements >= sampledMin) this.#stage = 'sample'
     if (wanted === 0) this.#cutoff = NOTHING
   }
 
@@ -40,42 +63,85 @@ export class CutoffSearch<B> {
     return this.#cutoff
   }
 
+  /** Whether some blocks will do in this pass. */
+  get samples(): boolean {
+    return this.#stage === 'sample'
+  }
+
   /** One block, whose elements are `first`, `first + 1`, … of the scope. */
   see(block: B, first: number): void {
     if (this.#cutoff) return
-    if (this.#digit !== 'ties') {
-      this.#kernels.histogram(block, this.#digit, this.#key, this.#counts)
+    if (this.#stage !== 'ties') {
+      this.#kernels.histogram(block, this.#range, this.#counts)
       return
     }
-    const here = this.#kernels.countEqual(block, this.#key)
-    if (here < this.#wanted) this.#wanted -= here
-    else
-      this.#cutoff = {
-        key: this.#key,
-        lastTie: first + this.#kernels.nthEqual(block, this.#key, this.#wanted),
-      }
+    const { low } = this.#range
+    const here = this.#kernels.countEqual(block, low)
+    if (here < this.#tiesWanted) this.#tiesWanted -= here
+    else this.#cutoff = { key: low, lastTie: first + this.#kernels.nthEqual(block, low, this.#tiesWanted) }
   }
 
   /** What a program may do in place of `see`, in this pass. */
   measure(): Measure | undefined {
-    const digit = this.#digit
-    if (this.#cutoff || digit === 'ties') return undefined
-    return { measure: 'histogram', digit, prefix: this.#key, counts: this.#counts }
+    if (this.#cutoff || this.#stage === 'ties') return undefined
+    return { measure: 'histogram', range: this.#range, counts: this.#counts }
+  }
+
+  /** A tensor of the scope has been seen whole, so what it counted fits 32 bits. */
+  endTensor(): void {
+    this.#above += this.#counts[0]!
+    this.#counts[0] = 0
   }
 
   /** Every block has been seen once more. */
   endPass(): void {
     if (this.#cutoff) return
-    invariant(this.#digit !== 'ties', 'no more elements can be kept than there are')
+    this.endTensor()
+    invariant(this.#stage !== 'ties', 'no more elements can be kept than there are')
+    if (this.#stage === 'sample') this.#closeIn()
+    else this.#count()
+    this.#counts.fill(0, 1)
+    this.#above = 0
+  }
+
+  /** A sample says where the key most likely is. */
+  #closeIn(): void {
+    this.#stage = 'count'
     const counts = this.#counts
-    let bin = counts.length - 1
-    for (; counts[bin]! < this.#wanted; bin--) {
-      this.#wanted -= counts[bin]!
-      invariant(bin > 0, 'no more elements can be kept than there are')
+    this.#sampled = counts.reduce((sum, count) => sum + count, 0)
+    if (this.#sampled === 0) return
+    const part = this.#wanted / this.#elements
+    const rank = part * this.#sampled
+    const off = Math.max(DEVIATIONS * Math.sqrt(rank * (1 - part)), LEAST_PART * this.#sampled)
+    const { low } = this.#range
+    const binOf = (wanted: number): number => {
+      let left = wanted
+      let bin = KEY_MAX >>> SAMPLE_SHIFT
+      for (; bin > 0 && counts[1 + bin]! < left; bin--) left -= counts[1 + bin]!
+      return bin
     }
-    this.#key = (this.#key << DIGITS[this.#digit].bits) | bin
-    this.#digit = this.#digit === 0 ? 1 : this.#digit === 1 ? 2 : 'ties'
-    counts.fill(0)
-    if (this.#digit !== 'ties') this.#counts = counts.subarray(0, DIGITS[this.#digit].bins)
+    const top = binOf(Math.max(1, rank - off))
+    const bottom = rank + off >= this.#sampled ? 0 : binOf(rank + off)
+    this.#range = between(low + bottom * 2 ** SAMPLE_SHIFT, low + (top + 1) * 2 ** SAMPLE_SHIFT - 1)
+  }
+
+  #count(): void {
+    const counts = this.#counts
+    const { low, high, shift } = this.#range
+    let left = this.#wanted - this.#above
+    let bin = (high - low) >>> shift
+    for (; bin >= 0 && counts[1 + bin]! < left; bin--) left -= counts[1 + bin]!
+    if (left <= 0 || bin < 0) {
+      // the sample misled
+      invariant(low > 0 || high < KEY_MAX, 'no more elements can be kept than there are')
+      this.#range = everything()
+      return
+    }
+    const key = low + bin * 2 ** shift
+    this.#range = between(key, Math.min(high, key + 2 ** shift - 1))
+    if (shift > 0) return
+    this.#stage = 'ties'
+    this.#tiesWanted = left
+    if (left === counts[1 + bin]! && this.#elements > 0) this.#cutoff = { key, lastTie: this.#elements - 1 }
   }
 }

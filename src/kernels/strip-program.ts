@@ -5,7 +5,7 @@
 import type { Binary, Compare, Unary } from '../core/graph-words.ts'
 import type { RandomKey } from '../core/philox.ts'
 import type { Dtype } from '../tensors/dtypes.ts'
-import type { BlockSum, Digit } from './measures.ts'
+import type { BlockSum, KeyRange } from './measures.ts'
 
 /** Numbers name planes. */
 export type Computation =
@@ -25,6 +25,48 @@ export type Computation =
     }
   | { readonly do: 'sort'; readonly planes: readonly number[]; readonly outs: readonly number[] }
 
+/** What only programs say. A narrow plane holds f32, of which it knows no other than by these steps. */
+export type Fused =
+  | { readonly do: 'widen'; readonly a: number; readonly out: number }
+  | { readonly do: 'narrow'; readonly a: number; readonly out: number }
+  /** minus, then f32; all planes are narrow, as in all that follow. */
+  | { readonly do: 'change'; readonly a: number; readonly b: number; readonly out: number }
+  /** times or over one number, then f32. */
+  | {
+      readonly do: 'scale'
+      readonly op: 'times' | 'over'
+      readonly a: number
+      readonly by: number
+      readonly out: number
+    }
+  /** aboveCutoff, and 0 elsewhere. */
+  | {
+      readonly do: 'trim'
+      readonly a: number
+      readonly key: number
+      readonly lastTie: number
+      readonly offset: number
+      readonly out: number
+    }
+  /** keep with one probability, and 0 elsewhere. */
+  | {
+      readonly do: 'drop'
+      readonly key: RandomKey
+      readonly probability: number
+      readonly a: number
+      readonly out: number
+    }
+  /**
+   * Exact sums of the products weight · plane above zero, of those below, and of the weights of either: four planes that
+   * are not narrow. Sums of these weights are exact in f64 whatever the order.
+   */
+  | {
+      readonly do: 'votes'
+      readonly planes: readonly number[]
+      readonly weights: readonly number[]
+      readonly outs: readonly number[]
+    }
+
 /** What is known of all elements once they have been seen. Arrays go in with what was seen before, and come out. */
 export type Measure =
   /** Block sums of pairs of `planes`, added in block order. */
@@ -35,11 +77,12 @@ export type Measure =
       readonly totals: Float64Array
     }
   | { readonly measure: 'greatest'; readonly total: Float64Array }
-  | { readonly measure: 'histogram'; readonly digit: Digit; readonly prefix: number; readonly counts: Uint32Array }
+  | { readonly measure: 'histogram'; readonly range: KeyRange; readonly counts: Uint32Array }
 
 export type ProgramStep =
   | Computation
-  | { readonly do: 'read'; readonly stream: number; readonly out: number }
+  | Fused
+  | { readonly do: 'read'; readonly stream: number; readonly narrow: boolean; readonly out: number }
   | {
       readonly do: 'weightedSum'
       readonly planes: readonly number[]
@@ -49,7 +92,12 @@ export type ProgramStep =
   /** Ends the run where an element is not finite. */
   | { readonly do: 'finite'; readonly a: number }
   | { readonly do: 'write'; readonly a: number }
-  | { readonly do: 'measure'; readonly measure: Measure; readonly planes: readonly number[] }
+  | {
+      readonly do: 'measure'
+      readonly measure: Measure
+      readonly planes: readonly number[]
+      readonly narrow: boolean
+    }
 
 export interface StripProgram {
   readonly steps: readonly ProgramStep[]

@@ -24,7 +24,7 @@ export interface WasmWords {
   choose(mask: Address, a: Address, b: Address, out: Address, n: number): void
   blockSum(op: number, a: Address, b: Address, n: number): number
   keep(keyLow: number, keyHigh: number, first: number, probability: Address, out: Address, n: number): void
-  histogram(a: Address, shift: number, bits: number, prefix: number, into: Address, n: number): void
+  histogram(a: Address, low: number, high: number, shift: number, into: Address, n: number): void
   countEqual(a: Address, key: number, n: number): number
   nthEqual(a: Address, key: number, nth: number, n: number): number
   aboveCutoff(a: Address, key: number, ties: number, out: Address, n: number): void

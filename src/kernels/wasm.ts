@@ -7,12 +7,13 @@ import type { Dtype } from '../tensors/dtypes.ts'
 import { type Cascade, CascadeSums, plainCascade, type Spill } from './exact-sums.ts'
 import { nearest, units } from './exact.ts'
 import type { Kernels } from './kernels.ts'
-import { BLOCK, DIGITS } from './measures.ts'
+import { BLOCK } from './measures.ts'
 import { referenceKernels as reference } from './reference.ts'
 import { type Address, instantiate } from './wasm-instance.ts'
 import { STREAMS_MAX, WasmAverage } from './wasm-average.ts'
 import { WasmMemory } from './wasm-memory.ts'
-import { BINARY, BLOCK_SUM, COMPARE, UNARY, WasmPrograms } from './wasm-program.ts'
+import { BINARY, BLOCK_SUM, COMPARE, UNARY } from './program-layout.ts'
+import { WasmPrograms } from './wasm-program.ts'
 
 type Plane = Float64Array
 
@@ -62,8 +63,7 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
   const outs = table + 4 * PLANES_MAX
   const weightList = outs + 4 * PLANES_MAX
   const column = weightList + 8 * PLANES_MAX
-  const counts = column + 16 * PLANES_MAX
-  const averageTables = counts + 4 * DIGITS[0].bins
+  const averageTables = column + 16 * PLANES_MAX
   memory.reserve(averageTables + WasmAverage.tablesBytes)
   const averages = new WasmAverage(wasm, memory.buffer, averageTables)
   const programs = new WasmPrograms(wasm, memory)
@@ -214,17 +214,10 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
       return x < 0 || y < 0 ? foreign(op).reduce(op, a, b) : wasm.blockSum(BLOCK_SUM[op], x, y, a.length)
     },
 
-    histogram(a, digit, prefix, into) {
-      const x = at(a)
-      if (x < 0) {
-        foreign('histogram').histogram(a, digit, prefix, into)
-        return
-      }
-      const { shift, bits, bins } = DIGITS[digit]
-      const own = at(into)
-      if (own < 0) words.fill(0, counts / 4, counts / 4 + bins)
-      wasm.histogram(x, shift, bits, prefix, own < 0 ? counts : own, a.length)
-      if (own < 0) for (let bin = 0; bin < bins; bin++) into[bin]! += words[counts / 4 + bin]!
+    histogram(a, range, into) {
+      const [x, to] = [at(a), at(into)]
+      if (x < 0 || to < 0) foreign('histogram').histogram(a, range, into)
+      else wasm.histogram(x, range.low, range.high, range.shift, to, a.length)
     },
 
     countEqual(a, key) {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { BINARIES, COMPARES, UNARIES } from '../../src/core/graph-words.ts'
 import type { Kernels } from '../../src/kernels/kernels.ts'
 import { exactSum } from '../../src/kernels/exact.ts'
-import { BLOCK, type BlockSum, type Digit } from '../../src/kernels/measures.ts'
+import { BLOCK, type BlockSum, KEY_MAX } from '../../src/kernels/measures.ts'
 import { referenceKernels as reference } from '../../src/kernels/reference.ts'
 import type { Dtype } from '../../src/tensors/dtypes.ts'
 import { numbersFrom } from '../merge-strategies/world.ts'
@@ -233,19 +233,26 @@ export function describeKernelsContract(name: string, make: () => Kernels<Plane>
     })
 
     test('[KRN-6] counts, ranks and cutoffs are those of the reference', () => {
-      const rows = kernels.allocateCounts(2048)
+      const rows = kernels.allocateCounts(2049)
       for (const [plane] of cases(1)) {
         const mine = held(plane!)
-        for (const digit of [0, 1, 2] as readonly Digit[])
-          for (const prefix of digit === 0 ? [0] : [0, 0x3f8, 0x7f8, 0xfe000, 0x1fe000]) {
-            const counts = [rows.fill(0), new Uint32Array(2048), new Uint32Array(2048)] as const
-            for (const into of counts) into[3] = 5
-            reference.histogram(plane!, digit, prefix, counts[2])
-            kernels.histogram(mine, digit, prefix, counts[0])
-            kernels.histogram(mine, digit, prefix, counts[1])
-            expect(Buffer.compare(rowOf(counts[0]), rowOf(counts[2]))).toBe(0)
-            expect(Buffer.compare(rowOf(counts[1]), rowOf(counts[2]))).toBe(0)
-          }
+        for (const [low, high, shift] of [
+          [0, KEY_MAX, 20],
+          [0, 0x3f800000, 20],
+          [0x3f800000, KEY_MAX, 20],
+          [0x3f7ffff0, 0x3f800400, 0],
+          [0x3f000000, 0x3f800000, 13],
+          [0x7fc00000, 0x7fc00000, 0],
+        ] as const) {
+          const counts = [rows.fill(0), new Uint32Array(2049), new Uint32Array(2049)] as const
+          for (const into of counts) into[3] = 5
+          const range = { low, high, shift }
+          reference.histogram(plane!, range, counts[2])
+          kernels.histogram(mine, range, counts[0])
+          kernels.histogram(mine, range, counts[1])
+          expect(Buffer.compare(rowOf(counts[0]), rowOf(counts[2]))).toBe(0)
+          expect(Buffer.compare(rowOf(counts[1]), rowOf(counts[2]))).toBe(0)
+        }
         for (const key of [0, 1, 0x3f800000, 0x7f800000, 0x7fc00000, 0x7fffffff]) {
           expect(kernels.countEqual(mine, key)).toBe(reference.countEqual(plane!, key))
           for (const n of [1, 2, 5, 300])
@@ -267,9 +274,9 @@ export function describeKernelsContract(name: string, make: () => Kernels<Plane>
       ]
       for (const count of [1, 4, 5]) {
         const plane = held(new Float64Array(BigUint64Array.from(bits.slice(0, count)).buffer))
-        const counts = kernels.allocateCounts(2048)
-        kernels.histogram(plane, 0, 0, counts)
-        expect(counts[0x7fc00000 >>> 20]).toBe(count)
+        const counts = kernels.allocateCounts(2049)
+        kernels.histogram(plane, { low: 0, high: KEY_MAX, shift: 20 }, counts)
+        expect(counts[1 + (0x7fc00000 >>> 20)]).toBe(count)
         expect(kernels.countEqual(plane, 0x7fc00000)).toBe(count)
         expect([...kernels.aboveCutoff(plane, 0, 0x7f800000, -1)]).toEqual(Array<number>(count).fill(1))
         expect([...kernels.aboveCutoff(plane, 0, 0x7fc00000, -1)]).toEqual(Array<number>(count).fill(0))

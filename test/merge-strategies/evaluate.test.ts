@@ -548,11 +548,11 @@ test('[STR-39] a base that is only welcome may be missing', () => {
 
 test('[STR-18] what is known without reading follows from parameters: nothing to trim, nothing to measure', () => {
   expect(explain(strategyOf('ties'), {}, 3).passes).toBe(1)
-  expect(explain(strategyOf('ties'), { density: 0.2 }, 3).passes).toBe(5)
+  expect(explain(strategyOf('ties'), { density: 0.2 }, 3).passes).toBe(6)
   const published = explain(strategyOf('ties'), { density: 0.2, profile: 'paper' }, 3)
   expect(published).toMatchObject({
     wholeModel: true,
-    passes: 6,
+    passes: 7,
     channels: ['0.negative', '0.negativeWeight', '0.positive', '0.positiveWeight'],
   })
   expect(ContractError.name).toBe('ContractError')

@@ -170,15 +170,14 @@ const named = FORMULAS.map(
 test.each(named)('[KRN-40] %s: programs give the bytes and scalars of the primitives', (_, formula) => {
   for (const [count, value] of [
     [1, coarse],
-    [2, odd],
-    [3, smooth],
-    [5, odd],
-    [8, coarse],
+    [3, odd],
+    [5, smooth],
+    [8, odd],
   ] as const) {
-    const asked = { ...formula, count, value, elements: [9_001, 4_096, 7, 0] }
+    const asked = { ...formula, count, value, elements: [4_603, 7, 0] }
     const { kernels, seen } = watched()
     expect(outcome(asked, kernels)).toEqual(outcome(asked, referenceKernels))
-    expect(seen.ended).toBeGreaterThanOrEqual(3)
+    expect(seen.ended).toBeGreaterThanOrEqual(2)
     expect(seen.refused).toBe(0)
   }
 })
@@ -189,7 +188,7 @@ test('[KRN-40] dtypes may be mixed, and tiles of any size', () => {
     for (const out of dtypes)
       for (const tileBytes of [LEAST, 2 * LEAST, 8 * LEAST]) {
         const own = strategy === 'ties' || strategy === 'dare_ties' ? { density: 0.5 } : {}
-        const asked = { strategy, own, count: 3, elements: [13_000], dtypes, out, tileBytes, value: smooth }
+        const asked = { strategy, own, count: 3, elements: [9_001], dtypes, out, tileBytes, value: smooth }
         const { kernels, seen } = watched()
         expect(outcome(asked, kernels)).toEqual(outcome(asked, referenceKernels))
         expect(seen.refused).toBe(0)
@@ -202,6 +201,33 @@ test('[KRN-41] every strategy runs in one go where weights are numbers, and dtyp
     outcome({ strategy: id, count: 3, elements: [5_000] }, kernels)
     const writing = seen.programs.filter(({ dtype }) => dtype !== undefined)
     expect([id, writing.length, seen.single]).toEqual([id, 1, 0])
+  }
+})
+
+test('[KRN-41] changes, what is left of them and votes are single steps of a program', () => {
+  const stepsOf = (asked: Asked) => {
+    const { kernels, seen } = watched()
+    outcome(asked, kernels)
+    const last = seen.programs.find(({ dtype }) => dtype !== undefined)!
+    return [...new Set(last.steps.map((step) => step.do))]
+  }
+  const asked = { own: { density: 0.5 }, count: 3, elements: [5_000] }
+  expect(stepsOf({ ...asked, strategy: 'ties' })).toEqual(expect.arrayContaining(['change', 'trim', 'votes']))
+  expect(stepsOf({ ...asked, strategy: 'ties' })).not.toContain('weightedSum')
+  expect(stepsOf({ ...asked, strategy: 'dare_linear' })).toEqual(expect.arrayContaining(['change', 'drop', 'scale']))
+  expect(stepsOf({ ...asked, strategy: 'dare_ties' })).toEqual(
+    expect.arrayContaining(['change', 'drop', 'scale', 'votes']),
+  )
+})
+
+test('[KRN-40] a tensor large enough to be sampled has the cutoff of one that is not', () => {
+  const asked = { strategy: 'ties', own: { density: 0.3 }, count: 2, elements: [2 ** 20 + 4_099] }
+  const value = (next: () => number, input: number) => (input === 0 ? 0 : next() - 0.5)
+  for (const one of [coarse, value]) {
+    const { kernels, seen } = watched()
+    const primitives = { ...wasm, compile: () => undefined }
+    expect(outcome({ ...asked, value: one }, kernels)).toEqual(outcome({ ...asked, value: one }, primitives))
+    expect(seen.refused).toBe(0)
   }
 })
 

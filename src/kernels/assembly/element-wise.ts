@@ -3,7 +3,7 @@
 @inline const PLUS: i32 = 0
 @inline const MINUS: i32 = 1
 @inline const TIMES: i32 = 2
-@inline const OVER: i32 = 3
+@inline export const OVER: i32 = 3
 @inline const MIN: i32 = 4
 @inline const MAX: i32 = 5
 @inline const ABOVE: i32 = 6

@@ -2,7 +2,7 @@
  * The kernels of reference.ts in WASM SIMD128: one bit of difference is a bug here, never there. No fused multiply-add
  * and no relaxed SIMD exist in this module, so every machine computes the same.
  */
-export * from './element-wise'
+export { binary, choose, fill, unary } from './element-wise'
 export { blockSum } from './block-sums'
 export * from './exact'
 export * from './random'

@@ -2,14 +2,16 @@
  * Runs a program of steps over strips so short that all planes stay in the nearest cache. A program is a row of 32-bit
  * words: for each step its word, then its operands; planes, tables and numbers are given by their addresses.
  */
-import { binary, choose, unary } from './element-wise'
+import { binary, choose, OVER, unary } from './element-wise'
 import { greatest, laneSum, strip } from './block-sums'
 import { decodeBf16, decodeF16, decodeF32 } from './decode'
 import { encodeBf16, encodeF16, encodeF32 } from './encode'
 import { scaled, scaledPair, weightedSum } from './exact'
+import { bracket, change, drop, narrow, readBf16, readF32, scale, trim, widen } from './narrow'
 import { keep } from './random'
 import { aboveCutoff, histogram } from './selection'
 import { sort } from './sort'
+import { votes } from './votes'
 
 /** Elements of one strip: whole rows of every kernel. */
 @inline const STRIP: i32 = 512
@@ -31,6 +33,15 @@ import { sort } from './sort'
 @inline const SUM: i32 = 13
 @inline const GREATEST: i32 = 14
 @inline const HISTOGRAM: i32 = 15
+@inline const READ_NARROW: i32 = 16
+@inline const WIDEN: i32 = 17
+@inline const CHANGE: i32 = 18
+@inline const TRIM: i32 = 19
+@inline const DROP: i32 = 20
+@inline const HISTOGRAM_NARROW: i32 = 21
+@inline const VOTES: i32 = 22
+@inline const NARROW: i32 = 23
+@inline const SCALE: i32 = 24
 
 @inline const BF16: i32 = 0
 @inline const F16: i32 = 1
@@ -52,6 +63,30 @@ function read(dtype: i32, stream: usize, out: usize, at: i32, n: i32): bool {
   if (dtype == BF16) return decodeBf16(stream + (<usize>at << 1), out, n)
   if (dtype == F16) return decodeF16(stream + (<usize>at << 1), out, n)
   return decodeF32(stream + (<usize>at << 2), out, n)
+}
+
+/** Zeros behind the last element, up to a whole row. */
+@inline
+function clearRest(plane: usize, n: i32): void {
+  memory.fill(plane + (<usize>n << 2), 0, <usize>(((n + 15) & ~15) - n) << 2)
+}
+
+/** As f32; behind the last element there are zeros up to a whole row. */
+function readNarrow(dtype: i32, stream: usize, out: usize, at: i32, n: i32): bool {
+  let finite = true
+  if (dtype == BF16) finite = readBf16(stream + (<usize>at << 1), out, n)
+  else if (dtype == F16) {
+    finite = decodeF16(stream + (<usize>at << 1), out, n)
+    narrow(out, out, n)
+  } else finite = readF32(stream + (<usize>at << 2), out, n)
+  clearRest(out, n)
+  return finite
+}
+
+/** Of the elements from `first` on, how many lie up to `last`. */
+@inline
+function upTo(last: f64, first: f64, n: i32): i32 {
+  return <i32>max<f64>(0, min<f64>(n, last - first + 1))
 }
 
 function write(dtype: i32, plane: usize, out: usize, at: i32, n: i32): bool {
@@ -101,8 +136,7 @@ export function runProgram(code: usize, streams: usize, out: usize, first: f64, 
           break
         }
         case ABOVE_CUTOFF: {
-          const ties = <i32>max<f64>(0, min<f64>(n, number(pc, 3) - (first + at) + 1))
-          aboveCutoff(address(pc, 1), word(pc, 2), ties, address(pc, 4), n)
+          aboveCutoff(address(pc, 1), word(pc, 2), upTo(number(pc, 3), first + at, n), address(pc, 4), n)
           pc += 20
           break
         }
@@ -145,6 +179,52 @@ export function runProgram(code: usize, streams: usize, out: usize, first: f64, 
         case HISTOGRAM: {
           histogram(address(pc, 1), word(pc, 2), word(pc, 3), word(pc, 4), address(pc, 5), n)
           pc += 24
+          break
+        }
+        case READ_NARROW: {
+          if (!readNarrow(word(pc, 1), address(streams, word(pc, 2)), address(pc, 3), at, n)) return false
+          pc += 16
+          break
+        }
+        case WIDEN: {
+          widen(address(pc, 1), address(pc, 2), n)
+          pc += 12
+          break
+        }
+        case CHANGE: {
+          change(address(pc, 1), address(pc, 2), address(pc, 3), n)
+          pc += 16
+          break
+        }
+        case TRIM: {
+          trim(address(pc, 1), word(pc, 2), upTo(number(pc, 3), first + at, n), address(pc, 4), n)
+          pc += 20
+          break
+        }
+        case DROP: {
+          drop(word(pc, 1), word(pc, 2), first + at, word(pc, 3), address(pc, 4), address(pc, 5), n)
+          pc += 24
+          break
+        }
+        case HISTOGRAM_NARROW: {
+          bracket(address(pc, 1), word(pc, 2), word(pc, 3), word(pc, 4), address(pc, 5), n)
+          pc += 24
+          break
+        }
+        case VOTES: {
+          if (!votes(address(pc, 1), address(pc, 2), word(pc, 3), address(pc, 4), n)) return false
+          pc += 20
+          break
+        }
+        case NARROW: {
+          narrow(address(pc, 1), address(pc, 2), n)
+          clearRest(address(pc, 2), n)
+          pc += 12
+          break
+        }
+        case SCALE: {
+          scale(word(pc, 1) == OVER, address(pc, 2), number(pc, 3), address(pc, 4), n)
+          pc += 20
           break
         }
         default: unreachable()

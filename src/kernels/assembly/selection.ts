@@ -13,32 +13,48 @@ function keyOf(value: f64): i32 {
 }
 
 @inline
-function count(into: usize, key: i32, shift: i32, mask: i32): void {
-  const bin = into + (<usize>((key >>> shift) & mask) << 2)
-  store<u32>(bin, load<u32>(bin) + 1)
+function count(bins: usize, bin: i32): void {
+  const cell = bins + (<usize>bin << 2)
+  store<u32>(cell, load<u32>(cell) + 1)
 }
 
-/** Counts one digit of the keys whose digits above it are `prefix`. */
-export function histogram(a: usize, shift: i32, bits: i32, prefix: i32, into: usize, n: i32): void {
-  const mask = (1 << bits) - 1
-  const above = shift + bits
-  const wanted = i32x4.splat(prefix)
+/** Counts keys above `high` into the first word, and those from `low` to `high`, by 2^shift, into the words behind it. */
+export function histogram(a: usize, low: i32, high: i32, shift: i32, into: usize, n: i32): void {
+  const bins = into + 4
+  const bottom = i32x4.splat(low)
+  const top = i32x4.splat(high)
+  let above = i32x4.splat(0)
   let left = n
   for (; left >= 4; left -= 4) {
     const keys = keysOf(v128.load(a), v128.load(a, 16))
     a += 32
-    const hits = above > 30 ? i32x4.splat(-1) : i32x4.eq(i32x4.shr_u(keys, above), wanted)
+    const over = i32x4.gt_s(keys, top)
+    above = i32x4.sub(above, over)
+    const hits = v128.andnot(i32x4.ge_s(keys, bottom), over)
     if (!v128.any_true(hits)) continue
-    if (i32x4.extract_lane(hits, 0) != 0) count(into, i32x4.extract_lane(keys, 0), shift, mask)
-    if (i32x4.extract_lane(hits, 1) != 0) count(into, i32x4.extract_lane(keys, 1), shift, mask)
-    if (i32x4.extract_lane(hits, 2) != 0) count(into, i32x4.extract_lane(keys, 2), shift, mask)
-    if (i32x4.extract_lane(hits, 3) != 0) count(into, i32x4.extract_lane(keys, 3), shift, mask)
+    if (i32x4.extract_lane(hits, 0) != 0) count(bins, (i32x4.extract_lane(keys, 0) - low) >>> shift)
+    if (i32x4.extract_lane(hits, 1) != 0) count(bins, (i32x4.extract_lane(keys, 1) - low) >>> shift)
+    if (i32x4.extract_lane(hits, 2) != 0) count(bins, (i32x4.extract_lane(keys, 2) - low) >>> shift)
+    if (i32x4.extract_lane(hits, 3) != 0) count(bins, (i32x4.extract_lane(keys, 3) - low) >>> shift)
   }
+  let more = lanes(above)
   for (; left > 0; left--) {
     const key = keyOf(load<f64>(a))
     a += 8
-    if (above > 30 || key >>> above == prefix) count(into, key, shift, mask)
+    if (key > high) more++
+    else if (key >= low) count(bins, (key - low) >>> shift)
   }
+  store<u32>(into, load<u32>(into) + more)
+}
+
+@inline
+function lanes(counts: v128): i32 {
+  return (
+    i32x4.extract_lane(counts, 0) +
+    i32x4.extract_lane(counts, 1) +
+    i32x4.extract_lane(counts, 2) +
+    i32x4.extract_lane(counts, 3)
+  )
 }
 
 export function countEqual(a: usize, key: i32, n: i32): i32 {

@@ -29,7 +29,7 @@ export function programOf<B>(
 function wordsFor<B>(step: Step<B>, streams: StreamRef[]): readonly ProgramStep[] | undefined {
   switch (step.do) {
     case 'read':
-      return [{ do: 'read', stream: streams.push(step.stream) - 1, out: step.out }]
+      return [{ do: 'read', stream: streams.push(step.stream) - 1, narrow: step.narrow === true, out: step.out }]
     case 'weightedSum': {
       const { planes, weights, out } = step
       const checks = (step.origin ? planes : []).map((a) => ({ do: 'finite', a }) as const)
@@ -37,7 +37,7 @@ function wordsFor<B>(step: Step<B>, streams: StreamRef[]): readonly ProgramStep[
     }
     case 'sink': {
       const measure = step.sink.measure?.()
-      return measure && [{ do: 'measure', measure, planes: step.planes }]
+      return measure && [{ do: 'measure', measure, planes: step.planes, narrow: step.narrow === true }]
     }
     case 'accumulated':
     case 'clear':
@@ -52,6 +52,13 @@ function wordsFor<B>(step: Step<B>, streams: StreamRef[]): readonly ProgramStep[
     case 'keep':
     case 'aboveCutoff':
     case 'sort':
+    case 'widen':
+    case 'narrow':
+    case 'change':
+    case 'scale':
+    case 'trim':
+    case 'drop':
+    case 'votes':
       return [step]
   }
 }

@@ -13,9 +13,11 @@ import {
   type Site,
 } from '../../core/graph.ts'
 import type { RandomKey } from '../../core/philox.ts'
+import { sumsExactly } from '../../kernels/exact.ts'
 import type { Cutoff } from '../../kernels/selection.ts'
 import type { StreamRef } from './evaluation.ts'
 import { layOut, type Origin, type Schedule, type Step } from './schedule.ts'
+import { narrowed, used } from './narrow.ts'
 import type { Sink } from './sinks.ts'
 
 /** Contributions whose strips are held at once; beyond, one at a time. Either way gives the same bits. */
@@ -40,9 +42,14 @@ export interface Surroundings {
 
 type Term = Site['terms'][number]
 
+const CAMPS: readonly ChannelPart[] = ['positive', 'negative', 'positiveWeight', 'negativeWeight']
+
 export class Lowering<B> {
   readonly #about: Surroundings
   readonly #together: number
+  /** For a program. */
+  readonly #atOnce: boolean
+  readonly #votes = new Map<number, readonly number[]>()
   readonly #steps: Step<B>[] = []
   readonly #values = new Map<Node, number>()
   readonly #sorted = new Map<Node, readonly number[]>()
@@ -50,16 +57,16 @@ export class Lowering<B> {
   #made = 0
   #sums = 0
 
-  constructor(about: Surroundings, together = TOGETHER_MAX) {
+  constructor(about: Surroundings, atOnce = false) {
     this.#about = about
-    this.#together = together
+    this.#atOnce = atOnce
+    this.#together = atOnce ? ATONCE_MAX : TOGETHER_MAX
   }
 
   /** A schedule that ends with this plane, for programs that hold all contributions at once and write a zero as +0. */
   static atOnce<B>(node: Node, about: Surroundings): Schedule<B> {
-    const lowering = new Lowering<B>(about, ATONCE_MAX)
-    const output = lowering.#value(node)
-    return layOut(lowering.#steps, lowering.#constants, lowering.#sums, output)
+    const lowering = new Lowering<B>(about, true)
+    return lowering.#laid(lowering.#value(node))
   }
 
   /** A schedule that ends with this plane, a zero being +0. */
@@ -67,18 +74,28 @@ export class Lowering<B> {
     const lowering = new Lowering<B>(about)
     const plane = lowering.#value(node)
     const output = lowering.#emit((out) => ({ do: 'binary', op: 'plus', a: plane, b: lowering.#constant(0), out }))
-    return layOut(lowering.#steps, lowering.#constants, lowering.#sums, output)
+    return lowering.#laid(output)
   }
 
   /** A schedule that shows each sink the planes of its reduction. */
   static sinks<B>(sinks: ReadonlyMap<Reducing, Sink<B>>, about: Surroundings, atOnce = false): Schedule<B> {
-    const lowering = new Lowering<B>(about, atOnce ? ATONCE_MAX : TOGETHER_MAX)
+    const lowering = new Lowering<B>(about, atOnce)
     for (const [node, sink] of sinks) {
       const planes = planesOf(node).map((plane) => lowering.#value(plane))
       const origin = planesOf(node).map((plane) => ownerOf(plane, about.sites))
       lowering.#steps.push({ do: 'sink', sink, planes, origin, offset: about.offset(node) })
     }
-    return layOut(lowering.#steps, lowering.#constants, lowering.#sums, undefined)
+    return lowering.#laid(undefined)
+  }
+
+  #laid(output: number | undefined): Schedule<B> {
+    const steps = this.#atOnce
+      ? used(
+          narrowed(this.#steps, this.#constants, () => this.#made++),
+          output,
+        )
+      : this.#steps
+    return layOut(steps, this.#constants, this.#sums, output)
   }
 
   #emit(step: (out: number) => Step<B>): number {
@@ -189,6 +206,9 @@ export class Lowering<B> {
     if (this.#about.accumulated) return this.#emit((out) => ({ do: 'accumulated', site, part, out }))
     const { terms } = this.#about.sites[site]!
     if (part === 'largest') return this.#largest(terms)
+    const camp = this.#atOnce ? CAMPS.indexOf(part) : -1
+    const votes = camp < 0 ? undefined : this.#votesOf(site, terms)
+    if (votes) return votes[camp]!
     const weighted = terms.map((term, owner) => ({ ...this.#weighing(term), term, owner }))
     const scalars = weighted.every(({ scalar }) => scalar !== undefined)
     const origin = terms.every(({ plane }) => isBounded(plane)) ? undefined : terms.map((_, owner) => owner)
@@ -207,6 +227,20 @@ export class Lowering<B> {
       else this.#steps.push({ do: 'add', sums, a: plane, weight: byPlane, origin: from })
     }
     return this.#emit((out) => ({ do: 'total', sums, out }))
+  }
+
+  /** The camps of a vote in one step; undefined where a weight is not a number, or a sum of weights may round. */
+  #votesOf(site: number, terms: readonly Term[]): readonly number[] | undefined {
+    const known = this.#votes.get(site)
+    if (known) return known
+    const weights = terms.map((term) => this.#weighing(term).scalar)
+    if (terms.length === 0 || terms.length > this.#together) return undefined
+    if (!weights.every((weight) => weight !== undefined) || !sumsExactly(weights)) return undefined
+    const planes = terms.map(({ plane }) => this.#rounded(plane))
+    const outs = CAMPS.map(() => this.#made++)
+    this.#steps.push({ do: 'votes', planes, weights, outs })
+    this.#votes.set(site, outs)
+    return outs
   }
 
   #weighing({ weight }: Term): { readonly scalar: number | undefined; readonly weight: Node } {

@@ -50,11 +50,11 @@ export class ModelScope<B> implements ModelMeasures<B> {
     const sinks = new Map<number, Sink<B>>(
       wave.map((ordinal) => [ordinal, sinkFor(asked.modelReductions[ordinal]!, this.#kernels, this.#elements)]),
     )
-    runPasses(sinks.values(), () => {
+    runPasses(sinks.values(), (now, sampled) => {
       for (const run of this.#runs) {
         const reductions = run.modelReductions
-        const pending = [...sinks].filter(([, sink]) => !sink.done)
-        run.show(new Map(pending.map(([ordinal, sink]) => [reductions[ordinal]!, sink])))
+        const shown = [...sinks].filter(([, sink]) => now.includes(sink))
+        run.show(new Map(shown.map(([ordinal, sink]) => [reductions[ordinal]!, sink])), sampled)
       }
     })
     for (const [ordinal, sink] of sinks) this.#values[ordinal] = sink.value

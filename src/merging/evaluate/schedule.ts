@@ -2,7 +2,7 @@
  * A schedule: the steps that compute some planes of a program strip by strip, each naming the buffers it works on. Buffers
  * are dealt out by last use, so a schedule needs as many as are alive at once, whatever the tensor's size.
  */
-import type { Computation } from '../../kernels/strip-program.ts'
+import type { Computation, Fused } from '../../kernels/strip-program.ts'
 import type { StreamRef } from './evaluation.ts'
 import type { Sink } from './sinks.ts'
 
@@ -12,7 +12,14 @@ export type Origin = readonly (number | undefined)[]
 /** Numbers in a step name values while it is built, and buffers once it is laid out. */
 export type Step<B> =
   | Computation
-  | { readonly do: 'read'; readonly stream: StreamRef; readonly check: boolean; readonly out: number }
+  | Fused
+  | {
+      readonly do: 'read'
+      readonly stream: StreamRef
+      readonly check: boolean
+      readonly narrow?: true
+      readonly out: number
+    }
   | { readonly do: 'accumulated'; readonly site: number; readonly part: string; readonly out: number }
   | {
       readonly do: 'weightedSum'
@@ -42,6 +49,7 @@ export type Step<B> =
       readonly sink: Sink<B>
       readonly offset: number
       readonly planes: readonly number[]
+      readonly narrow?: true
       readonly origin: Origin
     }
 
@@ -55,7 +63,7 @@ export interface Schedule<B> {
   readonly output: number | undefined
 }
 
-function usesOf(step: Step<unknown>): readonly number[] {
+export function usesOf(step: Step<unknown>): readonly number[] {
   switch (step.do) {
     case 'read':
     case 'accumulated':
@@ -64,11 +72,17 @@ function usesOf(step: Step<unknown>): readonly number[] {
       return []
     case 'binary':
     case 'compare':
+    case 'change':
       return [step.a, step.b]
     case 'unary':
     case 'keep':
     case 'aboveCutoff':
     case 'addScaled':
+    case 'widen':
+    case 'narrow':
+    case 'scale':
+    case 'trim':
+    case 'drop':
       return [step.a]
     case 'add':
       return [step.a, step.weight]
@@ -76,13 +90,14 @@ function usesOf(step: Step<unknown>): readonly number[] {
       return [step.mask, step.a, step.b]
     case 'weightedSum':
     case 'sort':
+    case 'votes':
     case 'sink':
       return step.planes
   }
 }
 
-const makesOf = (step: Step<unknown>): readonly number[] =>
-  step.do === 'sort' ? step.outs : 'out' in step ? [step.out] : []
+export const makesOf = (step: Step<unknown>): readonly number[] =>
+  step.do === 'sort' || step.do === 'votes' ? step.outs : 'out' in step ? [step.out] : []
 
 /** Element by element, so the result may be written over an operand. */
 const inPlace = (step: Step<unknown>): boolean =>
@@ -90,7 +105,11 @@ const inPlace = (step: Step<unknown>): boolean =>
   step.do === 'unary' ||
   step.do === 'compare' ||
   step.do === 'choose' ||
-  step.do === 'aboveCutoff'
+  step.do === 'aboveCutoff' ||
+  step.do === 'change' ||
+  step.do === 'scale' ||
+  step.do === 'trim' ||
+  step.do === 'drop'
 
 function renamed<B>(step: Step<B>, to: (value: number) => number): Step<B> {
   switch (step.do) {
@@ -100,10 +119,16 @@ function renamed<B>(step: Step<B>, to: (value: number) => number): Step<B> {
       return { ...step, out: to(step.out) }
     case 'binary':
     case 'compare':
+    case 'change':
       return { ...step, a: to(step.a), b: to(step.b), out: to(step.out) }
     case 'unary':
     case 'keep':
     case 'aboveCutoff':
+    case 'widen':
+    case 'narrow':
+    case 'scale':
+    case 'trim':
+    case 'drop':
       return { ...step, a: to(step.a), out: to(step.out) }
     case 'choose':
       return { ...step, mask: to(step.mask), a: to(step.a), b: to(step.b), out: to(step.out) }
@@ -116,6 +141,7 @@ function renamed<B>(step: Step<B>, to: (value: number) => number): Step<B> {
     case 'addScaled':
       return { ...step, a: to(step.a) }
     case 'sort':
+    case 'votes':
       return { ...step, planes: step.planes.map(to), outs: step.outs.map(to) }
     case 'sink':
       return { ...step, planes: step.planes.map(to) }

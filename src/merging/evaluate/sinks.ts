@@ -12,6 +12,10 @@ export interface Sink<B> {
   see(planes: readonly B[], first: number, count: number): void
   /** What a program of the kernels may measure in place of `see`, in this pass. */
   measure?(): Measure | undefined
+  /** That may look at narrow planes. */
+  readonly narrow?: true
+  /** In this pass, some strips will do. */
+  readonly samples?: boolean
   /** A tensor of the scope has been seen whole. */
   endTensor(): void
   endPass(): void
@@ -117,13 +121,14 @@ class Selection<B> implements Sink<B> {
   readonly #elements: number
   readonly #withEquals: boolean
   readonly #all: boolean
+  readonly narrow = true
   readonly finite = true // magnitudes are compared, never added
 
   constructor(kernels: Kernels<B>, { fraction, withEquals }: CutoffNode, elements: number) {
     const kept = keepCount(fraction, elements)
     const wanted = withEquals ? Math.min(elements, kept + 1) : kept
     this.#all = wanted === elements
-    this.#search = new CutoffSearch(kernels, this.#all ? 0 : wanted)
+    this.#search = new CutoffSearch(kernels, this.#all ? 0 : wanted, elements)
     this.#elements = elements
     this.#withEquals = withEquals
   }
@@ -133,8 +138,11 @@ class Selection<B> implements Sink<B> {
   measure(): Measure | undefined {
     return this.#search.measure()
   }
+  get samples(): boolean {
+    return this.#search.samples
+  }
   endTensor(): void {
-    // a search knows no tensors
+    this.#search.endTensor()
   }
   endPass(): void {
     this.#search.endPass()
@@ -180,15 +188,20 @@ export function sinkFor<B>(node: Reducing, kernels: Kernels<B>, elements: number
 
 /** Times the planes of a reduction are read, as far as is known before reading. */
 export const passesOf = (node: LaterNode): number =>
-  node.kind !== 'cutoff' ? 1 : node.withEquals || (node.fraction > 0 && node.fraction < 1) ? 4 : 0
+  node.kind !== 'cutoff' ? 1 : node.withEquals || (node.fraction > 0 && node.fraction < 1) ? 5 : 0
 
 /** Pass after pass, until every sink has what it needs. */
-export function runPasses<B>(sinks: Iterable<Sink<B>>, pass: () => void): void {
+export function runPasses<B>(
+  sinks: Iterable<Sink<B>>,
+  pass: (pending: readonly Sink<B>[], sampled: boolean) => void,
+): void {
   const all = [...sinks]
   for (;;) {
     const pending = all.filter((sink) => !sink.done)
     if (pending.length === 0) return
-    pass()
-    for (const sink of pending) sink.endPass()
+    const samplers = pending.filter(({ samples }) => samples === true)
+    const now = samplers.length > 0 ? samplers : pending
+    pass(now, samplers.length > 0)
+    for (const sink of now) sink.endPass()
   }
 }

@@ -138,6 +138,15 @@ export class Strips<B> {
       case 'sort':
         k.sort(this.#list(step.planes, buffers, 0), this.#list(step.outs, buffers, 1))
         return
+      case 'widen':
+      case 'narrow':
+      case 'change':
+      case 'scale':
+      case 'trim':
+      case 'drop':
+      case 'votes':
+        invariant(false, `only programs say ${step.do}`)
+        return
       case 'sink':
         if (step.sink.done) return
         step.sink.see(this.#list(step.planes, buffers, 0), step.offset + first, count)

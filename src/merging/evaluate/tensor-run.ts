@@ -12,7 +12,15 @@ import type { Kernels } from '../../kernels/kernels.ts'
 import type { Dtype } from '../../tensors/dtypes.ts'
 import { Depths, reach, type Reached, reachTerms } from './depth.ts'
 import { programOf } from './compile.ts'
-import type { ByteStreams, Evaluation, EvaluationTensor, Range, ReadStream, StreamRef } from './evaluation.ts'
+import {
+  type ByteStreams,
+  type Evaluation,
+  type EvaluationTensor,
+  type Range,
+  type ReadStream,
+  type StreamRef,
+  STRIP,
+} from './evaluation.ts'
 import { Lowering, type Surroundings } from './lower.ts'
 import type { Schedule } from './schedule.ts'
 import { runPasses, type Sink, sinkFor } from './sinks.ts'
@@ -51,6 +59,9 @@ export interface Mean {
   readonly weights: readonly number[]
   readonly divisor: number
 }
+
+/** Of a sample: one strip in as many. */
+const SAMPLED_EVERY = 16
 
 /** Writes elements first … first + count − 1 of the output; false where that failed, and must be done otherwise. */
 export type WriteRange = (first: number, count: number, out?: Uint8Array) => boolean
@@ -96,31 +107,39 @@ export class TensorRun<B> implements Surroundings {
     return run && ((first, count, out) => run(first, count, out))
   }
 
-  /** One pass that shows the sinks every strip. */
-  show(sinks: ReadonlyMap<Reducing, Sink<B>>): void {
-    if (!this.#measure(sinks)) {
+  /** One pass that shows the sinks every strip, or, where some will do, one in a few. */
+  show(sinks: ReadonlyMap<Reducing, Sink<B>>, sampled = false): void {
+    if (!this.#measure(sinks, sampled)) {
       const schedule = Lowering.sinks<B>(sinks, this)
-      this.#setting.strips.run(schedule, this.#occasion())
-      this.#markChecked(schedule)
+      if (sampled) for (const range of this.#sample()) this.#setting.strips.run(schedule, this.#occasion(range))
+      else {
+        this.#setting.strips.run(schedule, this.#occasion())
+        this.#markChecked(schedule)
+      }
     }
     for (const sink of sinks.values()) sink.endTensor()
   }
 
   /** The same in one go; false where the kernels have none for this formula. */
-  #measure(sinks: ReadonlyMap<Reducing, Sink<B>>): boolean {
+  #measure(sinks: ReadonlyMap<Reducing, Sink<B>>, sampled: boolean): boolean {
     const schedule = Lowering.sinks<B>(sinks, this, true)
     const run = this.#compile(schedule, undefined)
     const { streams, strips } = this.#setting
     if (!run || !streams) return false
-    const { elements } = this.tensor
-    for (let first = 0; first < elements; first += streams.atOnce) {
-      const count = Math.min(streams.atOnce, elements - first)
+    for (const { from, to } of sampled ? this.#sample() : this.#ranges(streams.atOnce)) {
       // what is not finite, the primitives name
-      if (!run(first, count))
-        strips.run(Lowering.sinks<B>(sinks, this), this.#occasion({ from: first, to: first + count }))
+      if (!run(from, to - from)) strips.run(Lowering.sinks<B>(sinks, this), this.#occasion({ from, to }))
     }
-    this.#markChecked(schedule)
+    if (!sampled) this.#markChecked(schedule)
     return true
+  }
+
+  *#ranges(length: number, step = length): Iterable<Range> {
+    const { elements } = this.tensor
+    for (let from = 0; from < elements; from += step) yield { from, to: Math.min(from + length, elements) }
+  }
+  #sample(): Iterable<Range> {
+    return this.#ranges(STRIP, STRIP * SAMPLED_EVERY)
   }
 
   #compile(schedule: Schedule<B>, dtype: Dtype | undefined): WriteRange | undefined {
@@ -210,12 +229,10 @@ export class TensorRun<B> implements Surroundings {
     )
     const { kernels } = this.#setting
     const sinks = new Map(wave.map((node) => [node, sinkFor(node, kernels, this.tensor.elements)]))
-    runPasses(sinks.values(), () => this.#pending(sinks))
+    runPasses(sinks.values(), (now, sampled) => {
+      this.show(new Map([...sinks].filter(([, sink]) => now.includes(sink))), sampled)
+    })
     for (const [node, sink] of sinks) this.#known.set(node, sink.value)
-  }
-
-  #pending(sinks: ReadonlyMap<Reducing, Sink<B>>): void {
-    this.show(new Map([...sinks].filter(([, sink]) => !sink.done)))
   }
 
   weight(value: unknown): number {

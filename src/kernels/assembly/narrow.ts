@@ -1,0 +1,177 @@
+/** Planes of f32: half as long, and all that changes to a base and what is left of them need. */
+import { row, setKey, words } from './philox'
+
+/** Elements as f32; false where one is not finite. */
+export function readBf16(from: usize, out: usize, n: i32): bool {
+  const zero = i16x8.splat(0)
+  const exponent = i16x8.splat(0x7f80)
+  let bad = zero
+  let left = n
+  for (; left >= 8; left -= 8) {
+    const codes = v128.load(from)
+    bad = v128.or(bad, i16x8.eq(v128.and(codes, exponent), exponent))
+    v128.store(out, v128.shuffle<i16>(zero, codes, 0, 8, 1, 9, 2, 10, 3, 11))
+    v128.store(out, v128.shuffle<i16>(zero, codes, 4, 12, 5, 13, 6, 14, 7, 15), 16)
+    from += 16
+    out += 32
+  }
+  let finite = !v128.any_true(bad)
+  for (; left > 0; left--) {
+    const code = <u32>load<u16>(from)
+    if ((code & 0x7f80) == 0x7f80) finite = false
+    store<u32>(out, code << 16)
+    from += 2
+    out += 4
+  }
+  return finite
+}
+
+/** The same of bytes that are f32 already. */
+export function readF32(from: usize, out: usize, n: i32): bool {
+  const exponent = i32x4.splat(0x7f800000)
+  let bad = i32x4.splat(0)
+  let left = n
+  for (; left >= 4; left -= 4) {
+    const values = v128.load(from)
+    bad = v128.or(bad, i32x4.eq(v128.and(values, exponent), exponent))
+    v128.store(out, values)
+    from += 16
+    out += 16
+  }
+  let finite = !v128.any_true(bad)
+  for (; left > 0; left--) {
+    const value = load<f32>(from)
+    if (value - value != 0) finite = false
+    store<f32>(out, value)
+    from += 4
+    out += 4
+  }
+  return finite
+}
+
+/** f64 planes of f32 values. Rows are whole: what lies behind the last element is room. */
+export function narrow(a: usize, out: usize, n: i32): void {
+  for (let i = 0; i < n; i += 4) {
+    const values = v128.shuffle<i64>(f32x4.demote_f64x2_zero(v128.load(a)), f32x4.demote_f64x2_zero(v128.load(a, 16)), 0, 2)
+    v128.store(out, values)
+    a += 32
+    out += 16
+  }
+}
+
+export function widen(a: usize, out: usize, n: i32): void {
+  for (let i = 0; i < n; i += 4) {
+    const values = v128.load(a)
+    v128.store(out, f64x2.promote_low_f32x4(values))
+    v128.store(out, f64x2.promote_low_f32x4(v128.shuffle<i64>(values, values, 1, 0)), 16)
+    a += 16
+    out += 32
+  }
+}
+
+/** a − b rounded to f32: rounding to f64 on the way would leave no trace. */
+export function change(a: usize, b: usize, out: usize, n: i32): void {
+  for (let i = 0; i < n; i += 4) {
+    v128.store(out, f32x4.sub(v128.load(a), v128.load(b)))
+    a += 16
+    b += 16
+    out += 16
+  }
+}
+
+/** Times or over one f64, rounded to f64 and then to f32. */
+export function scale(over: bool, a: usize, by: f64, out: usize, n: i32): void {
+  const b = f64x2.splat(by)
+  for (let i = 0; i < n; i += 4) {
+    const values = v128.load(a)
+    const low = f64x2.promote_low_f32x4(values)
+    const high = f64x2.promote_low_f32x4(v128.shuffle<i64>(values, values, 1, 0))
+    const x = over ? f64x2.div(low, b) : f64x2.mul(low, b)
+    const y = over ? f64x2.div(high, b) : f64x2.mul(high, b)
+    v128.store(out, v128.shuffle<i64>(f32x4.demote_f64x2_zero(x), f32x4.demote_f64x2_zero(y), 0, 2))
+    a += 16
+    out += 16
+  }
+}
+
+/** 0 but where the magnitude is above the key, or equal to it among the first `ties` elements. */
+export function trim(a: usize, key: i32, ties: i32, out: usize, n: i32): void {
+  const magnitude = i32x4.splat(0x7fffffff)
+  const cut = i32x4.splat(key)
+  let i = 0
+  for (; i + 4 <= ties; i += 4) {
+    const values = v128.load(a)
+    v128.store(out, v128.and(values, i32x4.ge_s(v128.and(values, magnitude), cut)))
+    a += 16
+    out += 16
+  }
+  for (; i < ties; i++) {
+    const bits = load<i32>(a)
+    store<i32>(out, (bits & 0x7fffffff) >= key ? bits : 0)
+    a += 4
+    out += 4
+  }
+  for (; i < n; i += 4) {
+    const values = v128.load(a)
+    v128.store(out, v128.and(values, i32x4.gt_s(v128.and(values, magnitude), cut)))
+    a += 16
+    out += 16
+  }
+}
+
+/** 0 but where the random word is below `below`; `first` is a multiple of sixteen. */
+export function drop(keyLow: i32, keyHigh: i32, first: f64, below: i32, a: usize, out: usize, n: i32): void {
+  setKey(keyLow, keyHigh)
+  const limit = i32x4.splat(below)
+  let block = <u64>first >> 2
+  for (let i = 0; i < n; i += 16) {
+    row(block)
+    block += 4
+    v128.store(out, v128.and(v128.load(a), i32x4.lt_u(v128.load(words), limit)))
+    v128.store(out, v128.and(v128.load(a, 16), i32x4.lt_u(v128.load(words, 16), limit)), 16)
+    v128.store(out, v128.and(v128.load(a, 32), i32x4.lt_u(v128.load(words, 32), limit)), 32)
+    v128.store(out, v128.and(v128.load(a, 48), i32x4.lt_u(v128.load(words, 48), limit)), 48)
+    a += 64
+    out += 64
+  }
+}
+
+@inline
+function count(into: usize, bin: i32): void {
+  const cell = into + (<usize>bin << 2)
+  store<u32>(cell, load<u32>(cell) + 1)
+}
+
+/** Counts keys above `high` into the first word, and those from `low` to `high`, by 2^shift, into the words behind it. */
+export function bracket(a: usize, low: i32, high: i32, shift: i32, into: usize, n: i32): void {
+  const bins = into + 4
+  const magnitude = i32x4.splat(0x7fffffff)
+  const bottom = i32x4.splat(low)
+  const top = i32x4.splat(high)
+  let above = i32x4.splat(0)
+  let left = n
+  for (; left >= 4; left -= 4) {
+    const keys = v128.and(v128.load(a), magnitude)
+    a += 16
+    const over = i32x4.gt_s(keys, top)
+    above = i32x4.sub(above, over)
+    const hits = v128.andnot(i32x4.ge_s(keys, bottom), over)
+    if (!v128.any_true(hits)) continue
+    if (i32x4.extract_lane(hits, 0) != 0) count(bins, (i32x4.extract_lane(keys, 0) - low) >>> shift)
+    if (i32x4.extract_lane(hits, 1) != 0) count(bins, (i32x4.extract_lane(keys, 1) - low) >>> shift)
+    if (i32x4.extract_lane(hits, 2) != 0) count(bins, (i32x4.extract_lane(keys, 2) - low) >>> shift)
+    if (i32x4.extract_lane(hits, 3) != 0) count(bins, (i32x4.extract_lane(keys, 3) - low) >>> shift)
+  }
+  let more =
+    i32x4.extract_lane(above, 0) +
+    i32x4.extract_lane(above, 1) +
+    i32x4.extract_lane(above, 2) +
+    i32x4.extract_lane(above, 3)
+  for (; left > 0; left--) {
+    const key = load<i32>(a) & 0x7fffffff
+    a += 4
+    if (key > high) more++
+    else if (key >= low) count(bins, (key - low) >>> shift)
+  }
+  store<u32>(into, load<u32>(into) + more)
+}

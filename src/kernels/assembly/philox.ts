@@ -1,0 +1,64 @@
+/** Philox4x32-10, four blocks at a time. */
+
+@inline const M0: i32 = <i32>0xd2511f53
+@inline const M1: i32 = <i32>0xcd9e8d57
+@inline const W0: i32 = <i32>0x9e3779b9
+@inline const W1: i32 = <i32>0xbb67ae85
+
+/** The keys of ten rounds, each in all lanes. */
+const keys: usize = memory.data(320, 16)
+/** The words of the row at hand. */
+export const words: usize = memory.data(64, 16)
+
+export function setKey(low: i32, high: i32): void {
+  for (let at: usize = 0; at < 320; at += 32) {
+    v128.store(keys + at, i32x4.splat(low))
+    v128.store(keys + at, i32x4.splat(high), 16)
+    low += W0
+    high += W1
+  }
+}
+
+/** Low words of two pairs of 64-bit products, each first split into its low and its high words. */
+@inline
+function split(products: v128): v128 {
+  return v128.shuffle<i32>(products, products, 0, 2, 1, 3)
+}
+@inline
+function lows(first: v128, second: v128): v128 {
+  return v128.shuffle<i64>(first, second, 0, 2)
+}
+@inline
+function highs(first: v128, second: v128): v128 {
+  return v128.shuffle<i64>(first, second, 1, 3)
+}
+
+/** Sixteen words, of the blocks `block` … `block` + 3; `block` is a multiple of four, so nothing carries. */
+@inline
+export function row(block: u64): void {
+  const m0 = i32x4.splat(M0)
+  const m1 = i32x4.splat(M1)
+  let c0 = i32x4.add(i32x4.splat(<i32>block), i32x4(0, 1, 2, 3))
+  let c1 = i32x4.splat(<i32>(block >> 32))
+  let c2 = i32x4.splat(0)
+  let c3 = i32x4.splat(0)
+  for (let at: usize = 0; at < 320; at += 32) {
+    const p0 = split(i64x2.extmul_low_i32x4_u(m0, c0))
+    const p1 = split(i64x2.extmul_high_i32x4_u(m0, c0))
+    const q0 = split(i64x2.extmul_low_i32x4_u(m1, c2))
+    const q1 = split(i64x2.extmul_high_i32x4_u(m1, c2))
+    c0 = v128.xor(v128.xor(highs(q0, q1), c1), v128.load(keys + at))
+    c1 = lows(q0, q1)
+    c2 = v128.xor(v128.xor(highs(p0, p1), c3), v128.load(keys + at, 16))
+    c3 = lows(p0, p1)
+  }
+  // from one vector a word of four blocks to one vector a block of four words
+  const a = v128.shuffle<i32>(c0, c1, 0, 4, 1, 5)
+  const b = v128.shuffle<i32>(c2, c3, 0, 4, 1, 5)
+  const c = v128.shuffle<i32>(c0, c1, 2, 6, 3, 7)
+  const d = v128.shuffle<i32>(c2, c3, 2, 6, 3, 7)
+  v128.store(words, lows(a, b))
+  v128.store(words, highs(a, b), 16)
+  v128.store(words, lows(c, d), 32)
+  v128.store(words, highs(c, d), 48)
+}

@@ -1,0 +1,254 @@
+/** A program as words with addresses: where its planes, tables and numbers lie, and what each step is to the compiled kernels. */
+import { type Binary, BINARIES, COMPARES, UNARIES } from '../core/graph-words.ts'
+import { at, invariant } from '../core/invariant.ts'
+import type { Dtype } from '../tensors/dtypes.ts'
+import type { BlockSum } from './measures.ts'
+import { keepBelow } from './reference.ts'
+import type { Fused, Measure, ProgramStep, StripProgram } from './strip-program.ts'
+import type { Address } from './wasm-instance.ts'
+
+/** Elements of one strip: its planes fit the nearest cache. */
+export const STRIP = 512
+const PLANE_BYTES = 8 * STRIP
+/** Lanes and a total. */
+const SUM_BYTES = 72
+
+const codes = <Word extends string>(words: readonly Word[], first = 0) =>
+  Object.fromEntries(words.map((word, i) => [word, first + i])) as Readonly<Record<Word, number>>
+const BLOCK_SUMS: readonly BlockSum[] = ['sum', 'l1', 'l2', 'dot', 'squaredDistance']
+export const BINARY = codes<Binary>(BINARIES)
+export const COMPARE = codes(COMPARES, BINARIES.length)
+export const UNARY = codes(UNARIES)
+export const BLOCK_SUM = codes(BLOCK_SUMS)
+
+export const DTYPES: Partial<Record<Dtype, { readonly code: number; readonly bytes: number }>> = {
+  BF16: { code: 0, bytes: 2 },
+  F16: { code: 1, bytes: 2 },
+  F32: { code: 2, bytes: 4 },
+}
+
+const OP = codes(
+  [
+    'read',
+    'write',
+    'binary',
+    'unary',
+    'choose',
+    'keep',
+    'aboveCutoff',
+    'scaled',
+    'scaledPair',
+    'weightedSum',
+    'sort',
+    'finite',
+    'sum',
+    'greatest',
+    'histogram',
+    'readNarrow',
+    'widen',
+    'change',
+    'trim',
+    'drop',
+    'histogramNarrow',
+    'votes',
+    'narrow',
+    'scale',
+  ],
+  1,
+)
+
+/** What a measure reads and writes, and where its state lies while a program runs. */
+interface State {
+  readonly array: Float64Array
+  /** Bytes from one number of the array to the next. */
+  readonly stride: number
+  readonly address: Address
+}
+
+/** Where everything of a program lies, from an address on. */
+export class ProgramLayout {
+  readonly streams: Address
+  readonly code: Address
+  readonly bytes: number
+  readonly words: number[] = []
+  readonly tables: { readonly address: Address; readonly words: readonly number[] }[] = []
+  readonly numbers: { readonly address: Address; readonly value: number }[] = []
+  readonly states: State[] = []
+  /** Sums whose lanes are to be cleared. */
+  readonly lanes: Address[] = []
+  readonly #planes: Address
+  #next: Address
+
+  constructor(program: StripProgram, start: Address) {
+    this.#planes = start
+    this.#next = start + PLANE_BYTES * program.buffers
+    this.streams = this.#take(4 * program.streams.length)
+    for (const step of program.steps) this.#encode(step, program)
+    this.words.push(0)
+    this.code = this.#take(4 * this.words.length)
+    this.bytes = this.#next - start
+  }
+
+  plane(buffer: number): Address {
+    return this.#planes + PLANE_BYTES * buffer
+  }
+
+  #take(bytes: number): Address {
+    const address = this.#next
+    this.#next += Math.ceil(bytes / 16) * 16
+    return address
+  }
+
+  #number(value: number): Address {
+    const address = this.#take(8)
+    this.numbers.push({ address, value })
+    return address
+  }
+
+  /** Addresses of planes, in a table. */
+  #table(planes: readonly number[]): Address {
+    const address = this.#take(4 * planes.length)
+    this.tables.push({ address, words: planes.map((plane) => this.plane(plane)) })
+    return address
+  }
+
+  #encode(step: ProgramStep, { streams, dtype }: StripProgram): void {
+    const put = (...words: readonly number[]) => this.words.push(...words.map((word) => word >>> 0))
+    const plane = (buffer: number) => this.plane(buffer)
+    switch (step.do) {
+      case 'read':
+        put(step.narrow ? OP.readNarrow : OP.read, DTYPES[at(streams, step.stream)]!.code, step.stream, plane(step.out))
+        return
+      case 'write':
+        invariant(dtype, 'what is written has a dtype')
+        put(OP.write, DTYPES[dtype]!.code, plane(step.a))
+        return
+      case 'binary':
+        put(OP.binary, BINARY[step.op], plane(step.a), plane(step.b), plane(step.out))
+        return
+      case 'compare':
+        put(OP.binary, COMPARE[step.op], plane(step.a), plane(step.b), plane(step.out))
+        return
+      case 'unary':
+        put(OP.unary, UNARY[step.op], plane(step.a), plane(step.out))
+        return
+      case 'choose':
+        put(OP.choose, plane(step.mask), plane(step.a), plane(step.b), plane(step.out))
+        return
+      case 'keep':
+        put(OP.keep, step.key.low, step.key.high, plane(step.a), plane(step.out))
+        return
+      case 'aboveCutoff':
+        put(OP.aboveCutoff, plane(step.a), step.key, this.#number(step.lastTie - step.offset), plane(step.out))
+        return
+      case 'weightedSum':
+        this.#weightedSum(step.planes, step.weights, step.out)
+        return
+      case 'sort': {
+        const column = this.#take(16 * step.planes.length)
+        put(OP.sort, this.#table(step.planes), this.#table(step.outs), step.planes.length, column)
+        return
+      }
+      case 'finite':
+        put(OP.finite, plane(step.a))
+        return
+      case 'measure':
+        this.#measure(step.measure, step.planes, step.narrow)
+        return
+      case 'widen':
+      case 'narrow':
+      case 'change':
+      case 'scale':
+      case 'trim':
+      case 'drop':
+      case 'votes':
+        this.#fused(step)
+    }
+  }
+
+  #weightedSum(planes: readonly number[], weights: readonly number[], out: number): void {
+    const [first, second] = planes
+    const target = this.plane(out)
+    invariant(first !== undefined, 'a sum has terms')
+    if (second === undefined) this.words.push(OP.scaled, this.plane(first), this.#number(weights[0]!), target)
+    else if (planes.length === 2)
+      this.words.push(
+        OP.scaledPair,
+        this.plane(first),
+        this.plane(second),
+        this.#number(weights[0]!),
+        this.#number(weights[1]!),
+        target,
+      )
+    else {
+      this.words.push(OP.weightedSum, this.#table(planes), this.#list(weights), planes.length, target)
+    }
+  }
+
+  #fused(step: Fused): void {
+    const put = (...words: readonly number[]) => this.words.push(...words.map((word) => word >>> 0))
+    const plane = (buffer: number) => this.plane(buffer)
+    switch (step.do) {
+      case 'widen':
+      case 'narrow':
+        put(OP[step.do], plane(step.a), plane(step.out))
+        return
+      case 'change':
+        put(OP.change, plane(step.a), plane(step.b), plane(step.out))
+        return
+      case 'scale':
+        put(OP.scale, BINARY[step.op], plane(step.a), this.#number(step.by), plane(step.out))
+        return
+      case 'trim':
+        put(OP.trim, plane(step.a), step.key, this.#number(step.lastTie - step.offset), plane(step.out))
+        return
+      case 'drop': {
+        const { low, high } = step.key
+        put(OP.drop, low, high, keepBelow(step.probability), plane(step.a), plane(step.out))
+        return
+      }
+      case 'votes':
+        put(OP.votes, this.#table(step.planes), this.#list(step.weights), step.planes.length, this.#table(step.outs))
+    }
+  }
+
+  #list(numbers: readonly number[]): Address {
+    const address = this.#take(8 * numbers.length)
+    numbers.forEach((value, i) => this.numbers.push({ address: address + 8 * i, value }))
+    return address
+  }
+
+  #measure(measure: Measure, planes: readonly number[], narrow: boolean): void {
+    const plane = (i: number) => this.plane(at(planes, i))
+    switch (measure.measure) {
+      case 'sums': {
+        const first = this.#next
+        for (const [a, b] of measure.pairs) {
+          const lanes = this.#take(SUM_BYTES)
+          this.lanes.push(lanes)
+          this.words.push(OP.sum, BLOCK_SUM[measure.op], plane(a), plane(b), lanes)
+        }
+        const stride = Math.ceil(SUM_BYTES / 16) * 16
+        this.states.push({ array: measure.totals, stride, address: first + 64 })
+        return
+      }
+      case 'greatest': {
+        const address = this.#take(8)
+        this.states.push({ array: measure.total, stride: 8, address })
+        this.words.push(OP.greatest, plane(0), address)
+        return
+      }
+      case 'histogram': {
+        const { low, high, shift } = measure.range
+        this.words.push(
+          narrow ? OP.histogramNarrow : OP.histogram,
+          plane(0),
+          low,
+          high,
+          shift,
+          measure.counts.byteOffset,
+        )
+      }
+    }
+  }
+}
