@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const load = (...parts) => import(join(root, 'dist', ...parts))
-const { createWasmKernels } = await load('src', 'kernels', 'wasm.js')
+const { chooseKernels } = await load('src', 'kernels', 'choose-kernels.js')
 const { runMerge } = await load('src', 'merging', 'run-merge.js')
 const { strategies } = await load('merge-strategies', 'index.js')
 const { prepareStrategy } = await load('src', 'core', 'prepare.js')
@@ -124,7 +124,7 @@ function copyRate() {
   return best
 }
 
-const kernels = createWasmKernels()
+const kernels = chooseKernels('fastest', console.warn)
 const copy = copyRate()
 console.log(`memory copy: ${copy.toFixed(1)} GB/s read and written\n`)
 console.log('| strategy | dtype | k | Mel/s | of copy |')
