@@ -13,13 +13,22 @@ import type { TileFiles } from '../storage/tile-files.ts'
 import { bytesPerElement, type Dtype, positionOf } from '../tensors/dtypes.ts'
 import { shown } from '../tensors/names.ts'
 import { TensorHasher } from '../tensors/tensor-hasher.ts'
-import { type Evaluation, STRIP } from './evaluate/evaluation.ts'
+import { type Evaluation, type Learned, type Recall, STRIP, type StreamRef } from './evaluate/evaluation.ts'
 import { type About, Evaluator } from './evaluate/evaluator.ts'
 import { bufferBytes, RuleFacts } from './memory.ts'
 import { OpenTileFiles } from './open-tile-files.ts'
 import { RunBoard, type SharedBoard } from './run-board.ts'
 import { Pace, runAlone, type RunWatch, type Work } from './run.ts'
-import { type MergeRule, type MergeTask, type Slice, taskBytes, type TaskTensor, type TensorOutcome } from './task.ts'
+import {
+  type MergeRule,
+  type MergeTask,
+  type Slice,
+  taskBytes,
+  type TaskTensor,
+  type TensorOutcome,
+  type TensorSlice,
+  streamIdentityOf,
+} from './task.ts'
 import { TileStreams } from './tile-streams.ts'
 import { type Part, unitsOf } from './units.ts'
 
@@ -110,7 +119,9 @@ class MergeRun {
         ? this.#copy(tensor, rule.from, begin, end, hasher)
         : this.#merge(tensor, at(this.#places, index), begin, end, hasher)
     if (!this.#board.finish(index, begin, hasher.finish())) return
-    this.#onTensor?.({ name: tensor.name, root: this.#board.rootOf(index), scalars }, index)
+    const learned = rule.kind === 'copy' ? [] : (this.#latest?.learned ?? [])
+    const outcome = { name: tensor.name, root: this.#board.rootOf(index), scalars }
+    this.#onTensor?.({ ...outcome, ...(learned.length > 0 && { learned }) }, index)
   }
 
   #copy({ target }: TaskTensor, from: Slice, begin: number, end: number, hasher: TensorHasher): readonly number[] {
@@ -213,8 +224,10 @@ const tooLarge = (name: string, shape: readonly number[], dtype: string, element
 
 function evaluationOf(task: MergeTask, strategies: readonly Strategy[]): Evaluation {
   const known = new Map(strategies.map((strategy) => [strategy.id, strategy]))
-  const tensors = task.tensors.flatMap(({ name, elements, rule }) =>
-    rule.kind === 'copy' ? [] : [{ name, elements, ...ruleOf(rule, known) }],
+  const tensors = task.tensors.flatMap(({ name, elements, rule, recalled }) =>
+    rule.kind === 'copy'
+      ? []
+      : [{ name, elements, ...ruleOf(rule, known), ...(recalled && { recall: recallOf(rule, recalled) }) }],
   )
   const inputs = task.inputs.map(({ content, label, role }) => ({
     content: content as ContentRoot,
@@ -222,6 +235,21 @@ function evaluationOf(task: MergeTask, strategies: readonly Strategy[]): Evaluat
     ...(role !== undefined && { role }),
   }))
   return { seed: task.seed as Seed, inputs, tensors }
+}
+
+function recallOf({ base, inputs }: MergeRule, recalled: readonly Learned[]): Recall {
+  const sliceOf = (stream: StreamRef): TensorSlice | undefined => {
+    if (stream === 'base') return base
+    const own = inputs.find(({ input }) => input === stream.input)
+    return stream.sidecar === undefined ? own?.value : own?.sidecars?.[stream.sidecar]
+  }
+  return {
+    known: new Map(recalled.map(([key, value]) => [key, value])),
+    identityOf(stream) {
+      const { root, dtype } = sliceOf(stream) ?? {}
+      return root === undefined || dtype === undefined ? undefined : streamIdentityOf({ root, dtype })
+    },
+  }
 }
 
 function ruleOf({ strategy: id, params, base, inputs }: MergeRule, known: ReadonlyMap<string, Strategy>) {

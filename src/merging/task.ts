@@ -1,5 +1,6 @@
 /** What a worker is told: plain data, so it crosses a thread, and complete, so the worker asks nothing back. */
 import type { Dtype } from '../tensors/dtypes.ts'
+import type { Learned } from './evaluate/evaluation.ts'
 
 /** Part of a file. */
 export interface Slice {
@@ -14,6 +15,10 @@ export interface TensorSlice extends Slice {
   /** Of its bytes, where it is known. */
   readonly root?: string
 }
+
+/** What a stream's elements follow from. */
+export const streamIdentityOf = ({ dtype, root }: { readonly dtype: Dtype; readonly root: string }): string =>
+  `${dtype} ${root}`
 
 export interface TaskInput {
   readonly content: string
@@ -53,6 +58,8 @@ export interface TaskTensor {
   readonly dtype: Dtype
   readonly target: Slice
   readonly rule: CopyRule | MergeRule
+  /** What earlier merges measured of the same bytes; absent where nothing may be recalled. */
+  readonly recalled?: readonly Learned[]
 }
 
 export interface MergeTask {
@@ -71,6 +78,8 @@ export interface TensorOutcome {
   /** Tree head over the 1 MiB chunks written. */
   readonly root: string
   readonly scalars: readonly number[]
+  /** What was measured on the way, where it may be recalled. */
+  readonly learned?: readonly Learned[]
 }
 
 /** Tensors whose roots are wanted, with a census of what can't be merged. */

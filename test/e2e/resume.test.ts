@@ -25,9 +25,8 @@ async function killedAfter(lines: number, directory: string): Promise<NodeJS.Sig
     env: { ...process.env, TRIBUTARY_KERNELS: 'reference', TRIBUTARY_CACHE: join(directory, '.cache') },
   })
   const ended = new Promise<NodeJS.Signals | null>((resolve) => child.on('close', (_, signal) => resolve(signal)))
-  let isOver = false
-  void ended.then(() => (isOver = true))
-  while (!isOver && (await linesOf(directory)) < lines) await new Promise((resolve) => setTimeout(resolve, 1))
+  const isOver = () => child.exitCode !== null || child.signalCode !== null
+  while (!isOver() && (await linesOf(directory)) < lines) await new Promise((resolve) => setTimeout(resolve, 1))
   child.kill('SIGKILL')
   return ended
 }

@@ -23,7 +23,19 @@ export interface EvaluationTensor {
   readonly hasBase: boolean
   /** In canonical order. `input` points into the evaluation's list. */
   readonly inputs: readonly { readonly input: number; readonly weight: number; readonly params: unknown }[]
+  /** Absent where nothing may be recalled. */
+  readonly recall?: Recall
 }
+
+/** What was measured of the same bytes before. */
+export interface Recall {
+  /** Dtype and root of a stream; undefined where nobody knows it. */
+  readonly identityOf: (stream: StreamRef) => string | undefined
+  readonly known: ReadonlyMap<string, unknown>
+}
+
+/** A value that was measured, the key of what it was measured of, and whose stream that was. Plain data. */
+export type Learned = readonly [key: string, value: unknown, identity: string]
 
 export interface Evaluation {
   readonly seed: Seed

@@ -4,7 +4,15 @@
  */
 import type { Kernels } from '../../kernels/kernels.ts'
 import type { Dtype } from '../../tensors/dtypes.ts'
-import { type ByteStreams, type Evaluation, type Range, type ReadStream, STRIP, type WriteStrip } from './evaluation.ts'
+import {
+  type ByteStreams,
+  type Evaluation,
+  type Learned,
+  type Range,
+  type ReadStream,
+  STRIP,
+  type WriteStrip,
+} from './evaluation.ts'
 import { ModelScope } from './model-scope.ts'
 import { Strips } from './strips.ts'
 import { type Mean, type Measures, type Setting, TensorRun, type WriteRange } from './tensor-run.ts'
@@ -18,6 +26,7 @@ export interface About extends Evaluated {
   /** Of a plain average. */
   readonly mean: Mean | undefined
   readonly write: WriteRange | undefined
+  readonly learned: readonly Learned[]
 }
 
 export class Evaluator<B> implements Setting<B> {
@@ -48,7 +57,7 @@ export class Evaluator<B> implements Setting<B> {
   about(tensor: number, dtype: Dtype): About {
     const run = this.#run(tensor)
     const scalars = run.scalars()
-    return { scalars, mean: run.mean(), write: run.inOneGo(dtype) }
+    return { scalars, mean: run.mean(), write: run.inOneGo(dtype), learned: run.learned }
   }
 
   /** Writes the output of one tensor, or a range of it, in consecutive strips, f64 and not yet rounded to a dtype. */

@@ -16,12 +16,14 @@ import {
   type ByteStreams,
   type Evaluation,
   type EvaluationTensor,
+  type Learned,
   type Range,
   type ReadStream,
   type StreamRef,
   STRIP,
 } from './evaluation.ts'
 import { Lowering, type Surroundings } from './lower.ts'
+import { measureOf, recalled } from './measure-key.ts'
 import type { Schedule } from './schedule.ts'
 import { runPasses, type Sink, sinkFor } from './sinks.ts'
 import type { Occasion, Strips } from './strips.ts'
@@ -71,6 +73,8 @@ export class TensorRun<B> implements Surroundings {
   readonly tensor: EvaluationTensor
   readonly program: Program
   readonly reached: Reached
+  /** What was measured here and may be recalled another time. */
+  readonly learned: Learned[] = []
   readonly #setting: Setting<B>
   readonly #depths: Depths
   readonly #known = new Map<LaterNode, unknown>()
@@ -228,11 +232,20 @@ export class TensorRun<B> implements Surroundings {
       (node) => node.scope === 'tensor' && this.depthOf(node) === depth && this.reached.laters.has(node),
     )
     const { kernels } = this.#setting
-    const sinks = new Map(wave.map((node) => [node, sinkFor(node, kernels, this.tensor.elements)]))
+    const open = wave.filter((node) => {
+      const value = recalled(node, this.tensor, this)
+      if (value !== undefined) this.#known.set(node, value)
+      return value === undefined
+    })
+    const sinks = new Map(open.map((node) => [node, sinkFor(node, kernels, this.tensor.elements)]))
     runPasses(sinks.values(), (now, sampled) => {
       this.show(new Map([...sinks].filter(([, sink]) => now.includes(sink))), sampled)
     })
-    for (const [node, sink] of sinks) this.#known.set(node, sink.value)
+    for (const [node, sink] of sinks) {
+      this.#known.set(node, sink.value)
+      const { key, identity } = measureOf(node, this.tensor, this)
+      if (key !== undefined && identity !== undefined) this.learned.push([key, sink.value, identity])
+    }
   }
 
   weight(value: unknown): number {

@@ -10,6 +10,7 @@ import { createDigestCache } from './digest-cache.ts'
 import type { LocalContext } from './local-context.ts'
 import type { LocalOperations, LocalWatch } from './local-operations.ts'
 import { digestPath, inspectPath } from './look.ts'
+import { createMeasureCache } from './measure-cache.ts'
 import { mergeLocal } from './merge-local.ts'
 import { planLocal } from './plan-local.ts'
 
@@ -29,7 +30,10 @@ export function createLocalOperations(parts: LocalParts): LocalOperations {
     merger,
     files,
     strategies,
-    ...(cacheDirectory !== undefined && { cache: createDigestCache(cacheDirectory, () => now().getTime()) }),
+    ...(cacheDirectory !== undefined && {
+      cache: createDigestCache(cacheDirectory, () => now().getTime()),
+      measures: createMeasureCache(cacheDirectory),
+    }),
     now,
     program: `tributary ${version}`,
     machine: `${platform()} ${arch()}, node ${process.versions.node}`,

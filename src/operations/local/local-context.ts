@@ -3,6 +3,7 @@ import type { Strategy } from '../../core/strategy.ts'
 import type { DigestCache } from '../../merging/digest-checkpoint.ts'
 import type { Merger } from '../../merging/merger.ts'
 import type { FileSystem } from '../../storage/file-system.ts'
+import type { MeasureCache } from './measure-cache.ts'
 
 export interface LocalContext {
   readonly merger: Merger
@@ -10,6 +11,8 @@ export interface LocalContext {
   readonly strategies: readonly Strategy[]
   /** Absent where it was switched off. */
   readonly cache?: DigestCache
+  /** Absent where it was switched off. */
+  readonly measures?: MeasureCache
   readonly now: () => Date
   /** Name and version, for receipts. */
   readonly program: string

@@ -26,7 +26,7 @@ import {
   statedFiles,
 } from '../../merging/output-files.ts'
 import { layOutWeights, type OutputWeights } from '../../merging/output-weights.ts'
-import { readSmallFile } from '../../merging/read-checkpoint.ts'
+import { type Checkpoint, readSmallFile } from '../../merging/read-checkpoint.ts'
 import { statementOf } from '../../merging/statement.ts'
 import { type MergeTask, taskBytes, type TensorOutcome } from '../../merging/task.ts'
 import type { Resolved } from '../../recipes/resolve.ts'
@@ -95,7 +95,7 @@ async function mergeInto(out: string, sources: Sources, context: LocalContext, w
 
   try {
     const wasHere = await output.begin(weights.shards)
-    const task = taskFor(sources, resolved, weights, (path) => output.locate(path), context)
+    const task = taskFor(sources, resolved, weights, (path) => output.locate(path), context, rootsOf(digested))
     const outcomes = await output.whileSyncing(runTask(task, wasHere ? claims : [], output, context, out, watch))
     for (const file of files) await writeFile(output, file, context)
     if (weights.index) await output.write(weights.index[0], utf8(weights.index[1]))
@@ -123,17 +123,31 @@ async function mergeInto(out: string, sources: Sources, context: LocalContext, w
 export const shardBytesOf = ({ recipe }: Resolved): number =>
   (recipe['out'] as { readonly shard_bytes: number }).shard_bytes
 
+function rootsOf(digested: ReadonlyMap<Source, Digested>) {
+  const roots = new Map(
+    [...digested.values()].map(({ checkpoint, manifest }) => [
+      checkpoint,
+      new Map<string, string>(manifest.tensors.map(({ name, root }) => [name, root])),
+    ]),
+  )
+  return (checkpoint: Checkpoint, tensor: string) => roots.get(checkpoint)?.get(tensor)
+}
+
 function taskFor(
   sources: Sources,
   resolved: Resolved,
   weights: OutputWeights,
   locate: (path: string) => string,
   { merger, strategies }: LocalContext,
+  rootOf: (checkpoint: Checkpoint, tensor: string) => string | undefined = () => undefined,
 ): MergeTask {
   const checkpoint = checkpointOf(sources, resolved)
   const tensors = buildTensors({
     resolved,
-    locate: (source, tensor) => checkpoint(source).slice(tensor),
+    locate: (source, tensor) => {
+      const root = rootOf(checkpoint(source), tensor)
+      return { ...checkpoint(source).slice(tensor), ...(root !== undefined && { root }) }
+    },
     target: ({ name }) => {
       const { path, offset, bytes } = weights.place(name)
       return { path: locate(path), offset, bytes }
@@ -172,11 +186,13 @@ async function runTask(
   const tell = (done: number) =>
     watch.onProgress?.({ phase: 'merging', what: out, bytes_done: before + done, bytes_total: total })
   if (left.tensors.length === 0) return (tell(0), taken)
-  const computed = await context.merger.merge(left, {
+  const { measures, merger } = context
+  const computed = await merger.merge(measures ? await measures.recall(left) : left, {
     ...(watch.signal && { signal: watch.signal }),
     onProgress: tell,
     onTensor: (outcome) => journal.add(outcome),
   })
+  await measures?.keep(computed)
   return [...taken, ...computed]
 }
 
