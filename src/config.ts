@@ -13,6 +13,8 @@ export interface ReplicaConfig {
   readonly tokenFile: string | undefined
   /** Names, besides its own address, by which this replica may be called: for the Host check. */
   readonly publicHosts: readonly string[]
+  /** Replicas to link to, as the operator names them. */
+  readonly peers: readonly string[]
   readonly logLevel: string
   readonly resources: Resources
 }
@@ -23,6 +25,7 @@ export interface ConfigFlags extends ResourceFlags {
   readonly port?: string | number
   readonly tokenFile?: string
   readonly publicHost?: readonly string[]
+  readonly peer?: readonly string[]
   readonly logLevel?: string
 }
 
@@ -50,6 +53,7 @@ export function makeConfig(
   if (token !== undefined && token.length < 16)
     throw wrong('TRIBUTARY_TOKEN is shorter than 16 characters', 'use a longer one, or leave it unset and one is made')
   const hosts = flags.publicHost ?? environment['TRIBUTARY_PUBLIC_HOSTS']?.split(',').map((host) => host.trim()) ?? []
+  const peers = flags.peer ?? environment['TRIBUTARY_PEERS']?.split(',').map((peer) => peer.trim()) ?? []
   return Object.freeze({
     dataDirectory: flags.data ?? environment['TRIBUTARY_DATA'] ?? DEFAULTS.data,
     host: flags.host ?? environment['TRIBUTARY_HOST'] ?? DEFAULTS.host,
@@ -57,6 +61,7 @@ export function makeConfig(
     token,
     tokenFile: flags.tokenFile ?? environment['TRIBUTARY_TOKEN_FILE'],
     publicHosts: Object.freeze(hosts.filter((host) => host !== '')),
+    peers: Object.freeze(peers.filter((peer) => peer !== '')),
     logLevel,
     resources: makeResources(flags, environment, cores),
   })

@@ -2,17 +2,24 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { strategies } from '../merge-strategies/index.ts'
+import { systemClock } from './api/clock.ts'
 import { createServer, startListening } from './api/server.ts'
 import { resolveToken } from './api/token.ts'
 import { VERSION } from './cli/version.ts'
 import type { ReplicaConfig } from './config.ts'
+import { sign, verify } from './core/signature.ts'
 import { createMerger } from './local.ts'
 import { LIMITS } from './operations/context.ts'
 import { createOperations } from './operations/create-operations.ts'
 import { Lease } from './operations/lease.ts'
+import { createPeers, parsePeerUrl } from './operations/peers.ts'
+import { Replicator } from './replication/replicator.ts'
 import { createNodeFileSystem } from './storage/fs/node-file-system.ts'
 import { openReplicaKey } from './storage/fs/replica-key.ts'
 import { openSqliteStorage } from './storage/sqlite/sqlite-storage.ts'
+import { LINK_LIMITS } from './transport/transport.ts'
+import { createWebSocketDialer } from './transport/websocket/websocket-dialer.ts'
+import { createWebSocketListener } from './transport/websocket/websocket-listener.ts'
 
 const SWEEP_EVERY_MS = 3600 * 1000
 
@@ -48,8 +55,32 @@ export async function startReplica(config: ReplicaConfig): Promise<RunningReplic
       report: (what, error) => server.log.error({ err: error }, what),
     })
     stops.push(() => operations.stop())
+    const listener = createWebSocketListener(systemClock)
+    const replicator = new Replicator({
+      identity: {
+        rid: key.rid,
+        sign: (proof) => sign('hello', proof, key),
+        verify: (proof, rid, signature) => verify('hello', proof, rid, signature),
+      },
+      kept: operations.kept,
+      peers: storage.peers,
+      dialer: createWebSocketDialer(systemClock),
+      listener,
+      clock: systemClock,
+      now: Date.now,
+      random: Math.random,
+      randomBytes,
+      report: (what, error) => server.log.error({ err: error }, what),
+      onPeer: (who) => operations.peerChanged(who),
+    })
+    const peers = createPeers(replicator, storage.peers)
+    const named = config.peers.map(parsePeerUrl)
     const server = createServer({
       operations,
+      replicas: {
+        links: { frameBytesMax: LINK_LIMITS.frameBytesMax, accept: listener.accept, close: () => listener.close() },
+        peers,
+      },
       config,
       version: VERSION,
       ...(token.sha256 !== undefined && { tokenSha256: token.sha256 }),
@@ -57,6 +88,9 @@ export async function startReplica(config: ReplicaConfig): Promise<RunningReplic
     stops.push(() => server.close())
     const url = await startListening(server, config)
     operations.start()
+    replicator.start()
+    stops.push(() => replicator.stop())
+    for (const peer of named) replicator.name(peer)
     const sweeping = setInterval(
       () => void operations.sweep().catch((error: unknown) => server.log.error({ err: error }, 'sweep')),
       SWEEP_EVERY_MS,

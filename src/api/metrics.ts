@@ -1,6 +1,7 @@
 /** /metrics: what Prometheus may know. Labels are bounded: a route's pattern, never its path. */
 import type { FastifyInstance } from 'fastify'
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Peers } from '../operations/peers.ts'
 import type { Figures, MergeState, Operations } from '../operations/operations.ts'
 
 const SECONDS = [0.005, 0.025, 0.1, 0.5, 1, 5, 30, 120, 600]
@@ -28,7 +29,7 @@ const COUNTS: Readonly<Record<Exclude<keyof Figures, 'merges'>, string>> = {
 
 const bounded = /^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH)$/
 
-export function serveMetrics(app: FastifyInstance, operations: Operations): void {
+export function serveMetrics(app: FastifyInstance, operations: Operations, peers?: Peers): void {
   const registry = new Registry()
   const durations = new Histogram({
     name: 'tributary_http_request_duration_seconds',
@@ -48,6 +49,8 @@ export function serveMetrics(app: FastifyInstance, operations: Operations): void
     registers: [registry],
   })
 
+  const showPeers = peers === undefined ? () => undefined : peerMetrics(registry, peers)
+
   app.addHook('onResponse', async (request, reply) => {
     const method = bounded.test(request.method) ? request.method : 'other'
     const status = `${Math.floor(reply.statusCode / 100)}xx`
@@ -57,6 +60,7 @@ export function serveMetrics(app: FastifyInstance, operations: Operations): void
   // As a plugin, so that the description of the API is there to see the route.
   app.register(async (scope) => {
     scope.get('/metrics', { schema: { tags: ['operation'], summary: 'Figures for Prometheus' } }, async (_, reply) => {
+      showPeers()
       const figures = await operations.figures()
       for (const [name, gauge] of gauges) gauge.set(figures[name])
       for (const [state, count] of Object.entries(figures.merges) as [MergeState, number][])
@@ -65,4 +69,33 @@ export function serveMetrics(app: FastifyInstance, operations: Operations): void
       return reply.type(registry.contentType).send(text)
     })
   })
+}
+
+/** Labels are the closed words of the replica core. */
+function peerMetrics(registry: Registry, peers: Peers): () => void {
+  const registers = [registry]
+  const linked = new Gauge({
+    name: 'tributary_peers',
+    help: 'Other replicas by state.',
+    labelNames: ['state'],
+    registers,
+  })
+  const behind = new Gauge({
+    name: 'tributary_peer_spaces_out_of_sync',
+    help: 'Spaces, summed over links, of which this replica and the other do not keep the same.',
+    registers,
+  })
+  const events = new Gauge({
+    name: 'tributary_replication_events',
+    help: 'What happened on links to other replicas since the start, by kind.',
+    labelNames: ['event'],
+    registers,
+  })
+  return () => {
+    const all = peers.list()
+    for (const state of ['dialing', 'greeting', 'linked'])
+      linked.set({ state }, all.filter((peer) => peer.state === state).length)
+    behind.set(all.flatMap(({ spaces }) => spaces.filter(({ in_sync: inSync }) => !inSync)).length)
+    for (const [event, count] of peers.counts()) events.set({ event }, count)
+  }
 }

@@ -14,6 +14,7 @@ import type {
   StrategyView,
   UploadView,
 } from '../operations/operations.ts'
+import type { PeerView } from '../operations/peers.ts'
 import type { Problem } from './problems.ts'
 
 const Id = Type.String({ pattern: '^[0-9a-f]{64}$', description: 'SHA-256, lowercase hex' })
@@ -130,6 +131,24 @@ const MemberSchema = component(
   ),
 )
 const AmnestySchema = component('Amnesty', Type.Object({ key: Id, from_epoch: Count }, closed))
+const PeerSchema = component(
+  'Peer',
+  Type.Object(
+    {
+      url: optional(Type.String({ description: 'Where it is dialed; absent for one that dialed us' })),
+      replica: optional(Id),
+      state: Type.Enum(['dialing', 'greeting', 'linked']),
+      since: Time,
+      last_seen: optional(Time),
+      spaces: Type.Array(Type.Object({ id: Type.String(), in_sync: Type.Boolean() }, closed), {
+        description: 'Spaces synced over this link: do both keep the same ops, as far as was told?',
+      }),
+      offered: Type.Array(Type.String(), { description: 'Its spaces that are not kept here; naming it brings them' }),
+      last_failure: optional(Type.String()),
+    },
+    closed,
+  ),
+)
 const MergeSchema = component(
   'Merge',
   Type.Object(
@@ -234,6 +253,8 @@ export const Contributions = listOf<ContributionView>(ContributionSchema)
 export const Proof = refer<ProofView>(ProofSchema)
 export const Member = refer<MemberView>(MemberSchema)
 export const Members = listOf<MemberView>(MemberSchema)
+export const Peer = refer<PeerView>(PeerSchema)
+export const PeerList = listOf<PeerView>(PeerSchema)
 export const Amnesty = refer<Omit<AmnestyGiven, 'created'>>(AmnestySchema)
 export const Merge = refer<MergeView>(MergeSchema)
 export const Merges = Type.Unsafe<{ readonly items: readonly MergeView[]; readonly next_cursor?: string }>(

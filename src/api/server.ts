@@ -5,6 +5,7 @@ import fastify, { type FastifyInstance, LogController } from 'fastify'
 import { isLoopback, type ReplicaConfig } from '../config.ts'
 import { invariant } from '../core/invariant.ts'
 import type { Operations } from '../operations/operations.ts'
+import type { Peers } from '../operations/peers.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { readMedia } from './media.ts'
 import { serveMetrics } from './metrics.ts'
@@ -18,6 +19,7 @@ import { healthRoutes } from './routes/health.ts'
 import { memberRoutes } from './routes/members.ts'
 import { mergeRoutes } from './routes/merges.ts'
 import { modelRoutes } from './routes/models.ts'
+import { peerRoutes } from './routes/peers.ts'
 import { openWebsockets, REPLICATE, replicateRoutes, type Replicating } from './routes/replicate.ts'
 import { revocationRoutes } from './routes/revocations.ts'
 import { spaceRoutes } from './routes/spaces.ts'
@@ -46,12 +48,17 @@ export interface ServerOptions {
   readonly version: string
   /** SHA-256 of the bearer token, from `resolveToken`; that of `config.token` where absent. */
   readonly tokenSha256?: string
-  /** Links of other replicas; without it there is no place for them. */
-  readonly replicating?: Replicating
+  /** Other replicas; without it there is no place for them. */
+  readonly replicas?: Replicas
   readonly clock?: Clock
   readonly uploadBytesMax?: number
   /** Where log lines go: stderr, for stdout is data. */
   readonly log?: { write(line: string): void }
+}
+
+export interface Replicas {
+  readonly links: Replicating
+  readonly peers: Peers
 }
 
 export interface Server extends FastifyInstance {
@@ -60,7 +67,7 @@ export interface Server extends FastifyInstance {
 }
 
 export function createServer(options: ServerOptions): Server {
-  const { operations, config, version, replicating, clock = systemClock, log = process.stderr } = options
+  const { operations, config, version, replicas, clock = systemClock, log = process.stderr } = options
   const tokenSha256 = options.tokenSha256 ?? (config.token === undefined ? undefined : hashToken(config.token))
 
   const app = fastify({
@@ -98,13 +105,13 @@ export function createServer(options: ServerOptions): Server {
   guard(app, {
     names: { host: config.host, publicHosts: config.publicHosts, ports: () => portsOf(app, config.port) },
     tokenSha256,
-    ...(replicating !== undefined && { ownAsking: [REPLICATE] }),
+    ...(replicas !== undefined && { ownAsking: [REPLICATE] }),
   })
-  if (replicating !== undefined) openWebsockets(app, replicating)
+  if (replicas !== undefined) openWebsockets(app, replicas.links)
   keepTime(app, clock)
   readMedia(app, { bytesMax: options.uploadBytesMax ?? UPLOAD_BYTES_MAX, clock })
   describeApi(app, version)
-  serveMetrics(app, operations)
+  serveMetrics(app, operations, replicas?.peers)
   for (const plugin of [
     spaceRoutes,
     modelRoutes,
@@ -119,7 +126,10 @@ export function createServer(options: ServerOptions): Server {
   ])
     app.register(plugin, { operations })
   app.register(eventRoutes, { operations, clock })
-  if (replicating !== undefined) app.register(replicateRoutes, { replicating })
+  if (replicas !== undefined) {
+    app.register(replicateRoutes, { replicating: replicas.links })
+    app.register(peerRoutes, { peers: replicas.peers })
+  }
 
   return Object.assign(app as unknown as FastifyInstance, { routes, asksForToken: tokenSha256 !== undefined })
 }

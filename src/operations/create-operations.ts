@@ -26,6 +26,8 @@ import { findUpload, finishUpload, startUpload, writeUpload } from './uploads.ts
 
 export interface RunningOperations extends Operations {
   readonly kept: KeptSpaces
+  /** The link to this address or key came or went. */
+  peerChanged(who: string): void
   /** Takes up merges that a stop interrupted. */
   start(): void
   sweep(): Promise<Swept>
@@ -124,6 +126,7 @@ export function createOperations(given: Context): RunningOperations {
     identity: () => ({ replica: key.rid, epoch: lease.epoch, version }),
 
     kept: keptSpaces(context, book),
+    peerChanged: (who) => feed.tell({ kind: 'peer', id: who }),
     start: () => queue.recover(),
     sweep: () => sweep(context, book),
     idle: () => queue.idle(),

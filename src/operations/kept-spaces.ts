@@ -19,6 +19,12 @@ export const keptSpaces = (context: Context, book: SpaceBook): KeptSpaces => {
       const state = book.state(space)
       return state.hasKnownRules ? state.root : undefined
     },
+    mayRead(space, rid) {
+      if (storage.spaces.find(space) === undefined) return false
+      const { policy, hasKnownRules, members } = book.state(space)
+      if (policy.access === 'open') return true
+      return hasKnownRules && rid !== undefined && members.some((member) => member.rid === rid)
+    },
     receive: (space, changes) => void receiveOps(context, book, space, changes),
     watch: (written) => book.watch(written),
     raise: (epoch) => lease.raise(epoch),

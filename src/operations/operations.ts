@@ -212,7 +212,8 @@ export type ReplicaEvent =
       readonly bytes_done: number
       readonly bytes_total: number
     }
-  | { readonly event: 'peer'; readonly url: string }
+  /** Its address, or its key where it dialed us. */
+  | { readonly event: 'peer'; readonly peer: string }
   | { readonly event: 'missed' }
 
 export interface EventWatch {

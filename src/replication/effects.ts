@@ -37,6 +37,8 @@ export type Effect =
       readonly insert: readonly KeptOp[]
       readonly remove: readonly OpId[]
     }
+  /** Who is at the other end is proved. */
+  | { readonly t: 'opened'; readonly link: LinkId; readonly rid: ReplicaId }
   | { readonly t: 'close'; readonly link: LinkId; readonly why: CloseReason }
   /** Durable ops that are shown from now on, and those that fell out. */
   | {

@@ -61,16 +61,28 @@ export class KeptSpace {
     switch (frame.t) {
       case 'update':
         this.admission.enqueue({ link, kind: 'update', update: frame.update })
-        { this.pump(); return; }
+        {
+          this.pump()
+          return
+        }
       case 'records':
         this.admission.enqueue({ link, kind: 'records', records: frame.records })
-        { this.pump(); return; }
-      case 'need':
-        { sync.on({ t: 'need', frame }); return; }
-      case 'reconcile':
-        { sync.on({ t: 'reconcile', frame }); return; }
-      case 'ids':
-        { this.#ids(link, sync, frame); return; }
+        {
+          this.pump()
+          return
+        }
+      case 'need': {
+        sync.on({ t: 'need', frame })
+        return
+      }
+      case 'reconcile': {
+        sync.on({ t: 'reconcile', frame })
+        return
+      }
+      case 'ids': {
+        this.#ids(link, sync, frame)
+        return
+      }
     }
   }
 
@@ -123,11 +135,18 @@ export class KeptSpace {
         return
       case 'graft':
         gossip.graft(link)
-        { sync.on({ t: 'wanted', ids }); return; }
-      case 'iwant':
-        { sync.on({ t: 'wanted', ids }); return; }
-      case 'prune':
-        { gossip.prune(link); return; }
+        {
+          sync.on({ t: 'wanted', ids })
+          return
+        }
+      case 'iwant': {
+        sync.on({ t: 'wanted', ids })
+        return
+      }
+      case 'prune': {
+        gossip.prune(link)
+        return
+      }
     }
   }
 

@@ -8,6 +8,8 @@ export interface KeptSpaces {
   ops(space: SpaceId): readonly SignedOp[]
   /** Undefined where the first op is not here, or the space's rules are not known. */
   root(space: SpaceId): SetRoot | undefined
+  /** May this replica see it? Whoever is a member of a space of members; anyone an open one. */
+  mayRead(space: SpaceId, rid: ReplicaId | undefined): boolean
   /** In one transaction, durable when it returns. */
   receive(space: SpaceId, changes: { readonly insert: readonly SignedOp[]; readonly remove: readonly OpId[] }): void
   /** Called with each op that is written here, once it is durable. */

@@ -40,7 +40,7 @@ export interface SessionContext {
   readonly send: (link: LinkId, frame: Frame) => void
   readonly close: (link: LinkId, why: CloseReason) => void
   /** Our spaces, with what we know in them of this replica. */
-  readonly offersTo: (rid: ReplicaId) => readonly SpaceOffer[]
+  readonly offersTo: (session: PeerSession, rid: ReplicaId) => readonly SpaceOffer[]
   readonly opened: (session: PeerSession, offers: readonly SpaceOffer[]) => void
   /** A frame of a peer that has proved who it is. */
   readonly arrived: (session: PeerSession, frame: Frame) => void
@@ -168,7 +168,7 @@ export class PeerSession {
     if (rid === identity.rid) return this.close('self')
     this.#rid = rid
     this.#theirNonce = nonce
-    const ack = { version: PROTOCOL_VERSION, spaces: offersTo(rid) }
+    const ack = { version: PROTOCOL_VERSION, spaces: offersTo(this, rid) }
     const greeting = { from: identity.rid, to: rid, fromNonce: this.#nonce, toNonce: nonce }
     send(this.link, { t: 'hello-ack', ...ack, signature: identity.sign(helloProof(greeting, ack)) })
     return 'proving'

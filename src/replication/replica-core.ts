@@ -24,6 +24,10 @@ export interface ReplicaCoreOptions {
   /** The root of a space as the fold has it. */
   readonly rootOf?: (space: SpaceId) => SetRoot | undefined
   /** Parts of the protocol, where a test shows what they are good for. */
+  /** Did the operator name this replica, whoever opened the link? */
+  readonly isNamed?: (rid: ReplicaId) => boolean
+  /** May it see this space? Members see the spaces of members; a replica that the operator named sees all. */
+  readonly mayRead?: (space: SpaceId, rid: ReplicaId | undefined) => boolean
   readonly parts?: SyncParts
   readonly latticeOf?: () => ForkLattice
 }
@@ -94,19 +98,21 @@ export class ReplicaCore {
   opWritten(op: SignedOp): readonly Effect[] {
     return this.#during(() => {
       const space = spaceOf(op)
-      const isNew = !this.#spaces.has(space)
       const kept = this.#keep(space)
       kept.restore([op])
       const shown = kept.set.get(op.id)
       if (shown !== undefined) kept.show([shown])
-      if (isNew) this.#startAll(space)
+      this.#startAll(space)
       kept.store()
     })
   }
 
   /** The batch of this space is durable. */
   stored(space: SpaceId): readonly Effect[] {
-    return this.#during(() => this.#storing(space).stored())
+    return this.#during(() => {
+      this.#storing(space).stored()
+      this.#startAll(space) // who may see it now, and could not before
+    })
   }
 
   /** It is not: as if it had never come. It comes again with the next sync. */
@@ -124,6 +130,12 @@ export class ReplicaCore {
   load(space: SpaceId): { readonly parked: number; readonly waiting: number; readonly awaited: number } {
     const { admission, gossip } = this.#spaces.get(space) ?? {}
     return { parked: admission?.parked ?? 0, waiting: admission?.waiting ?? 0, awaited: gossip?.awaited ?? 0 }
+  }
+
+  /** Of the spaces that are synced over this link: did both keep the same, when they last told? */
+  agreements(link: LinkId): readonly { readonly space: SpaceId; readonly inSync: boolean }[] {
+    const syncs = this.#sessions.get(link)?.syncs ?? new Map<SpaceId, SpaceSync>()
+    return [...syncs].map(([space, { agreed }]) => ({ space, inSync: agreed === this.set(space)?.opsRoot }))
   }
 
   peers(): readonly { readonly link: LinkId; readonly rid: ReplicaId | undefined }[] {
@@ -168,7 +180,7 @@ export class ReplicaCore {
       case 'ids':
       case 'reconcile': {
         const kept = this.#spaces.get(frame.space)
-        if (kept === undefined) {
+        if (kept === undefined || !this.#mayRead(session, frame.space)) {
           this.#report('frames.unexpected', 1)
           return
         }
@@ -205,8 +217,8 @@ export class ReplicaCore {
 
   /** Is the space kept, or adopted now? */
   #isKept(session: PeerSession, space: SpaceId): boolean {
-    if (this.#spaces.has(space)) return true
-    if (session.named && this.#adopted < this.#settings.adoptedSpaces) {
+    if (this.#spaces.has(space)) return this.#mayRead(session, space)
+    if (this.#isNamed(session) && this.#adopted < this.#settings.adoptedSpaces) {
       this.#adopted++
       this.#keep(space)
       this.#effects.push({ t: 'adopted', space, link: session.link })
@@ -217,8 +229,13 @@ export class ReplicaCore {
     return false
   }
 
+  /** With whoever may see it now; who may no longer is told nothing more. */
   #startAll(space: SpaceId): void {
-    for (const session of this.#sessions.values()) if (session.isOpen) this.#syncWith(session, space).on({ t: 'start' })
+    for (const session of this.#sessions.values()) {
+      if (!session.isOpen) continue
+      if (this.#mayRead(session, space)) this.#syncWith(session, space).on({ t: 'start' })
+      else if (session.syncs.delete(space)) this.#spaces.get(space)?.gossip.leave(session.link)
+    }
   }
 
   #syncWith(session: PeerSession, space: SpaceId): SpaceSync {
@@ -244,7 +261,7 @@ export class ReplicaCore {
       blame: (link, misdeed) => this.#sessions.get(link)?.blame(misdeed),
       vouches: (link, isMember) => {
         const session = this.#sessions.get(link)
-        return session?.named === true || (session?.rid !== undefined && isMember(session.rid))
+        return session?.rid !== undefined && (this.#isNamed(session) || isMember(session.rid))
       },
       send: (link, frame) => this.#send(link, frame),
       effect: (effect) => void this.#effects.push(effect),
@@ -260,21 +277,34 @@ export class ReplicaCore {
       now: () => this.#now,
       send: (link, frame) => this.#send(link, frame),
       close: (link, why) => this.#close(link, why),
-      offersTo: (rid) => this.#offersTo(rid),
+      offersTo: (session, rid) => this.#offersTo(session, rid),
       opened: (session, offers) => this.#opened(session, offers),
       arrived: (session, frame) => this.#arrived(session, frame),
       unexpected: () => this.#report('frames.unexpected', 1),
     }
   }
 
-  #offersTo(rid: ReplicaId): SpaceOffer[] {
-    return [...this.#spaces.values()].slice(0, SPACES_MAX).map(({ set }) => {
+  /** Before the peer has proved who it is: what anyone may know. */
+  #offersTo({ named }: PeerSession, rid: ReplicaId): SpaceOffer[] {
+    const shown = [...this.#spaces.values()].filter(({ set }) => this.#mayRead({ named, rid: undefined }, set.space))
+    return shown.slice(0, SPACES_MAX).map(({ set }) => {
       const known = set.highest(rid)
       return { space: set.space, ...(known !== undefined && { known }) }
     })
   }
 
+  #isNamed({ named, rid }: Pick<PeerSession, 'named' | 'rid'>): boolean {
+    return named || (rid !== undefined && this.#options.isNamed?.(rid) === true)
+  }
+
+  #mayRead(session: Pick<PeerSession, 'named' | 'rid'>, space: SpaceId): boolean {
+    const { mayRead } = this.#options
+    if (mayRead === undefined || this.#isNamed(session)) return true
+    return mayRead(space, session.rid)
+  }
+
   #opened(session: PeerSession, offers: readonly SpaceOffer[]): void {
+    this.#effects.push({ t: 'opened', link: session.link, rid: session.rid! })
     for (const { space, known } of offers) {
       if (!this.#isKept(session, space)) continue
       const own = this.#spaces.get(space)!.set.highest(this.#options.identity.rid)
@@ -282,6 +312,8 @@ export class ReplicaCore {
       if (isNews) this.#effects.push({ t: 'amnesia', space, known })
       this.#syncWith(session, space).on({ t: 'start' })
     }
+    for (const space of this.#spaces.keys())
+      if (this.#mayRead(session, space)) this.#syncWith(session, space).on({ t: 'start' })
   }
 
   #close(link: LinkId, why: CloseReason): void {

@@ -98,7 +98,7 @@ export interface LinkLimits {
 export const LINK_LIMITS: LinkLimits = {
   frameBytesMax: 4 * MIB + 1024,
   strangerFramesMax: 2, // hello, and the answer to ours
-  strangerBytesMax: 8 * 1024,
+  strangerBytesMax: 80 * 1024, // 8 KiB, and what may come in one read behind them
   strangerMsMax: 5_000,
   pauseBytes: 8 * MIB,
   waitingBytesMax: 32 * MIB,

@@ -15,6 +15,7 @@ import type {
   StrategyView,
   UploadView,
 } from '../../src/operations/operations.ts'
+import type { Peers } from '../../src/operations/peers.ts'
 
 export const hex = (text: string | Uint8Array): string => createHash('sha256').update(text).digest('hex')
 const TIME = '2000-01-01T00:00:00.000Z'
@@ -425,4 +426,13 @@ export function createFakeOperations(): FakeOperations {
     },
     identity: () => ({ replica: hex('replica'), epoch: 1, version: '0.0.0' }),
   }
+}
+
+/** A replica that is alone. */
+export const noPeers: Peers = {
+  list: () => [],
+  counts: () => new Map(),
+  add: () => {
+    throw new Error('no peer was expected')
+  },
 }

@@ -72,7 +72,6 @@ describe('usage', () => {
     ['a command that does not exist yet', ['search']],
     ['an unknown option', ['ls', '--frob']],
     ['an option of a later version', ['up', '--demo']],
-    ['peers', ['up', '--peer', 'http://127.0.0.1:1']],
     ['a missing argument', ['merge', '--out', 'x']],
     ['a missing option', ['merge', 'recipe.yml']],
     ['an empty option', ['merge', 'recipe.yml', '--out', '']],

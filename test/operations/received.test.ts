@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import type { ContentRoot } from '../../src/core/ids.ts'
 import type { SignedOp } from '../../src/core/op.ts'
+import { parsePeerUrl } from '../../src/operations/peers.ts'
 import { asSent, aSpace, aWriter } from '../support/ops.ts'
 import { aReplica } from '../support/replica.ts'
 import { streamOf, tinyFile } from '../support/safetensors.ts'
@@ -67,4 +68,19 @@ test('[DUR-14] after the word that a later epoch is known, the next op is of one
   await replica.contribute('lab', { model, name: 'one' })
   expect(told.map(({ record: { ep, seq } }) => [ep, seq])).toEqual([[5, 0]])
   expect(replica.findSpace('lab')).toMatchObject({ contributions: 1 })
+})
+
+test('[RPL-7] the address of a peer is spelled in one way, and anything else is refused by name', () => {
+  expect(parsePeerUrl('HTTP://Replica.Example:80/')).toBe('http://replica.example')
+  expect(parsePeerUrl('https://10.0.0.7:8420/merge/')).toBe('https://10.0.0.7:8420/merge')
+  for (const bad of [
+    '',
+    '10.0.0.7:8420',
+    'ftp://host',
+    'http://user@host',
+    'http://host/?a',
+    'http://host/#a',
+    `http://${'h'.repeat(600)}`,
+  ])
+    expect(() => parsePeerUrl(bad)).toThrow(expect.objectContaining({ code: 'REQUEST_INVALID', pointer: '/url' }))
 })

@@ -222,6 +222,7 @@ export class Host implements Endpoint {
         this.world.count(this.node, effect.metric, effect.count)
         return
       }
+      case 'opened':
       case 'adopted':
       case 'offered':
         return

@@ -3,7 +3,7 @@ import { createServer } from '../../src/api/server.ts'
 import { createMemoryNetwork } from '../../src/transport/memory/memory-transport.ts'
 import { createWebSocketDialer } from '../../src/transport/websocket/websocket-dialer.ts'
 import { createWebSocketListener } from '../../src/transport/websocket/websocket-listener.ts'
-import { createFakeOperations } from '../api/fake-operations.ts'
+import { createFakeOperations, noPeers } from '../api/fake-operations.ts'
 import { CONFIG } from '../api/listener.ts'
 import { transportContract } from '../contracts/transport-contract.ts'
 
@@ -21,9 +21,14 @@ transportContract('in memory', async (clock, limits) => {
 
 transportContract('over websockets, through the HTTP listener', async (clock, limits) => {
   const listener = createWebSocketListener(clock, limits)
-  const replicating = { frameBytesMax: limits.frameBytesMax, accept: listener.accept, close: listener.close }
+  const links = { frameBytesMax: limits.frameBytesMax, accept: listener.accept, close: listener.close }
   const config = { ...CONFIG, port: 0 }
-  const app = createServer({ operations: createFakeOperations(), config, version: '0', replicating })
+  const app = createServer({
+    operations: createFakeOperations(),
+    config,
+    version: '0',
+    replicas: { links, peers: noPeers },
+  })
   const sockets = new Set<Socket>()
   app.server.on('connection', (socket) => void sockets.add(socket))
   const url = await app.listen({ host: '127.0.0.1', port: 0 })

@@ -8,7 +8,7 @@ import { hashToken } from '../../src/api/token.ts'
 import { CLOSE, type Link, LINK_LIMITS } from '../../src/transport/transport.ts'
 import { createWebSocketDialer } from '../../src/transport/websocket/websocket-dialer.ts'
 import { createWebSocketListener } from '../../src/transport/websocket/websocket-listener.ts'
-import { createFakeOperations } from '../api/fake-operations.ts'
+import { createFakeOperations, noPeers } from '../api/fake-operations.ts'
 import { CONFIG, createListener, problemIn } from '../api/listener.ts'
 import { until, watch } from '../contracts/transport-contract.ts'
 import { HeldClock } from '../support/held-clock.ts'
@@ -24,9 +24,15 @@ async function replica(more: { publicHosts?: readonly string[]; tokenSha256?: st
   const listener = createWebSocketListener(clock)
   const accepted: Link[] = []
   listener.onLink((link) => accepted.push(link))
-  const replicating = { frameBytesMax: LINK_LIMITS.frameBytesMax, accept: listener.accept, close: listener.close }
+  const links = { frameBytesMax: LINK_LIMITS.frameBytesMax, accept: listener.accept, close: listener.close }
   const config = { ...CONFIG, port: 0, publicHosts }
-  const app = createServer({ operations: createFakeOperations(), config, version: '0', replicating, ...options })
+  const app = createServer({
+    operations: createFakeOperations(),
+    config,
+    version: '0',
+    replicas: { links, peers: noPeers },
+    ...options,
+  })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const sockets = new Set<Socket>()
   app.server.on('connection', (socket) => sockets.add(socket))

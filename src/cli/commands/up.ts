@@ -13,6 +13,7 @@ export const up: Command = {
     },
     { flags: '--token-file <FILE>', about: 'file that holds the token (default: TRIBUTARY_TOKEN, else one is made)' },
     { flags: '--public-host <NAME>', about: 'another name that clients may call it by', repeated: true },
+    { flags: '--peer <URL>', about: 'another replica to link to, now and after every start', repeated: true },
     ...RESOURCE_OPTIONS,
     { flags: '--log-level <LEVEL>', about: 'silent, error, warn, info or debug (default: info)' },
   ],
@@ -21,6 +22,7 @@ export const up: Command = {
 
   async run({ io, toolbox, talk, signal, json, answer }, given) {
     const hosts = given.list('publicHost')
+    const peers = given.list('peer')
     const flag = (name: string, option: string) => {
       const value = given.text(option)
       return value === undefined ? {} : { [name]: value }
@@ -34,6 +36,7 @@ export const up: Command = {
         ...flag('tokenFile', 'tokenFile'),
         ...flag('logLevel', 'logLevel'),
         ...(hosts.length > 0 && { publicHost: hosts }),
+        ...(peers.length > 0 && { peer: peers }),
       },
       io.env,
     )

@@ -17,7 +17,7 @@ export function watchEvents(context: Context, book: SpaceBook, feed: EventFeed, 
 
 /** Undefined where there is nothing to tell of it any more. */
 function eventOf({ storage }: Context, book: SpaceBook, { kind, id }: Changed): ReplicaEvent | undefined {
-  if (kind === 'peer') return { event: 'peer', url: id }
+  if (kind === 'peer') return { event: 'peer', peer: id }
   if (kind === 'space') {
     if (storage.spaces.find(id) === undefined) return undefined
     const state = book.state(id)

@@ -105,8 +105,7 @@ class MemoryLink implements Link {
   }
 
   #receive(frame: Uint8Array): void {
-    if (this.#end !== undefined || !this.#guard.admitsBytes(frame.length) || !this.#guard.admitsFrame(frame.length))
-      return
+    if (this.#end !== undefined || !this.#guard.admitsBytes(frame.length)) return
     this.#inbox.push(frame)
     this.#inboxBytes += frame.length
     this.#schedule()
@@ -126,7 +125,7 @@ class MemoryLink implements Link {
     const frame = this.#isPaused ? undefined : this.#inbox.shift()
     if (frame !== undefined) {
       this.#inboxBytes -= frame.length
-      this.#events?.onFrame(frame)
+      if (this.#guard.admitsFrame(frame.length)) this.#events?.onFrame(frame) // the one before may have been the hello
       this.#other?.drained()
       this.#schedule()
     } else if (this.#end !== undefined && this.#inbox.length === 0 && !this.#isTold) {

@@ -1,0 +1,167 @@
+/** Whole replicas, operations and storage included, over links in memory and a clock that is held. */
+import { expect, onTestFinished, test } from 'vitest'
+import { sign, verify } from '../../src/core/signature.ts'
+import { Replicator } from '../../src/replication/replicator.ts'
+import { createMemoryNetwork, type MemoryNetwork } from '../../src/transport/memory/memory-transport.ts'
+import { HeldClock } from '../support/held-clock.ts'
+import { aReplica, type TestReplica } from '../support/replica.ts'
+import { streamOf, tinyFile } from '../support/safetensors.ts'
+
+interface Standing {
+  readonly replica: TestReplica
+  readonly replicator: Replicator
+  readonly url: string
+}
+
+class World {
+  readonly clock = new HeldClock()
+  readonly network: MemoryNetwork = createMemoryNetwork(this.clock)
+  readonly #all: Standing[] = []
+
+  async stand(seed: number, peers: readonly string[] = [], given?: TestReplica): Promise<Standing> {
+    const replica = given ?? (await aReplica({ seed }))
+    const { key } = replica.context
+    const url = `http://replica-${seed}`
+    for (const peer of peers) replica.storage.peers.add({ url: peer, origin: 'operator', addedAtMs: 1 })
+    let drawn = 0
+    const replicator = new Replicator({
+      identity: {
+        rid: key.rid,
+        sign: (proof) => sign('hello', proof, key),
+        verify: (proof, rid, signature) => verify('hello', proof, rid, signature),
+      },
+      kept: replica.kept,
+      peers: replica.storage.peers,
+      dialer: this.network.dialer,
+      listener: this.network.listen(url),
+      clock: this.clock,
+      now: () => this.clock.now(),
+      random: () => 0.5,
+      randomBytes: (count) => new Uint8Array(count).fill(seed * 16 + (drawn += 1)),
+      report: (_, error) => replica.faults.push(error),
+    })
+    onTestFinished(() => replicator.stop())
+    replicator.start()
+    const standing = { replica, replicator, url }
+    this.#all.push(standing)
+    return standing
+  }
+
+  /** Time passes in steps in which all frames arrive. */
+  async pass(ms: number): Promise<void> {
+    for (let gone = 0; gone < ms; gone += 100) {
+      this.clock.pass(100)
+      for (let turn = 0; turn < 64; turn++) await Promise.resolve()
+    }
+    expect(this.#all.flatMap(({ replica }) => replica.faults)).toEqual([])
+  }
+}
+
+const contribute = async ({ replica }: Standing, seed: number, space = 'lab') => {
+  const { model } = await replica.uploadModel(streamOf(tinyFile(seed)))
+  return replica.contribute(space, { model, name: `from-${seed}` })
+}
+const rootsOf = (all: readonly Standing[], space = 'lab') =>
+  all.map(({ replica }) => {
+    const { root, ops_root: opsRoot } = replica.findSpace(space)
+    return `${root} ${opsRoot}`
+  })
+const named = (seed: number) => `http://replica-${seed}`
+
+test('[RPL-1] a space and all that is contributed to it reach replicas that named each other, and their roots agree', async () => {
+  const world = new World()
+  const all = [
+    await world.stand(1, [named(2), named(3)]),
+    await world.stand(2, [named(1)]),
+    await world.stand(3, [named(1)]),
+  ]
+  await world.pass(2000)
+  await all[0]!.replica.createSpace({ name: 'lab' })
+  await world.pass(2000)
+  for (const [i, one] of all.entries()) await contribute(one, i + 1)
+  await world.pass(5000)
+  const [first, ...others] = rootsOf(all)
+  expect(others).toEqual([first, first])
+  expect(all[2]!.replica.findSpace('lab').contributions).toBe(3)
+})
+
+test('[RPL-2] two replicas that dial each other keep one link, and show one peer', async () => {
+  const world = new World()
+  const [one, two] = [await world.stand(1, [named(2)]), await world.stand(2, [named(1)])]
+  await world.pass(5000)
+  for (const { replicator } of [one, two]) expect(replicator.peers()).toMatchObject([{ state: 'linked' }])
+  expect(one.replicator.peers()[0]!.rid).toBe(two.replica.identity().replica)
+})
+
+test('[RPL-3] what was written on both sides of a cut is everywhere after it, and an address is dialed until it answers', async () => {
+  const world = new World()
+  const one = await world.stand(1, [named(2)])
+  await world.pass(1000)
+  expect(one.replicator.peers()).toMatchObject([{ url: named(2), state: 'dialing', lastFailure: /nothing listens/ }])
+  const two = await world.stand(2, [named(1)])
+  await one.replica.createSpace({ name: 'lab' })
+  await world.pass(5000)
+  world.network.cut()
+  await contribute(one, 1)
+  await contribute(two, 2)
+  await world.pass(70_000)
+  const [here, there] = rootsOf([one, two])
+  expect(there).toBe(here)
+  expect(one.replica.findSpace('lab').contributions).toBe(2)
+  expect(one.replicator.peers()[0]!.spaces.map(({ inSync }) => inSync)).toEqual([true])
+})
+
+test('[RPL-4] a space of a replica that nobody named is offered, costs nothing, and comes once it is named', async () => {
+  const world = new World()
+  const [one, two] = [await world.stand(1), await world.stand(2, [named(1)])]
+  const { id } = await two.replica.createSpace({ name: 'lab' })
+  await world.pass(3000)
+  expect(one.replicator.peers()).toMatchObject([{ state: 'linked', offered: [id] }])
+  expect([one.replica.listSpaces(), one.replica.storage.ops.count()]).toEqual([[], 0])
+  one.replicator.name(named(2))
+  await world.pass(70_000)
+  expect(one.replica.listSpaces().map((space) => space.id)).toEqual([id])
+})
+
+test('[RPL-5] a space of members is told to its members alone, and to a new one once it is a member', async () => {
+  const world = new World()
+  const owner = await world.stand(1)
+  const { id } = await owner.replica.createSpace({ name: 'closed', access: 'members' })
+  const guest = await world.stand(2, [named(1)])
+  await world.pass(5000)
+  expect(guest.replica.storage.ops.count()).toBe(0)
+  expect(guest.replicator.peers()).toMatchObject([{ state: 'linked', spaces: [] }])
+  const key = guest.replica.identity().replica
+  await owner.replica.addMember('closed', { key, role: 'writer' })
+  await world.pass(5000)
+  expect(guest.replica.listSpaces().map((space) => space.id)).toEqual([id])
+  await contribute(guest, 5, 'closed')
+  await world.pass(3000)
+  expect(owner.replica.findSpace('closed').contributions).toBe(1)
+  await owner.replica.removeMember('closed', key)
+  const known = guest.replica.storage.ops.count()
+  await contribute(owner, 6, 'closed')
+  await world.pass(40_000)
+  expect(guest.replica.storage.ops.count()).toBeLessThanOrEqual(known + 1)
+})
+
+test('[RPL-6] a replica set up from an old backup learns that from its peers, and writes in a later epoch without a fork', async () => {
+  const world = new World()
+  const backup = await aReplica({ seed: 2 })
+  const one = await world.stand(1, [named(2)])
+  await one.replica.createSpace({ name: 'lab' })
+  const original = await world.stand(2, [named(1)])
+  await world.pass(3000)
+  await contribute(original, 2)
+  await world.pass(3000)
+  original.replicator.stop()
+  await world.pass(1000)
+  const restored = await world.stand(2, [named(1)], backup)
+  await world.pass(70_000)
+  expect(restored.replica.identity().epoch).toBeGreaterThan(original.replica.identity().epoch)
+  await contribute(restored, 3)
+  await world.pass(5000)
+  expect(one.replica.findSpace('lab').contributions).toBe(2)
+  const [here, there] = rootsOf([one, restored])
+  expect(there).toBe(here)
+})
