@@ -15,6 +15,9 @@ interface Rest {
   readonly unbounded: number
 }
 
+/** Terms that the parts could not take before there is one part more. */
+const SPILLS_MAX = 8
+
 /** Tells of a term that high and low can't take: what they would become, and what is left below. */
 export type Spill = (i: number, term: number, high: number, low: number, rest: number) => void
 
@@ -103,7 +106,7 @@ export class CascadeSums implements ExactSums<Float64Array> {
   readonly #low: Float64Array
   readonly #parts: Float64Array[] = []
   readonly #spares: Float64Array[] = []
-  #spilt = false
+  #spills = 0
   readonly #rests = new Map<number, Rest>()
 
   constructor(length: number, cascade = plainCascade) {
@@ -118,7 +121,6 @@ export class CascadeSums implements ExactSums<Float64Array> {
     this.#cascade.add(this.#high, this.#low, plane, weight, sign, this.#parts, (...spilt) => {
       this.#spill(sign, ...spilt)
     })
-    this.#makeRoom()
   }
 
   addScaled(plane: Float64Array, weight: number, sign: 1 | -1): void {
@@ -126,7 +128,6 @@ export class CascadeSums implements ExactSums<Float64Array> {
     this.#cascade.addScaled(this.#high, this.#low, plane, sign * weight, this.#parts, (...spilt) => {
       this.#spill(sign, ...spilt)
     })
-    this.#makeRoom()
   }
 
   merge(other: ExactSums<Float64Array>): void {
@@ -164,9 +165,10 @@ export class CascadeSums implements ExactSums<Float64Array> {
     else {
       this.#high[i] = high
       this.#low[i] = low
-      this.#spilt = true
-      if (this.#parts.length === 0) this.#addPart()
-      const lowest = this.#parts[0]!
+      this.#spills += 1
+      const crowded = this.#spills > SPILLS_MAX && this.#parts.length < this.#cascade.partsMax
+      if (this.#parts.length === 0 || crowded) this.#addPart()
+      const lowest = this.#parts.at(-1)!
       const before = lowest[i]!
       const sum = before + rest
       lowest[i] = sum
@@ -175,13 +177,8 @@ export class CascadeSums implements ExactSums<Float64Array> {
     }
   }
 
-  /** Where parts are still too few, the next term will find one more. */
-  #makeRoom(): void {
-    if (this.#spilt && this.#parts.length > 0 && this.#parts.length < this.#cascade.partsMax) this.#addPart()
-    this.#spilt = false
-  }
-
   #addPart(): void {
+    this.#spills = 0
     this.#parts.push(this.#spares.pop() ?? this.#cascade.allocate(this.length))
   }
 

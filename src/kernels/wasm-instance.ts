@@ -32,17 +32,8 @@ export interface WasmWords {
   scaled(plane: Address, weight: number, out: Address, n: number): void
   scaledPair(first: Address, second: Address, v: number, w: number, out: Address, n: number): void
   weightedSum(table: Address, weights: Address, k: number, out: Address, n: number): void
-  addTerms(
-    high: Address,
-    low: Address,
-    plane: Address,
-    weight: Address,
-    sign: number,
-    n: number,
-    parts: Address,
-    count: number,
-  ): void
-  addScaled(high: Address, low: Address, plane: Address, scale: number, n: number, parts: Address, count: number): void
+  addTerms(high: Address, low: Address, plane: Address, weight: Address, sign: number, n: number, parts: Address): void
+  addScaled(high: Address, low: Address, plane: Address, scale: number, n: number, parts: Address): void
   decodeBf16(from: Address, out: Address, n: number): number
   decodeF16(from: Address, out: Address, n: number): number
   decodeF32(from: Address, out: Address, n: number): number

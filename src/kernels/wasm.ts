@@ -90,6 +90,16 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
     return true
   }
 
+  /** Lists the parts, and again after each spill, which may have added one. */
+  function tellWithParts(told: Spill, parts: readonly Plane[]): Spill {
+    const show = () => (words[outs / 4] = list(parts, outs + 4) ? parts.length : 0)
+    show()
+    return (...spilt) => {
+      told(...spilt)
+      show()
+    }
+  }
+
   const cascade: Cascade = {
     partsMax: PARTS_MAX,
     allocate,
@@ -100,8 +110,8 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
         plainCascade.add(high, low, plane, weight, sign, parts, told)
         return
       }
-      spill = told
-      wasm.addTerms(h, l, a, w, sign, high.length, outs, list(parts, outs) ? parts.length : 0)
+      spill = tellWithParts(told, parts)
+      wasm.addTerms(h, l, a, w, sign, high.length, outs)
     },
     addScaled(high, low, plane, scale, parts, told) {
       const [h, l, a] = [at(high), at(low), at(plane)]
@@ -110,8 +120,8 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
         plainCascade.addScaled(high, low, plane, scale, parts, told)
         return
       }
-      spill = told
-      wasm.addScaled(h, l, a, scale, high.length, outs, list(parts, outs) ? parts.length : 0)
+      spill = tellWithParts(told, parts)
+      wasm.addScaled(h, l, a, scale, high.length, outs)
     },
     total(high, low, parts, out) {
       if (parts.length === 0) kernels.binary('plus', high, low, out)

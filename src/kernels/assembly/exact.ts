@@ -215,10 +215,11 @@ function addOne(high: usize, low: usize, i: i32, term: f64): void {
 }
 
 /** What two elements' high and low have lost goes down their parts, as far as there are any. */
-function addRest(high: usize, low: usize, i: i32, term: v128, lost: v128, parts: usize, count: i32): void {
+function addRest(high: usize, low: usize, i: i32, term: v128, lost: v128, parts: usize): void {
   const zero = f64x2.splat(0)
+  const count = load<i32>(parts) // a spill may have added one
   let rest = lost
-  for (let j = 0; j < count && v128.any_true(f64x2.ne(rest, zero)); j++) {
+  for (let j = 1; j <= count && v128.any_true(f64x2.ne(rest, zero)); j++) {
     const part = planeOf(parts, j) + (<usize>i << 3)
     const before = v128.load(part)
     const sum = f64x2.add(before, rest)
@@ -234,7 +235,7 @@ function addRest(high: usize, low: usize, i: i32, term: v128, lost: v128, parts:
 }
 
 @inline
-function addLoop(byPlane: bool, high: usize, low: usize, plane: usize, weight: usize, scale: f64, n: i32, parts: usize, count: i32): void {
+function addLoop(byPlane: bool, high: usize, low: usize, plane: usize, weight: usize, scale: f64, n: i32, parts: usize): void {
   const s = f64x2.splat(scale)
   const zero = f64x2.splat(0)
   for (let i = 0; i < n; i += 2) {
@@ -255,7 +256,7 @@ function addLoop(byPlane: bool, high: usize, low: usize, plane: usize, weight: u
       if (v128.all_true<i64>(f64x2.eq(f64x2.sub(rest, rest), zero))) {
         v128.store(high, sum)
         v128.store(low, lowSum)
-        addRest(high, low, i, term, rest, parts, count)
+        addRest(high, low, i, term, rest, parts)
       } else {
         addOne(high, low, i, f64x2.extract_lane(term, 0))
         addOne(high + 8, low + 8, i + 1, f64x2.extract_lane(term, 1))
@@ -271,12 +272,12 @@ function addLoop(byPlane: bool, high: usize, low: usize, plane: usize, weight: u
   }
 }
 
-/** Adds sign · (plane · weight) to kept sums, whose `count` lower parts are in a table. */
-export function addTerms(high: usize, low: usize, plane: usize, weight: usize, sign: f64, n: i32, parts: usize, count: i32): void {
-  addLoop(true, high, low, plane, weight, sign, n, parts, count)
+/** Adds sign · (plane · weight) to kept sums, whose lower parts are in a table after their number. */
+export function addTerms(high: usize, low: usize, plane: usize, weight: usize, sign: f64, n: i32, parts: usize): void {
+  addLoop(true, high, low, plane, weight, sign, n, parts)
 }
 
 /** Adds scale · plane to kept sums. */
-export function addScaled(high: usize, low: usize, plane: usize, scale: f64, n: i32, parts: usize, count: i32): void {
-  addLoop(false, high, low, plane, plane, scale, n, parts, count)
+export function addScaled(high: usize, low: usize, plane: usize, scale: f64, n: i32, parts: usize): void {
+  addLoop(false, high, low, plane, plane, scale, n, parts)
 }

@@ -157,7 +157,6 @@ function twoLevels(form: i32, table: usize, weights: usize, k: i32, by: v128, te
     left = v128.or(left, f64x2.ne(f64x2.sub(n, u3), r))
     u3 = n
   }
-  if (v128.any_true(left)) return allLevels(form, table, weights, k, by, terms, at, out)
   let s0 = f64x2.add(f64x2.sub(t0, v128.load(sums)), f64x2.sub(u0, v128.load(sums, 64)))
   let s1 = f64x2.add(f64x2.sub(t1, v128.load(sums, 16)), f64x2.sub(u1, v128.load(sums, 80)))
   let s2 = f64x2.add(f64x2.sub(t2, v128.load(sums, 32)), f64x2.sub(u2, v128.load(sums, 96)))
@@ -169,7 +168,42 @@ function twoLevels(form: i32, table: usize, weights: usize, k: i32, by: v128, te
     s2 = f64x2.mul(s2, scale)
     s3 = f64x2.mul(s3, scale)
   }
-  return divided(form, s0, s1, s2, s3, by, out)
+  if (!v128.any_true(left)) return divided(form, s0, s1, s2, s3, by, out)
+  return settled(form, s0, s1, s2, s3, by, k, out) || allLevels(form, table, weights, k, by, terms, at, out)
+}
+
+/**
+ * Whether what two levels left can't matter: each term leaves at most half a last place of the second constant, and both
+ * ends of what the sums may be are rounded alike. Only sums that nearly cancel, or nearly tie, are not.
+ */
+function settled(form: i32, s0: v128, s1: v128, s2: v128, s3: v128, by: v128, k: i32, out: usize): bool {
+  const share = f64x2.splat(<f64>(k + 1) * 1.1102230246251565e-16 * (form == F16 ? F16_SCALE : 1))
+  const e0 = slack(s0, v128.load(sums, 64), share)
+  const e1 = slack(s1, v128.load(sums, 80), share)
+  const e2 = slack(s2, v128.load(sums, 96), share)
+  const e3 = slack(s3, v128.load(sums, 112), share)
+  const a0 = f64x2.add(s0, e0)
+  const a1 = f64x2.add(s1, e1)
+  const a2 = f64x2.add(s2, e2)
+  const a3 = f64x2.add(s3, e3)
+  const b0 = f64x2.sub(s0, e0)
+  const b1 = f64x2.sub(s1, e1)
+  const b2 = f64x2.sub(s2, e2)
+  const b3 = f64x2.sub(s3, e3)
+  let fits: bool
+  if (form == BF16) fits = divided(BF16, a0, a1, a2, a3, by, out) && divided(BF16, b0, b1, b2, b3, by, other)
+  else if (form == F16) fits = divided(F16, a0, a1, a2, a3, by, out) && divided(F16, b0, b1, b2, b3, by, other)
+  else fits = divided(F32, a0, a1, a2, a3, by, out) && divided(F32, b0, b1, b2, b3, by, other)
+  if (!fits) return false
+  let differ = v128.xor(v128.load(out), v128.load(other))
+  if (form == F32) differ = v128.or(differ, v128.xor(v128.load(out, 16), v128.load(other, 16)))
+  return !v128.any_true(differ)
+}
+const other: usize = memory.data(32)
+
+@inline
+function slack(sum: v128, constant: v128, share: v128): v128 {
+  return f64x2.add(f64x2.mul(constant, share), f64x2.mul(f64x2.abs(sum), f64x2.splat(8.881784197001252e-16)))
 }
 
 @inline
