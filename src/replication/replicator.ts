@@ -16,6 +16,8 @@ import type { Identity } from './peer-session.ts'
 import { ReplicaCore } from './replica-core.ts'
 
 const TICK_MS = 200
+/** The operator's peers are few and wanted: after a cut of any length they are linked again soon. */
+const REDIAL_LONGEST_MS = 5_000
 const NONCE_BYTES = 32
 /** Spaces that were offered and not adopted are remembered, so that people can be told; no more than these. */
 const OFFERED_MAX = 256
@@ -139,6 +141,7 @@ export class Replicator {
       dialer,
       clock,
       random,
+      longestMs: REDIAL_LONGEST_MS,
       address: () => ({ url }),
       onLink: (link, ended) => {
         dialing.lastFailure = undefined

@@ -17,23 +17,25 @@ export interface Redialing {
   /** Attaches the link, and calls `ended` when it is closed. */
   readonly onLink: (link: Link, ended: (end: LinkEnd) => void) => void
   readonly onFailure?: (error: unknown, nextMs: number) => void
+  /** No wait is longer: a minute, where nothing else is said. */
+  readonly longestMs?: number
 }
 
 /** Half of the doubled wait is certain, the other half is luck: dialers that lost one replica don't come back as one. */
-export const waitBefore = (attempt: number, random: () => number): number => {
-  const longest = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(attempt, 20))
+export const waitBefore = (attempt: number, random: () => number, longestMs = LONGEST_MS): number => {
+  const longest = Math.min(longestMs, FIRST_MS * 2 ** Math.min(attempt, 20))
   return longest / 2 + (longest / 2) * random()
 }
 
 /** Answers how to stop. A link that is there then is left to whoever has it. */
-export function keepDialing({ dialer, clock, random, address, onLink, onFailure }: Redialing): () => void {
+export function keepDialing({ dialer, clock, random, address, onLink, onFailure, longestMs }: Redialing): () => void {
   const stop = new AbortController()
   let attempt = 0
   let callOff = (): void => undefined
 
   const again = (why?: unknown): void => {
     if (stop.signal.aborted) return
-    const ms = waitBefore(attempt++, random)
+    const ms = waitBefore(attempt++, random, longestMs)
     callOff = clock.after(ms, dial)
     if (why !== undefined) onFailure?.(why, ms)
   }

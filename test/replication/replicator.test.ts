@@ -111,6 +111,16 @@ test('[RPL-3] what was written on both sides of a cut is everywhere after it, an
   expect(one.replicator.peers()[0]!.spaces.map(({ inSync }) => inSync)).toEqual([true])
 })
 
+test('[RPL-20] a replica that was away for long is linked within 5 s of being there', async () => {
+  const world = new World()
+  const a = await world.stand(1, ['http://replica-2'])
+  await world.pass(120_000)
+  expect(a.replicator.peers().map(({ state }) => state)).toEqual(['dialing'])
+  await world.stand(2)
+  await world.pass(5_100)
+  expect(a.replicator.peers().map(({ state }) => state)).toEqual(['linked'])
+})
+
 test('[RPL-4] a space of a replica that nobody named is offered, costs nothing, and comes once it is named', async () => {
   const world = new World()
   const [one, two] = [await world.stand(1), await world.stand(2, [named(1)])]

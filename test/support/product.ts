@@ -37,9 +37,9 @@ export interface ProductReplica {
 }
 
 /** `tributary up` on a free port of loopback. */
-export function upProduct(dataDirectory: string): Promise<ProductReplica> {
+export function upProduct(dataDirectory: string, ...more: readonly string[]): Promise<ProductReplica> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [PROGRAM, 'up', '--data', dataDirectory, '--port', '0'], {
+    const child = spawn(process.execPath, [PROGRAM, 'up', '--data', dataDirectory, '--port', '0', ...more], {
       env: cleanEnvironment(join(dataDirectory, '..', '.cache')),
       stdio: ['ignore', 'pipe', 'pipe'],
     })
