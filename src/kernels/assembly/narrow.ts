@@ -1,5 +1,5 @@
 /** Planes of f32: half as long, and all that changes to a base and what is left of them need. */
-import { row, setKey, words } from './philox'
+import { row, rows, setKey, words } from './philox'
 
 /** Elements as f32; false where one is not finite. */
 export function readBf16(from: usize, out: usize, n: i32): bool {
@@ -124,15 +124,23 @@ export function drop(keyLow: i32, keyHigh: i32, first: f64, below: i32, a: usize
   setKey(keyLow, keyHigh)
   const limit = i32x4.splat(below)
   let block = <u64>first >> 2
-  for (let i = 0; i < n; i += 16) {
+  let left = n
+  for (; left > 16; left -= 32) {
+    rows(block)
+    block += 8
+    for (let at: usize = 0; at < 128; at += 32) {
+      v128.store(out + at, v128.and(v128.load(a + at), i32x4.lt_u(v128.load(words + at), limit)))
+      v128.store(out + at, v128.and(v128.load(a + at, 16), i32x4.lt_u(v128.load(words + at, 16), limit)), 16)
+    }
+    a += 128
+    out += 128
+  }
+  if (left > 0) {
     row(block)
-    block += 4
     v128.store(out, v128.and(v128.load(a), i32x4.lt_u(v128.load(words), limit)))
     v128.store(out, v128.and(v128.load(a, 16), i32x4.lt_u(v128.load(words, 16), limit)), 16)
     v128.store(out, v128.and(v128.load(a, 32), i32x4.lt_u(v128.load(words, 32), limit)), 32)
     v128.store(out, v128.and(v128.load(a, 48), i32x4.lt_u(v128.load(words, 48), limit)), 48)
-    a += 64
-    out += 64
   }
 }
 
@@ -142,25 +150,38 @@ function count(into: usize, bin: i32): void {
   store<u32>(cell, load<u32>(cell) + 1)
 }
 
-/** Counts keys above `high` into the first word, and those from `low` to `high`, by 2^shift, into the words behind it. */
+/** For each mask of four lanes, where the bytes of those in it come from, one after the other. */
+const gathers: usize = memory.data(256, 16)
+for (let mask = 0; mask < 16; mask++) {
+  let next = gathers + (<usize>mask << 4)
+  for (let lane = 0; lane < 4; lane++) {
+    if ((mask & (1 << lane)) == 0) continue
+    store<i32>(next, 0x03020100 + lane * 0x04040404)
+    next += 4
+  }
+}
+/** Keys of one strip that are to be counted. */
+const hits: usize = memory.data(2064, 16)
+
+/**
+ * Counts keys above `high` into the first word, and those from `low` to `high`, by 2^shift, into the words behind it. Most
+ * are neither, and which ones no processor foresees: they are gathered without a branch.
+ */
 export function bracket(a: usize, low: i32, high: i32, shift: i32, into: usize, n: i32): void {
-  const bins = into + 4
   const magnitude = i32x4.splat(0x7fffffff)
   const bottom = i32x4.splat(low)
   const top = i32x4.splat(high)
   let above = i32x4.splat(0)
+  let end = hits
   let left = n
   for (; left >= 4; left -= 4) {
     const keys = v128.and(v128.load(a), magnitude)
     a += 16
     const over = i32x4.gt_s(keys, top)
     above = i32x4.sub(above, over)
-    const hits = v128.andnot(i32x4.ge_s(keys, bottom), over)
-    if (!v128.any_true(hits)) continue
-    if (i32x4.extract_lane(hits, 0) != 0) count(bins, (i32x4.extract_lane(keys, 0) - low) >>> shift)
-    if (i32x4.extract_lane(hits, 1) != 0) count(bins, (i32x4.extract_lane(keys, 1) - low) >>> shift)
-    if (i32x4.extract_lane(hits, 2) != 0) count(bins, (i32x4.extract_lane(keys, 2) - low) >>> shift)
-    if (i32x4.extract_lane(hits, 3) != 0) count(bins, (i32x4.extract_lane(keys, 3) - low) >>> shift)
+    const mask = i32x4.bitmask(v128.andnot(i32x4.ge_s(keys, bottom), over))
+    v128.store(end, v128.swizzle(i32x4.sub(keys, bottom), v128.load(gathers + (<usize>mask << 4))))
+    end += <usize>popcnt(mask) << 2
   }
   let more =
     i32x4.extract_lane(above, 0) +
@@ -171,7 +192,12 @@ export function bracket(a: usize, low: i32, high: i32, shift: i32, into: usize, 
     const key = load<i32>(a) & 0x7fffffff
     a += 4
     if (key > high) more++
-    else if (key >= low) count(bins, (key - low) >>> shift)
+    else if (key >= low) {
+      store<i32>(end, key - low)
+      end += 4
+    }
   }
   store<u32>(into, load<u32>(into) + more)
+  const bins = into + 4
+  for (let hit = hits; hit < end; hit += 4) count(bins, load<i32>(hit) >>> shift)
 }

@@ -7,8 +7,8 @@
 
 /** The keys of ten rounds, each in all lanes. */
 const keys: usize = memory.data(320, 16)
-/** The words of the row at hand. */
-export const words: usize = memory.data(64, 16)
+/** The words of the rows at hand. */
+export const words: usize = memory.data(128, 16)
 
 export function setKey(low: i32, high: i32): void {
   for (let at: usize = 0; at < 320; at += 32) {
@@ -33,6 +33,19 @@ function highs(first: v128, second: v128): v128 {
   return v128.shuffle<i64>(first, second, 1, 3)
 }
 
+@inline
+function store16(c0: v128, c1: v128, c2: v128, c3: v128, to: usize): void {
+  // from one vector a word of four blocks to one vector a block of four words
+  const a = v128.shuffle<i32>(c0, c1, 0, 4, 1, 5)
+  const b = v128.shuffle<i32>(c2, c3, 0, 4, 1, 5)
+  const c = v128.shuffle<i32>(c0, c1, 2, 6, 3, 7)
+  const d = v128.shuffle<i32>(c2, c3, 2, 6, 3, 7)
+  v128.store(to, lows(a, b))
+  v128.store(to, highs(a, b), 16)
+  v128.store(to, lows(c, d), 32)
+  v128.store(to, highs(c, d), 48)
+}
+
 /** Sixteen words, of the blocks `block` … `block` + 3; `block` is a multiple of four, so nothing carries. */
 @inline
 export function row(block: u64): void {
@@ -52,13 +65,40 @@ export function row(block: u64): void {
     c2 = v128.xor(v128.xor(highs(p0, p1), c3), v128.load(keys + at, 16))
     c3 = lows(p0, p1)
   }
-  // from one vector a word of four blocks to one vector a block of four words
-  const a = v128.shuffle<i32>(c0, c1, 0, 4, 1, 5)
-  const b = v128.shuffle<i32>(c2, c3, 0, 4, 1, 5)
-  const c = v128.shuffle<i32>(c0, c1, 2, 6, 3, 7)
-  const d = v128.shuffle<i32>(c2, c3, 2, 6, 3, 7)
-  v128.store(words, lows(a, b))
-  v128.store(words, highs(a, b), 16)
-  v128.store(words, lows(c, d), 32)
-  v128.store(words, highs(c, d), 48)
+  store16(c0, c1, c2, c3, words)
+}
+
+/** Two rows at once: what one waits for, the other computes in. */
+@inline
+export function rows(block: u64): void {
+  const m0 = i32x4.splat(M0)
+  const m1 = i32x4.splat(M1)
+  let c0 = i32x4.add(i32x4.splat(<i32>block), i32x4(0, 1, 2, 3))
+  let c1 = i32x4.splat(<i32>(block >> 32))
+  let c2 = i32x4.splat(0)
+  let c3 = i32x4.splat(0)
+  let d0 = i32x4.add(i32x4.splat(<i32>block), i32x4(4, 5, 6, 7))
+  let d1 = c1
+  let d2 = c2
+  let d3 = c3
+  for (let at: usize = 0; at < 320; at += 32) {
+    const p0 = split(i64x2.extmul_low_i32x4_u(m0, c0))
+    const p1 = split(i64x2.extmul_high_i32x4_u(m0, c0))
+    const q0 = split(i64x2.extmul_low_i32x4_u(m1, c2))
+    const q1 = split(i64x2.extmul_high_i32x4_u(m1, c2))
+    c0 = v128.xor(v128.xor(highs(q0, q1), c1), v128.load(keys + at))
+    c1 = lows(q0, q1)
+    c2 = v128.xor(v128.xor(highs(p0, p1), c3), v128.load(keys + at, 16))
+    c3 = lows(p0, p1)
+    const r0 = split(i64x2.extmul_low_i32x4_u(m0, d0))
+    const r1 = split(i64x2.extmul_high_i32x4_u(m0, d0))
+    const s0 = split(i64x2.extmul_low_i32x4_u(m1, d2))
+    const s1 = split(i64x2.extmul_high_i32x4_u(m1, d2))
+    d0 = v128.xor(v128.xor(highs(s0, s1), d1), v128.load(keys + at))
+    d1 = lows(s0, s1)
+    d2 = v128.xor(v128.xor(highs(r0, r1), d3), v128.load(keys + at, 16))
+    d3 = lows(r0, r1)
+  }
+  store16(c0, c1, c2, c3, words)
+  store16(d0, d1, d2, d3, words + 64)
 }
