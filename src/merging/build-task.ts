@@ -7,6 +7,7 @@ import { at, invariant } from '../core/invariant.ts'
 import { type Prepared, prepareStrategy } from '../core/prepare.ts'
 import type { Needs, Strategy } from '../core/strategy.ts'
 import type { OutputTensor, Source } from '../recipes/align.ts'
+import type { TensorParams } from '../recipes/records.ts'
 import type { Resolved } from '../recipes/resolve.ts'
 import { shown } from '../tensors/names.ts'
 import type { MergeTask, RuleInput, Slice, TaskTensor, TensorSlice } from './task.ts'
@@ -65,9 +66,11 @@ function mergeRule(
   const kinds = Object.keys((strategy.needs as Needs).sidecars ?? {})
   const ruleInputs = streams.map(({ input, from }, i): RuleInput => {
     const own = at(inputs, i)
-    const having = new Set((at(resolved.inputs, input).candidate.sidecars ?? []).map(([kind]) => kind))
+    const having = kinds.length === 0 ? [] : (at(resolved.inputs, input).candidate.sidecars ?? [])
     const sidecars = kinds.flatMap((kind) =>
-      having.has(kind) && locateSidecar ? [[kind, locateSidecar(input, kind, name)] as const] : [],
+      having.some(([known]) => known === kind) && locateSidecar
+        ? [[kind, locateSidecar(input, kind, name)] as const]
+        : [],
     )
     return {
       input,
@@ -97,12 +100,15 @@ function inGivenOrder(inputs: readonly RuleInput[], { recipe, inputs: all }: Res
   })
 }
 
+type Group = Prepared & { readonly hasBase: boolean }
+
 /** Most tensors share strategy, params and inputs: each group is prepared once. */
 class Preparing {
   readonly #resolved: Resolved
   readonly #strategies: ReadonlyMap<string, Strategy>
   readonly #baseNames: ReadonlySet<string>
-  readonly #groups = new Map<string, Prepared & { readonly hasBase: boolean }>()
+  /** By what `paramsFor` answers, one object for all tensors that it answers alike for, and who takes part. */
+  readonly #groups = new Map<TensorParams, Map<string, Group>>()
 
   constructor(resolved: Resolved) {
     this.#resolved = resolved
@@ -110,20 +116,23 @@ class Preparing {
     this.#baseNames = new Set(resolved.base?.headers?.tensors.map(({ name }) => name))
   }
 
-  prepare(tensor: string, streams: Streams): Prepared & { readonly hasBase: boolean } {
-    const { strategy: id, params, perInput } = this.#resolved.paramsFor(tensor)
+  prepare(tensor: string, streams: Streams): Group {
+    const wanted = this.#resolved.paramsFor(tensor)
+    const { strategy: id, params, perInput } = wanted
     const strategy = this.#strategies.get(id)
     invariant(strategy, 'a strategy that a tensor meets is one of the merge')
     const hasBase = (strategy.needs as Needs).base !== 'none' && this.#baseNames.has(tensor)
-    const inputs = streams.map(({ input }) => {
-      const { role } = at(this.#resolved.inputs, input)
-      return { ...at(perInput, input), ...(role !== undefined && rolesOf(strategy).includes(role) && { role }) }
-    })
-    const key = JSON.stringify([id, params, inputs, hasBase])
-    let group = this.#groups.get(key)
+    let groups = this.#groups.get(wanted)
+    if (!groups) this.#groups.set(wanted, (groups = new Map<string, Group>()))
+    const key = `${streams.map(({ input }) => input).join()} ${hasBase}`
+    let group = groups.get(key)
     if (!group) {
+      const inputs = streams.map(({ input }) => {
+        const { role } = at(this.#resolved.inputs, input)
+        return { ...at(perInput, input), ...(role !== undefined && rolesOf(strategy).includes(role) && { role }) }
+      })
       group = { ...prepareNamed(tensor, { strategy, params, inputs, hasBase }), hasBase }
-      this.#groups.set(key, group)
+      groups.set(key, group)
     }
     return group
   }

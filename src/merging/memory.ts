@@ -53,6 +53,8 @@ export interface RuleFact {
 export class RuleFacts {
   readonly #strategies: readonly Strategy[]
   readonly #known = new Map<string, RuleFact>()
+  /** Of each record of params: its text. Many tensors share one record. */
+  readonly #texts = new Map<unknown, string>()
 
   constructor(strategies: readonly Strategy[]) {
     this.#strategies = strategies
@@ -61,13 +63,14 @@ export class RuleFacts {
   of(rule: MergeRule): RuleFact {
     const { strategy: id, params, inputs } = rule
     // what each input has of its own may decide passes; explaining takes one set, so the worst of those given counts
-    const own = new Set(inputs.map((input) => JSON.stringify({ ...(params as object), ...(input.params as object) })))
-    const key = `${id} ${inputs.length} ${[...own].sort().join()}`
+    const texts = new Set(inputs.map((input) => this.#textOf(input.params)))
+    const key = `${id} ${inputs.length} ${this.#textOf(params)} ${[...texts].sort().join()}`
     let facts = this.#known.get(key)
     if (facts === undefined) {
       const strategy = this.#strategies.find((one) => one.id === id)
       invariant(strategy, `${id} is a strategy of this program`)
-      const all = [...own].map((text) => explain(strategy, JSON.parse(text) as Record<string, unknown>, inputs.length))
+      const own = [...texts].map((text) => ({ ...(params as object), ...(JSON.parse(text) as object) }))
+      const all = own.map((given) => explain(strategy, given as Record<string, unknown>, inputs.length))
       facts = {
         passes: Math.max(...all.map(({ passes }) => passes)),
         stripBytes: Math.max(...all.map(({ stripBytes }) => stripBytes)),
@@ -77,26 +80,47 @@ export class RuleFacts {
     }
     return facts
   }
+
+  #textOf(params: unknown): string {
+    let text = this.#texts.get(params)
+    if (text === undefined) this.#texts.set(params, (text = JSON.stringify(params)))
+    return text
+  }
 }
 
 type Tensors = MergeTask['tensors']
 
-/** Tiles and strips of one thread, at the tensor that needs most. */
-export function bufferBytes(tensors: Tensors, tileBytes: number, facts: RuleFacts): number {
-  const most = tensors.reduce(
-    (so, { rule }) =>
-      rule.kind === 'copy' ? so : Math.max(so, streamsOf(rule) * tileBytes + facts.of(rule).stripBytes),
-    0,
-  )
-  return most + tileBytes
+/** What tensors ask for, each distinct demand once. */
+interface Demand {
+  readonly streams: number
+  readonly stripBytes: number
 }
+
+function demandsOf(tensors: Tensors, facts: RuleFacts): readonly Demand[] {
+  const demands = new Map<number, Demand>()
+  for (const { rule } of tensors) {
+    if (rule.kind === 'copy') continue
+    const streams = streamsOf(rule)
+    const { stripBytes } = facts.of(rule)
+    if (stripBytes > (demands.get(streams)?.stripBytes ?? -1)) demands.set(streams, { streams, stripBytes })
+  }
+  return [...demands.values()]
+}
+
+const bytesFor = (demands: readonly Demand[], tileBytes: number): number =>
+  tileBytes + demands.reduce((most, { streams, stripBytes }) => Math.max(most, streams * tileBytes + stripBytes), 0)
+
+/** Tiles and strips of one thread, at the tensor that needs most. */
+export const bufferBytes = (tensors: Tensors, tileBytes: number, facts: RuleFacts): number =>
+  bytesFor(demandsOf(tensors, facts), tileBytes)
 
 /** The tiles and threads of a task; a budget that not even one thread with the smallest tiles keeps is refused. */
 export function planMemory(tensors: Tensors, facts: RuleFacts, { workers, memoryBytes }: Resources): MemoryPlan {
-  const streams = tensors.reduce((most, { rule }) => (rule.kind === 'copy' ? most : Math.max(most, streamsOf(rule))), 1)
+  const demands = demandsOf(tensors, facts)
+  const streams = demands.reduce((most, demand) => Math.max(most, demand.streams), 1)
   const plans = choices(streams, workers).map((choice) => ({
     ...choice,
-    peakBytes: PROGRAM_BYTES + choice.workers * (WORKER_BYTES + bufferBytes(tensors, choice.tileBytes, facts)),
+    peakBytes: PROGRAM_BYTES + choice.workers * (WORKER_BYTES + bytesFor(demands, choice.tileBytes)),
   }))
   const plan = plans.find(({ peakBytes }) => memoryBytes === undefined || peakBytes <= memoryBytes)
   if (plan) return plan

@@ -2,13 +2,13 @@
  * Which tensors of which inputs make which tensor of the output, from headers alone. Inputs that don't fit the reference
  * are dealt with as the recipe's `mismatch` says; what is left out or treated as the base is told, never silent.
  */
-import { compareUtf8 } from '../core/bytes.ts'
 import { canonicalBytes } from '../core/canonical.ts'
 import { sha256Hex } from '../core/digest.ts'
 import { TributaryError } from '../core/errors.ts'
 import { at } from '../core/invariant.ts'
 import { type Dtype, isFloat } from '../tensors/dtypes.ts'
 import type { ManifestTensor } from '../tensors/manifest.ts'
+import { sortByUtf8 } from '../tensors/names.ts'
 import { tiedNames } from '../tensors/ties.ts'
 import type { OutputDtype } from './output.ts'
 import type { Mismatch } from './recipe.ts'
@@ -102,7 +102,7 @@ export function align(request: AlignRequest): Alignment {
       else names.add(name)
     }
   const world: World = { request, base: baseTensors, reference, taking, notices }
-  const tensors = [...names].sort(compareUtf8).map((name) => outputOf(world, name))
+  const tensors = sortByUtf8(names, (name) => name).map((name) => outputOf(world, name))
   return { tensors, excluded, warnings: notices.said() }
 }
 
@@ -117,7 +117,7 @@ class Notices {
   }
 
   said(): readonly string[] {
-    return [...this.#names].map(([what, names]) => `${sayNames(names.sort(compareUtf8))}: ${what}`)
+    return [...this.#names].map(([what, names]) => `${sayNames(sortByUtf8(names, (name) => name))}: ${what}`)
   }
 }
 
@@ -125,13 +125,21 @@ const layoutOf = (model: ByName, tied: ReadonlySet<string>): Layout =>
   new Map([...model.values()].filter(({ name }) => !tied.has(name)).map((tensor) => [tensor.name, formOf(tensor)]))
 
 const digestOfLayout = (layout: Layout): string =>
-  sha256Hex(canonicalBytes([...layout].sort(([a], [b]) => compareUtf8(a, b)).map((pair) => [...pair])))
+  sha256Hex(canonicalBytes(sortByUtf8(layout, ([name]) => name).map((pair) => [...pair])))
 
 const mostFirst = (a: { key: string; count: number }, b: { key: string; count: number }) =>
   b.count - a.count || (a.key < b.key ? -1 : 1)
 
+const isSame = (a: Layout, b: Layout): boolean => {
+  if (a.size !== b.size) return false
+  for (const [name, form] of a) if (b.get(name) !== form) return false
+  return true
+}
+
 /** The layout that most inputs share; ties go to the lowest digest. */
 function mostShared(layouts: readonly Layout[]): Layout {
+  const [first] = layouts
+  if (first && layouts.every((layout) => isSame(layout, first))) return first // as nearly always, and cheap to see
   const counted = new Map<string, { key: string; layout: Layout; count: number }>()
   for (const layout of layouts) {
     const key = digestOfLayout(layout)
@@ -146,11 +154,13 @@ interface Difference {
   readonly wanted: string
 }
 
-const differences = (layout: Layout, reference: Layout): readonly Difference[] =>
-  [...new Set([...reference.keys(), ...layout.keys()])]
-    .sort(compareUtf8)
+function differences(layout: Layout, reference: Layout): readonly Difference[] {
+  if (isSame(layout, reference)) return []
+  const found = [...new Set([...reference.keys(), ...layout.keys()])]
     .map((name) => ({ name, has: layout.get(name) ?? MISSING, wanted: reference.get(name) ?? MISSING }))
     .filter(({ has, wanted }) => has !== wanted)
+  return sortByUtf8(found, ({ name }) => name)
+}
 
 function sayDifferences(found: readonly Difference[]): string {
   const named = found.slice(0, NAMED_MAX).map(({ name, has, wanted }) => `${name} is ${has}, not ${wanted}`)
@@ -163,7 +173,7 @@ function refuseDifferences(
   differing: readonly (readonly Difference[])[],
 ): void {
   const all = differing.flatMap((found, i) => found.map((it) => ({ ...it, label: at(inputs, i).label })))
-  const names = [...new Set(all.map(({ name }) => name))].sort(compareUtf8)
+  const names = sortByUtf8(new Set(all.map(({ name }) => name)), (name) => name)
   if (names.length === 0) return
   const lines = names.slice(0, NAMED_MAX).map((name) => {
     const here = all.filter((it) => it.name === name)

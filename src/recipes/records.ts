@@ -101,7 +101,17 @@ export function paramsBy(records: MergeRecords, strategies: readonly Strategy[])
   const read = (schema: TObject | undefined, given: Given, pointer: string): Params =>
     schema === undefined ? {} : fill(schema, readSome(schema, given, pointer), pointer)
 
+  const known = new Map<string, TensorParams>()
+  const patterns = [...rules, ...inputs.flatMap((input) => input.rules)].map(({ match }) => match)
   return (tensor) => {
+    // tensors that the same patterns match are merged alike, and get the same object
+    const key = patterns.map((pattern) => (matches(pattern, tensor) ? '1' : '0')).join('')
+    const found = known.get(key) ?? paramsOfTensor(tensor)
+    known.set(key, found)
+    return found
+  }
+
+  function paramsOfTensor(tensor: string): TensorParams {
     let used = strategy
     let whole = params
     let each: readonly Given[] = inputs.map((input) => input.params)

@@ -3,9 +3,16 @@
  * and order they lie. Its **model id** names the manifest: the same weights together with the other files and the layout,
  * so that what was uploaded can be given back byte for byte.
  */
-import { compareUtf8, concat, hex } from '../core/bytes.ts'
-import { type Canonical, canonicalBytes, isRecord, parseCanonical, SIZE_LIMITS } from '../core/canonical.ts'
-import { digestOf, domainPrefix } from '../core/digest.ts'
+import { compareUtf8, hex, utf8 } from '../core/bytes.ts'
+import {
+  type Canonical,
+  canonicalBytes,
+  checkCanonical,
+  isRecord,
+  parseCanonical,
+  SIZE_LIMITS,
+} from '../core/canonical.ts'
+import { digestOf, DOMAINS } from '../core/digest.ts'
 import { TributaryError } from '../core/errors.ts'
 import { type ContentRoot, type FileDigest, isHex64, type ModelId, type TensorRoot } from '../core/ids.ts'
 import { leafHash, treeHead } from '../core/merkle.ts'
@@ -45,8 +52,13 @@ export interface Manifest {
 /** What a tensor's leaf in the content tree holds. */
 export type ContentTensor = TensorShape & { readonly root: TensorRoot }
 
-export const contentLeafOf = ({ name, dtype, shape, root }: ContentTensor): Uint8Array =>
-  leafHash(concat(domainPrefix('tensor'), canonicalBytes({ name, dtype, shape, root })))
+/** The canonical form is spelled out here: models have many thousands of tensors. Only what names need is left to check. */
+export function contentLeafOf({ name, dtype, shape, root }: ContentTensor): Uint8Array {
+  checkCanonical(name)
+  checkCanonical(shape)
+  const fields = `"dtype":"${dtype}","name":${JSON.stringify(name)},"root":"${root}","shape":[${shape.join(',')}]`
+  return leafHash(utf8(`${DOMAINS.tensor}\0{${fields}}`))
+}
 
 /** The same for every order of the list, every sharding, every header. */
 export function contentRootOf(tensors: readonly ContentTensor[]): ContentRoot {
@@ -72,7 +84,7 @@ export function makeManifest(parts: {
     files: sortByUtf8(parts.files, ({ path }) => path).map(({ path, bytes, sha256 }) => ({ path, bytes, sha256 })),
     layout: sortByUtf8(parts.layout, ({ path }) => path).map(({ path, header, order }) => ({ path, header, order })),
   }
-  checkManifest(manifest)
+  checkForm(manifest)
   return manifest
 }
 
@@ -172,13 +184,21 @@ function parseLayout(item: unknown, pointer: string): ManifestLayout {
 
 function checkSorted(keys: readonly string[], pointer: string): void {
   for (let i = 1; i < keys.length; i++) {
-    const order = compareUtf8(keys[i - 1] ?? '', keys[i] ?? '')
+    const order = keys[i - 1] === keys[i] ? 0 : compareUtf8(keys[i - 1] ?? '', keys[i] ?? '')
     if (order === 0) throw invalid(`${shown(keys[i] ?? '')} stands twice`, `${pointer}/${i}`)
     if (order > 0) throw invalid(`${shown(keys[i] ?? '')} is out of order`, `${pointer}/${i}`)
   }
 }
 
-function checkManifest({ content, tensors, files, layout }: Manifest): void {
+function checkManifest(manifest: Manifest): void {
+  checkForm(manifest)
+  if (contentRootOf(manifest.tensors) !== manifest.content)
+    throw new TributaryError('DIGEST_MISMATCH', "the manifest's content root is not that of its tensors", {
+      pointer: '/content',
+    })
+}
+
+function checkForm({ tensors, files, layout }: Manifest): void {
   if (tensors.length > TENSORS_MAX)
     throw new TributaryError('TOO_MANY_TENSORS', `${tensors.length} tensors, where at most ${TENSORS_MAX} are allowed`)
   checkSorted(
@@ -204,10 +224,6 @@ function checkManifest({ content, tensors, files, layout }: Manifest): void {
   }
   for (const { path } of [...files, ...layout]) checkModelPath(path)
   checkLayout(tensors, files, layout)
-  if (contentRootOf(tensors) !== content)
-    throw new TributaryError('DIGEST_MISMATCH', "the manifest's content root is not that of its tensors", {
-      pointer: '/content',
-    })
 }
 
 /** Every tensor lies in exactly one file, and no path is both a file and a layout. */

@@ -29,6 +29,10 @@ function isZero({ root, bytes }: ManifestTensor): boolean {
  */
 export function tiedNames(models: readonly (readonly ManifestTensor[])[]): ReadonlyMap<string, string> {
   const byName = models.map((tensors) => new Map(tensors.map((tensor) => [tensor.name, tensor])))
+  const [first = new Map<string, ManifestTensor>(), ...others] = byName
+  const namesOfFirst = [...first.keys()]
+  const lacksNone = (model: typeof first) => model.size === first.size && namesOfFirst.every((name) => model.has(name))
+  if (others.every(lacksNone)) return new Map()
   const names = sortByUtf8(new Set(models.flatMap((tensors) => tensors.map(({ name }) => name))), (name) => name)
   const shared = names.filter((name) => byName.every((model) => model.has(name)))
   /** For each model, the names that all models have, by their key in this one. */

@@ -1,10 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { concat, utf8 } from '../../src/core/bytes.ts'
-import { sha256Hex } from '../../src/core/digest.ts'
-import type { FileDigest } from '../../src/core/ids.ts'
+import { canonicalBytes } from '../../src/core/canonical.ts'
+import { domainPrefix, sha256Hex } from '../../src/core/digest.ts'
+import type { FileDigest, TensorRoot } from '../../src/core/ids.ts'
 import { leafHash } from '../../src/core/merkle.ts'
 import {
+  contentLeafOf,
   contentRootOf,
   makeManifest,
   type Manifest,
@@ -279,4 +281,19 @@ describe('giving a file back', () => {
     })
     expect(refusalOf(() => checkStoredHeader(shuffled, path, stored)).code).toBe('MANIFEST_INVALID')
   })
+})
+
+test('[MAN-3] the leaf of a tensor holds the canonical form of its fields, and a name outside it is refused', () => {
+  fc.assert(
+    fc.property(
+      fc.string({ unit: 'grapheme' }).map((text) => text.normalize('NFC')),
+      fc.array(fc.maxSafeNat(), { maxLength: 8 }),
+      (name, shape) => {
+        const fields = { name, dtype: 'BF16' as const, shape, root: sha256Hex(utf8(name)) as TensorRoot }
+        expect(contentLeafOf(fields)).toEqual(leafHash(concat(domainPrefix('tensor'), canonicalBytes(fields))))
+      },
+    ),
+    { seed: 1, numRuns: 200 },
+  )
+  expect(() => contentLeafOf({ name: 'e\u0301', dtype: 'BF16', shape: [], root: '' as TensorRoot })).toThrow('NFC')
 })

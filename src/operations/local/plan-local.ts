@@ -125,6 +125,10 @@ function manyStreams(tensors: Tensors): readonly string[] {
   return most > STREAMS_MANY ? [`${most} tensors are read side by side, in small tiles: a fast disk helps`] : []
 }
 
+type Forms = ReadonlyMap<string, string>
+const formsOf = ({ tensors }: Pick<Checkpoint, 'tensors'>): Forms =>
+  new Map(tensors.map(({ name, dtype, shape }) => [name, `${dtype} [${shape.join(', ')}]`]))
+
 /** Each source held against the base, else the first input: which tensors are not as there. */
 async function planInputs(
   { all, base, inputs }: Sources,
@@ -132,6 +136,7 @@ async function planInputs(
   files: FileSystem,
 ): Promise<readonly PlanInput[]> {
   const reference = base ?? at(inputs, 0)
+  const wanted = formsOf(reference.checkpoint)
   const listed: PlanInput[] = []
   for (const source of all) {
     const { checkpoint } = source
@@ -143,7 +148,7 @@ async function planInputs(
       tensors: checkpoint.tensors.length,
       bytes: checkpoint.bytes,
       dtypes: [...new Set(checkpoint.tensors.map(({ dtype }) => dtype))].sort(),
-      differing: source === reference ? [] : differingFrom(reference.checkpoint, checkpoint),
+      differing: source === reference ? [] : differingFrom(wanted, checkpoint),
       ...(license !== undefined && { license }),
       ...(content !== undefined && { content }),
     })
@@ -151,10 +156,8 @@ async function planInputs(
   return listed
 }
 
-function differingFrom(reference: Checkpoint, { tensors }: Checkpoint): PlanInput['differing'] {
-  const formOf = ({ dtype, shape }: Checkpoint['tensors'][number]) => `${dtype} [${shape.join(', ')}]`
-  const wanted = new Map(reference.tensors.map((tensor) => [tensor.name, formOf(tensor)]))
-  const has = new Map(tensors.map((tensor) => [tensor.name, formOf(tensor)]))
+function differingFrom(wanted: Forms, { tensors }: Checkpoint): PlanInput['differing'] {
+  const has = formsOf({ tensors })
   return [...new Set([...wanted.keys(), ...has.keys()])]
     .map((tensor) => ({ tensor, has: has.get(tensor) ?? 'missing', wanted: wanted.get(tensor) ?? 'missing' }))
     .filter((row) => row.has !== row.wanted)

@@ -65,17 +65,19 @@ export async function recallSources({ all }: Sources, { cache, files }: LocalCon
   for (const source of all) {
     const { checkpoint } = source
     const outcomes = recalled.get(source)
+    const place = sha256Hex(utf8(checkpoint.location))
     const tensors = checkpoint.tensors.map(({ name, dtype, shape, begin, end }): ManifestTensor => ({
       name,
       dtype,
       shape,
       bytes: end - begin,
-      root: (outcomes?.get(name)?.root ?? sha256Hex(utf8(`${checkpoint.location}\0${name}`))) as TensorRoot,
+      root: (outcomes?.get(name)?.root ?? `${place} ${name}`) as TensorRoot,
     }))
     const beside = complete
       ? await hashFiles(checkpoint, files)
       : checkpoint.files.map(({ path, bytes }) => ({ path, bytes, sha256: sha256Hex() as FileDigest }))
-    known.set(source, { content: contentRootOf(tensors), headers: { tensors, files: beside } })
+    const content = outcomes ? contentRootOf(tensors) : (place as ContentRoot)
+    known.set(source, { content, headers: { tensors, files: beside } })
   }
   return { known, complete }
 }
