@@ -11,22 +11,26 @@ export interface Chain {
   readonly ep: number
   /** Lowest place with two ops; infinite where there is none. */
   readonly forkedAt: number
-  /** Ops that count: each follows the one before it, from seq 0 to before the fork. */
-  readonly ops: readonly Op[]
-  /** Where the author would write on. */
+  /** Where the author would write on: what counts ends before it. */
   readonly head: ChainHead
 }
 
+export interface WalkedChain extends Chain {
+  /** Ops that count: each follows the one before it, from seq 0 to before the fork. */
+  readonly ops: readonly Op[]
+}
+
 /** All chains of one author. */
-export interface AuthorChains {
+export interface AuthorChains<C extends Chain = Chain> {
   /** Ascending. */
-  readonly epochs: ReadonlyMap<number, Chain>
+  readonly epochs: ReadonlyMap<number, C>
   readonly latestEpoch: number
   /** Ascending: anyone can sign a hundred thousand epochs, and each op asks for this. */
   readonly forkedEpochs: readonly number[]
 }
 
 export type Chains = ReadonlyMap<ReplicaId, AuthorChains>
+export type WalkedChains = ReadonlyMap<ReplicaId, AuthorChains<WalkedChain>>
 
 interface Places {
   readonly bySeq: Map<number, Op>
@@ -34,7 +38,7 @@ interface Places {
 }
 
 /** Walks from seq 0 while there is one op that names the one before it. */
-function walk(rid: ReplicaId, ep: number, { bySeq, forkedAt }: Places): Chain {
+function walk(rid: ReplicaId, ep: number, { bySeq, forkedAt }: Places): WalkedChain {
   const ops: Op[] = []
   let last: Op | undefined
   for (let seq = 0; seq < forkedAt; seq++) {
@@ -48,7 +52,7 @@ function walk(rid: ReplicaId, ep: number, { bySeq, forkedAt }: Places): Chain {
 }
 
 /** Of one generation, from distinct ops of one space. An evidence counts whoever brought it: it proves itself. */
-export function chainsOf(ops: Iterable<Op>, generation: number): Chains {
+export function chainsOf(ops: Iterable<Op>, generation: number): WalkedChains {
   const authors = new Map<ReplicaId, Map<number, Places>>()
   const placesOf = (rid: ReplicaId, ep: number): Places => {
     const epochs = entry(authors, rid, () => new Map<number, Places>())
@@ -70,13 +74,21 @@ export function chainsOf(ops: Iterable<Op>, generation: number): Chains {
   return new Map([...authors].map(([rid, epochs]) => [rid, authorChains(rid, epochs)]))
 }
 
-function authorChains(rid: ReplicaId, epochs: ReadonlyMap<number, Places>): AuthorChains {
+function authorChains(rid: ReplicaId, epochs: ReadonlyMap<number, Places>): AuthorChains<WalkedChain> {
   const chains = [...epochs.keys()].sort((a, b) => a - b).map((ep) => walk(rid, ep, epochs.get(ep)!))
   return {
     epochs: new Map(chains.map((chain) => [chain.ep, chain])),
     latestEpoch: chains.at(-1)?.ep ?? 0,
     forkedEpochs: chains.filter(({ forkedAt }) => forkedAt < Infinity).map(({ ep }) => ep),
   }
+}
+
+/** The chains of one author, one of them longer, or new. */
+export function withChain(before: AuthorChains | undefined, chain: Chain): AuthorChains {
+  const epochs = new Map(before?.epochs).set(chain.ep, chain)
+  const { latestEpoch = 0, forkedEpochs = [] } = before ?? {}
+  if (chain.ep >= latestEpoch) return { epochs, latestEpoch: chain.ep, forkedEpochs }
+  return { epochs: new Map([...epochs].sort(([a], [b]) => a - b)), latestEpoch, forkedEpochs }
 }
 
 /** The value at a key, made where it is missing. */

@@ -8,7 +8,7 @@
  * does not: the safe side.
  */
 import { compareHex } from './bytes.ts'
-import { type Chains, entry } from './forks.ts'
+import { type Chains, entry, type WalkedChains } from './forks.ts'
 import type { OpId, ReplicaId } from './ids.ts'
 import type { Op } from './op.ts'
 import {
@@ -118,7 +118,7 @@ function standing(setting: Setting, granted: Papers, taken: Papers, place: Place
 }
 
 /** In an open space there are no members; the creator of a space stays its admin, so papers about that are none. */
-function papersIn(chains: Chains, creator: ReplicaId, access: Policy['access']): Setting['papersBy'] {
+function papersIn(chains: WalkedChains, creator: ReplicaId, access: Policy['access']): Setting['papersBy'] {
   const isPaper = (op: Op): op is Paper =>
     op.record.t === 'amnesty' ||
     ((op.record.t === 'member.add' || op.record.t === 'member.remove') &&
@@ -166,7 +166,7 @@ function membersOf({ creator, access }: Setting, sure: Papers, possible: Papers)
   return [{ rid: creator, role: 'admin', fromEp: 0 }, ...members]
 }
 
-export function judgeMembership(creator: ReplicaId, access: Policy['access'], chains: Chains): Authority {
+export function judgeMembership(creator: ReplicaId, access: Policy['access'], chains: WalkedChains): Authority {
   const setting = { creator, access, chains, papersBy: papersIn(chains, creator, access) }
   const { sure, possible } = settle(setting)
   return {

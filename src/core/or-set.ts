@@ -6,12 +6,23 @@ import { type ChainHead, emptyHead } from './author.ts'
 import { TributaryError } from './errors.ts'
 import { type Chain, type Chains, chainsOf } from './forks.ts'
 import type { ContentRoot, ContributionId, Name, OpId, ReplicaId, SetRoot, SpaceId } from './ids.ts'
+import { grow, placeOf } from './grow.ts'
+import { IdSet } from './id-set.ts'
 import { invariant } from './invariant.ts'
+import { LayeredMap } from './layered-map.ts'
 import { type Authority, judgeMembership, type Member } from './membership.ts'
-import { setRoot } from './merkle.ts'
+import { sortedIds } from './merkle.ts'
 import { aclOf, isSpaceInit, type Op, spaceIdOf, spaceOf } from './op.ts'
 import { isMembershipOp, type Policy, type SpaceInitRecord } from './op-schemas.ts'
-import { type Dot, type Ignored, mayTake, type Revocation, Visibility, type VisibleContribution } from './visibility.ts'
+import {
+  type Dot,
+  type Ignored,
+  mayTake,
+  type Revocation,
+  type Shown,
+  Visibility,
+  type VisibleContribution,
+} from './visibility.ts'
 
 const RULES_KNOWN = 1
 /** A later one begins with an op type that these rules do not know. */
@@ -26,10 +37,65 @@ export function fold(ops: Iterable<Op>): SpaceState {
     if (isSpaceInit(op)) init = op
   }
   if (init === undefined) throw new TributaryError('SPACE_NOT_FOUND', 'the first op of this space is not here')
-  return new SpaceState(init, opsById)
+  return foldOf(init, opsById)
 }
 
-/** Computed once; what is costly and not always wanted (roots) when it is first asked for. */
+function foldOf(init: Op<SpaceInitRecord>, given: ReadonlyMap<OpId, Op>): SpaceState {
+  const { rid, policy } = init.record
+  const space = spaceIdOf(init)
+  const ops = new LayeredMap(given)
+  for (const op of ops.values()) invariant(spaceOf(op) === space, `${op.id} is no op of the space ${space}`)
+  const chains = chainsOf(ops.values(), GENERATION_KNOWN)
+  const uncounted = new Map(uncountedOf(ops, chains))
+  const gapped = new Set<ReplicaId>()
+  for (const [id, why] of uncounted) if (why === 'detached') gapped.add(ops.get(id)!.record.rid)
+  const opIds = new IdSet<SetRoot>(() => ops.keys())
+  const facts = { init, ops, chains, gapped, opIds }
+  if (policy.rules !== RULES_KNOWN) return new SpaceState({ ...facts, ignored: uncounted })
+
+  const authority = judgeMembership(rid, policy.access, chains)
+  const { visible, slots, revoked, ignored, awaited } = new Visibility(policy.access, chains, authority)
+  const shown: Shown = {
+    visible,
+    slots: new LayeredMap(slots),
+    revoked,
+    ignored: new LayeredMap(new Map([...uncounted, ...ignored])),
+    awaited: new LayeredMap(awaited),
+  }
+  const visibleIds = new IdSet<SetRoot>(() => visible.map(({ id }) => id))
+  return new SpaceState({ ...facts, ignored: shown.ignored, judged: { authority, shown, visibleIds } })
+}
+
+/** Ops outside the chains that count. An evidence does its work wherever it stands. */
+function* uncountedOf(ops: ReadonlyMap<OpId, Op>, chains: Chains): Iterable<[OpId, Ignored]> {
+  for (const { id, record } of ops.values()) {
+    if (record.t === 'space.init' || record.t === 'evidence') continue
+    const chain = chains.get(record.rid)?.epochs.get(record.ep)
+    if (record.g !== GENERATION_KNOWN || chain === undefined) yield [id, 'generation']
+    else if (record.seq >= chain.forkedAt) yield [id, 'forked']
+    else if (record.seq >= chain.head.nextSeq) yield [id, 'detached']
+  }
+}
+
+interface Judged {
+  readonly authority: Authority
+  readonly shown: Shown
+  readonly visibleIds: IdSet<SetRoot>
+}
+
+interface Facts {
+  readonly init: Op<SpaceInitRecord>
+  readonly ops: LayeredMap<OpId, Op>
+  readonly chains: Chains
+  readonly ignored: ReadonlyMap<OpId, Ignored>
+  readonly gapped: ReadonlySet<ReplicaId>
+  readonly opIds: IdSet<SetRoot>
+  /** Undefined where the rules are not known. */
+  readonly judged?: Judged
+  readonly acl?: SetRoot
+}
+
+/** What is costly and not always wanted (roots) is computed when it is first asked for. */
 export class SpaceState {
   readonly space: SpaceId
   readonly name: Name
@@ -43,64 +109,106 @@ export class SpaceState {
   readonly revoked: ReadonlyMap<ContentRoot, readonly Revocation[]>
   readonly ignored: ReadonlyMap<OpId, Ignored>
 
-  readonly #judged: { readonly authority: Authority; readonly visibility: Visibility } | undefined
-  #root: SetRoot | undefined
-  #opsRoot: SetRoot | undefined
+  readonly #facts: Facts
+  #slots: ReadonlyMap<Name, readonly ContributionId[]> | undefined
   #acl: SetRoot | undefined
 
-  constructor(init: Op<SpaceInitRecord>, ops: ReadonlyMap<OpId, Op>) {
-    const { rid, name, policy, base } = init.record
-    this.space = spaceIdOf(init)
+  /** `fold` makes one. */
+  constructor(facts: Facts) {
+    const { rid, name, policy, base } = facts.init.record
+    this.space = spaceIdOf(facts.init)
     this.name = name
     this.creator = rid
     this.policy = policy
     this.base = base
-    this.ops = ops
-    for (const op of ops.values()) invariant(spaceOf(op) === this.space, `${op.id} is no op of the space ${this.space}`)
-    this.chains = chainsOf(ops.values(), GENERATION_KNOWN)
+    this.ops = facts.ops
+    this.chains = facts.chains
+    this.members = facts.judged?.authority.members ?? []
+    this.revoked = facts.judged?.shown.revoked ?? new Map<ContentRoot, readonly Revocation[]>()
+    this.ignored = facts.ignored
+    this.#facts = facts
+    this.#acl = facts.acl
+  }
 
-    if (policy.rules === RULES_KNOWN) {
-      const authority = judgeMembership(rid, policy.access, this.chains)
-      this.#judged = { authority, visibility: new Visibility(policy.access, this.chains, authority) }
+  /** The fold of these ops and some more, without others. This state stays what it is. */
+  with(insert: readonly Op[], remove: Iterable<OpId> = []): SpaceState {
+    const { init, ops, chains, gapped, opIds, judged } = this.#facts
+    const gone = [...remove].filter((id) => ops.has(id))
+    for (const op of insert) invariant(spaceOf(op) === this.space, `${op.id} is no op of the space ${this.space}`)
+    const before = judged && { access: this.policy.access, ops, chains, gapped, ...judged }
+    const grown = before && gone.length === 0 ? grow(before, insert, GENERATION_KNOWN) : undefined
+    if (judged === undefined || grown === undefined) {
+      const all = new Map([...ops, ...insert.map((op) => [op.id, op] as const)])
+      for (const id of gone) all.delete(id)
+      return foldOf(init, all)
     }
-    this.members = this.#judged?.authority.members ?? []
-    this.revoked = this.#judged?.visibility.revoked ?? new Map<ContentRoot, readonly Revocation[]>()
-    this.ignored = new Map([...this.#uncounted(), ...(this.#judged?.visibility.ignored ?? [])])
+    const { shown } = grown
+    const came = new Map(insert.map(({ id }) => [id, true]))
+    return new SpaceState({
+      ...this.#facts,
+      ops: grown.ops,
+      chains: grown.chains,
+      ignored: shown.ignored,
+      opIds: opIds.with(came, () => grown.ops.keys()),
+      judged: {
+        authority: judged.authority,
+        shown,
+        visibleIds: judged.visibleIds.with(grown.changed, () => shown.visible.map(({ id }) => id)),
+      },
+      acl: this.acl, // none of these ops is about members
+    })
   }
 
   /** Sorted by contribution id. */
   get visible(): readonly VisibleContribution[] {
-    return this.judged.visibility.visible
+    return this.judged.shown.visible
   }
 
-  /** What each name stands for: more than one id is a conflict. */
+  find(id: ContributionId): VisibleContribution | undefined {
+    const found = this.visible[placeOf(this.visible, id)]
+    return found?.id === id ? found : undefined
+  }
+
+  /** What a name stands for: more than one id is a conflict. */
+  slot(name: Name): readonly ContributionId[] {
+    return this.judged.shown.slots.get(name) ?? []
+  }
+
+  /** All of them, by name. */
   get slots(): ReadonlyMap<Name, readonly ContributionId[]> {
-    return this.judged.visibility.slots
+    const { slots } = this.judged.shown
+    const names = (): Name[] => sortedIds(slots.keys()).filter((name) => this.slot(name).length > 0)
+    return (this.#slots ??= new Map(names().map((name) => [name, this.slot(name)])))
+  }
+
+  /** Names that stand for several. */
+  get conflicts(): readonly Name[] {
+    return sortedIds(this.visible.filter(({ conflict }) => conflict).map(({ record }) => record.name))
   }
 
   /** Two spaces of one root show the same contributions. */
   get root(): SetRoot {
-    return (this.#root ??= setRoot(this.visible.map(({ id }) => id)))
+    return this.judged.visibleIds.root
   }
 
   /** Two replicas of one opsRoot have seen the same. */
   get opsRoot(): SetRoot {
-    return (this.#opsRoot ??= setRoot(this.ops.keys()))
+    return this.#facts.opIds.root
   }
 
   /** What the next op says of the membership ops its author has seen. */
   get acl(): SetRoot {
-    const seen = [...this.ops.values()].filter(({ record }) => isMembershipOp(record))
-    return (this.#acl ??= aclOf(seen.map(({ id }) => id)))
+    const papers = () => [...this.ops.values()].filter(({ record }) => isMembershipOp(record))
+    return (this.#acl ??= aclOf(papers().map(({ id }) => id)))
   }
 
   /** Without known rules there is neither root nor anything visible. */
   get hasKnownRules(): boolean {
-    return this.#judged !== undefined
+    return this.#facts.judged !== undefined
   }
 
-  get judged(): { readonly authority: Authority; readonly visibility: Visibility } {
-    if (this.#judged !== undefined) return this.#judged
+  get judged(): Judged {
+    if (this.#facts.judged !== undefined) return this.#facts.judged
     throw new TributaryError(
       'RULES_UNKNOWN',
       `the space ${this.space} is folded by rules ${this.policy.rules}, and this replica knows rules ${RULES_KNOWN}`,
@@ -120,7 +228,7 @@ export class SpaceState {
 
   /** The dots that a slot shows: what the next add to it replaces. */
   dotsIn(name: Name): readonly Dot[] {
-    return this.visible.filter(({ record }) => record.name === name).flatMap(({ dots }) => dots)
+    return this.slot(name).flatMap((id) => this.find(id)!.dots)
   }
 
   #chain(rid: ReplicaId, ep: number): Chain | undefined {
@@ -129,17 +237,6 @@ export class SpaceState {
 
   #latestEpoch(rid: ReplicaId): number {
     return this.chains.get(rid)?.latestEpoch ?? 0
-  }
-
-  /** Ops outside the chains that count. An evidence does its work wherever it stands. */
-  *#uncounted(): Iterable<[OpId, Ignored]> {
-    for (const { id, record } of this.ops.values()) {
-      if (record.t === 'space.init' || record.t === 'evidence') continue
-      const chain = this.#chain(record.rid, record.ep)
-      if (record.g !== GENERATION_KNOWN || chain === undefined) yield [id, 'generation']
-      else if (record.seq >= chain.forkedAt) yield [id, 'forked']
-      else if (record.seq >= chain.ops.length) yield [id, 'detached']
-    }
   }
 }
 
@@ -157,8 +254,8 @@ export function mayAdd(state: SpaceState, rid: ReplicaId, ep?: number): boolean 
 
 /** May it remove or replace this add? */
 export function mayRetract(state: SpaceState, rid: ReplicaId, dot: OpId, ep?: number): boolean {
-  const add = state.judged.visibility.adds.get(dot)
-  if (add === undefined || !mayAdd(state, rid, ep)) return false
+  const add = state.ops.get(dot)
+  if (add?.record.t !== 'add' || state.ignored.has(dot) || !mayAdd(state, rid, ep)) return false
   return mayTake(state.policy.access, () => mayRevoke(state, rid, ep), rid, add.record.rid)
 }
 

@@ -4,10 +4,10 @@
  */
 import { compareHex } from './bytes.ts'
 import { contributionId, type ContributionRecord } from './contribution.ts'
-import { type Chains, entry } from './forks.ts'
+import { entry, type WalkedChains } from './forks.ts'
 import type { ContentRoot, ContributionId, Name, OpId, ReplicaId } from './ids.ts'
 import type { Authority } from './membership.ts'
-import { sortedIds } from './merkle.ts'
+import type { LayeredMap } from './layered-map.ts'
 import type { Op } from './op.ts'
 import { type AddBody, type Envelope, isInert, type OpRecord, type Policy } from './op-schemas.ts'
 import type { RemoveBody, RevokeBody } from './op-schemas.ts'
@@ -45,16 +45,28 @@ export interface Revocation {
   readonly reason?: string
 }
 
-type Add = Op<Envelope & AddBody>
-type Remove = Op<Envelope & RemoveBody>
-type Revoke = Op<Envelope & RevokeBody>
+export type Add = Op<Envelope & AddBody>
+export type Remove = Op<Envelope & RemoveBody>
+export type Revoke = Op<Envelope & RevokeBody>
+
+/** What a space shows, and what is needed to show what more ops make of it (grow.ts). */
+export interface Shown {
+  /** Sorted by id. */
+  readonly visible: readonly VisibleContribution[]
+  /** Ids of each slot, sorted; a slot may be empty. */
+  readonly slots: LayeredMap<Name, readonly ContributionId[]>
+  readonly revoked: ReadonlyMap<ContentRoot, readonly Revocation[]>
+  readonly ignored: LayeredMap<OpId, Ignored>
+  /** Ops that would kill an add which is not among those that count. */
+  readonly awaited: LayeredMap<OpId, readonly (Add | Remove)[]>
+}
 
 /** Who may write at all may take away what its own key added, in an open space anything, an admin anything. */
 export const mayTake = (access: Policy['access'], isAdmin: () => boolean, by: ReplicaId, addedBy: ReplicaId): boolean =>
   access === 'open' || by === addedBy || isAdmin()
 
 /** Why this op has no effect, or undefined where it has one. */
-function ignoredFor({ id, record }: Op, authority: Authority): Ignored | undefined {
+export function ignoredFor({ id, record }: Op, authority: Authority): Ignored | undefined {
   if (record.t === 'space.init' || record.t === 'evidence') return undefined // they prove themselves
   if (isInert(record)) return 'inert'
   if (authority.isEffective(id)) return undefined // a removal may be, though its author's own standing is undecided
@@ -77,6 +89,7 @@ export class Visibility {
   /** All adds that count, whether or not they are still visible. */
   readonly adds = new Map<OpId, Add>()
   readonly killed = new Set<OpId>()
+  readonly awaited = new Map<OpId, (Add | Remove)[]>()
   readonly revoked = new Map<ContentRoot, Revocation[]>()
   readonly ignored = new Map<OpId, Ignored>()
   readonly visible: readonly VisibleContribution[]
@@ -85,7 +98,7 @@ export class Visibility {
   readonly #access: Policy['access']
   readonly #authority: Authority
 
-  constructor(access: Policy['access'], chains: Chains, authority: Authority) {
+  constructor(access: Policy['access'], chains: WalkedChains, authority: Authority) {
     this.#access = access
     this.#authority = authority
     const removes: Remove[] = []
@@ -113,7 +126,8 @@ export class Visibility {
   #remove(remove: Remove): void {
     for (const dot of remove.record.dots) {
       const add = this.adds.get(dot)
-      if (add !== undefined && this.#mayTake(remove, add)) this.killed.add(dot)
+      if (add === undefined) this.#await(dot, remove)
+      else if (this.#mayTake(remove, add)) this.killed.add(dot)
     }
   }
 
@@ -121,13 +135,17 @@ export class Visibility {
   #replace(by: Add): void {
     for (const dot of by.record.replaces) {
       const add = this.adds.get(dot)
-      if (add?.record.contribution.name === by.record.contribution.name && this.#mayTake(by, add)) this.killed.add(dot)
+      if (add === undefined) this.#await(dot, by)
+      else if (inOneSlot(by, add) && this.#mayTake(by, add)) this.killed.add(dot)
     }
   }
 
-  #revoke({ id, record: { rid, hlc, content, reason } }: Revoke): void {
-    const revocation = { op: id, by: rid, hlc, ...(reason !== undefined && { reason }) }
-    entry(this.revoked, content, () => []).push(revocation)
+  #await(dot: OpId, by: Add | Remove): void {
+    entry(this.awaited, dot, () => []).push(by)
+  }
+
+  #revoke(revoke: Revoke): void {
+    entry(this.revoked, revoke.record.content, () => []).push(revocationOf(revoke))
   }
 
   #mayTake({ record }: Add | Remove, add: Add): boolean {
@@ -149,15 +167,26 @@ export class Visibility {
 function slotsOf(shown: ReadonlyMap<ContributionId, readonly Add[]>): ReadonlyMap<Name, readonly ContributionId[]> {
   const slots = new Map<Name, ContributionId[]>()
   for (const [id, adds] of shown) entry(slots, adds[0]!.record.contribution.name, () => []).push(id)
-  return new Map(sortedIds(slots.keys()).map((name) => [name, slots.get(name)!.sort(compareHex)]))
+  for (const ids of slots.values()) ids.sort(compareHex)
+  return slots
 }
 
-const dotsOf = (adds: readonly Add[]): readonly Dot[] =>
-  adds.map(({ id, record }) => ({ op: id, author: record.rid, hlc: record.hlc })).sort((a, b) => compareHex(a.op, b.op))
+export const inOneSlot = (a: Add, b: Add): boolean => a.record.contribution.name === b.record.contribution.name
 
-const isOf = <T extends OpRecord['t']>(op: Op, t: T): op is Op<Extract<OpRecord, { readonly t: T }>> =>
+export const revocationOf = ({ id, record: { rid, hlc, reason } }: Revoke): Revocation => ({
+  op: id,
+  by: rid,
+  hlc,
+  ...(reason !== undefined && { reason }),
+})
+
+export const dotOf = ({ id, record }: Add): Dot => ({ op: id, author: record.rid, hlc: record.hlc })
+
+const dotsOf = (adds: readonly Add[]): readonly Dot[] => adds.map(dotOf).sort((a, b) => compareHex(a.op, b.op))
+
+export const isOf = <T extends OpRecord['t']>(op: Op, t: T): op is Op<Extract<OpRecord, { readonly t: T }>> =>
   op.record.t === t
 
-function* countingOps(chains: Chains): Iterable<Op> {
+function* countingOps(chains: WalkedChains): Iterable<Op> {
   for (const { epochs } of chains.values()) for (const chain of epochs.values()) yield* chain.ops
 }

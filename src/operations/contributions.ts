@@ -29,7 +29,7 @@ export function contribute(context: Context, book: SpaceBook, space: string, off
   const { content } = manifestOf(context, model)
   const record = recordOf(context, book, offer, content)
   const id = contributionId(record)
-  const known = state.visible.find((one) => one.id === id)
+  const known = state.find(id)
   if (known !== undefined) return { id, model, content, dot: known.dots[0]!.op, root: state.root, created: false }
 
   if (state.revoked.has(content))
@@ -104,7 +104,7 @@ export const listContributions = (context: Context, book: SpaceBook, space: stri
 
 function visibleIn(state: SpaceState, id: string): VisibleContribution {
   const wanted = parseContributionId(id)
-  const found = state.visible.find((one) => one.id === wanted)
+  const found = state.find(wanted)
   if (found !== undefined) return found
   throw new TributaryError('CONTRIBUTION_NOT_FOUND', `no contribution ${id} is visible in ${state.name}`, {
     details: { id },

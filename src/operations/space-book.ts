@@ -5,7 +5,7 @@
 import { authorOp, authorSpace } from '../core/author.ts'
 import { TributaryError } from '../core/errors.ts'
 import { isSpaceId, type OpId, type SpaceId } from '../core/ids.ts'
-import { isSpaceInit, type Op, parseOp, type SignedOp, spaceIdOf, spaceOf } from '../core/op.ts'
+import { isSpaceInit, parseOp, type SignedOp, spaceIdOf, spaceOf } from '../core/op.ts'
 import type { Body, SpaceInitBody } from '../core/op-schemas.ts'
 import { fold, type SpaceState } from '../core/or-set.ts'
 import type { StoredOp } from '../storage/op-log.ts'
@@ -96,7 +96,7 @@ export class SpaceBook {
       const head = { ep, ...storage.ops.head(before.space, 0, key.rid, ep) }
       const op = authorOp({ key, head, now: now(), space: before.space, acl: before.acl }, body)
       storage.ops.append(storedOp(op, before.space))
-      const state = fold([...before.ops.values(), op])
+      const state = before.with([op])
       also(state)
       return { op, state }
     })
@@ -120,7 +120,7 @@ export class SpaceBook {
     const after = storage.transact(() => {
       for (const op of insert) storage.ops.append(storedOp(op, space))
       storage.ops.remove(remove)
-      const state = before === undefined ? this.#begun(space) : fold(changed(before, insert, remove))
+      const state = before === undefined ? this.#begun(space) : before.with(insert, remove)
       if (state !== undefined) also(before, state)
       return state
     })
@@ -143,13 +143,6 @@ export class SpaceBook {
     storage.spaces.add({ id, name: init.record.name, init: init.id, adoptedAtMs: now() })
     return fold(ops)
   }
-}
-
-/** All ops there are now. */
-function changed(before: SpaceState, insert: readonly Op[], remove: readonly OpId[]): Iterable<Op> {
-  const ops = new Map([...before.ops, ...insert.map((op) => [op.id, op] as const)])
-  for (const id of remove) ops.delete(id)
-  return ops.values()
 }
 
 export const storedOp = (op: SignedOp, space: SpaceId = spaceOf(op)): StoredOp => {

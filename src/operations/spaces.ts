@@ -19,7 +19,7 @@ export function spaceView(state: SpaceState): SpaceView {
     policy: { access: state.policy.access, rules: state.policy.rules },
     ...(state.base !== undefined && { base: state.base }),
     creator: state.creator,
-    conflicts: [...state.slots].filter(([, ids]) => ids.length > 1).map(([name]) => name),
+    conflicts: state.conflicts,
     revoked: [...state.revoked].map(([content, [first]]) => ({
       content,
       ...(first?.reason !== undefined && { reason: first.reason }),

@@ -2,9 +2,9 @@
  * The ops of one space as this replica keeps them: what is durable, and what waits to become so. Only what is durable is
  * shown, told or counted in a root.
  */
+import { IdSet } from '../core/id-set.ts'
 import type { OpId, ReplicaId, SetRoot, SpaceId } from '../core/ids.ts'
 import { invariant } from '../core/invariant.ts'
-import { setRoot } from '../core/merkle.ts'
 import { clientIdOf, type SignedOp, type Verify } from '../core/op.ts'
 import { ForkLattice, placeAll, type Placed } from './fork-lattice.ts'
 import type { Fork, Known } from './frames.ts'
@@ -39,7 +39,9 @@ export class SpaceSet implements GateView {
   /** Durable ids in the order of time: what is compared with a peer's. */
   readonly timedIds = new OrderedIds()
   #initId: OpId | undefined
-  #opsRoot: SetRoot | undefined
+  #opIds = new IdSet<SetRoot>(() => this.#durable.keys())
+  /** Since then, ids that came (true) or went. */
+  readonly #changed = new Map<OpId, boolean>()
 
   constructor(space: SpaceId, verify?: Verify, lattice = new ForkLattice()) {
     this.space = space
@@ -58,7 +60,11 @@ export class SpaceSet implements GateView {
   }
   /** Two replicas of one opsRoot keep the same. */
   get opsRoot(): SetRoot {
-    return (this.#opsRoot ??= setRoot(this.#durable.keys()))
+    if (this.#changed.size > 0) {
+      this.#opIds = this.#opIds.with(new Map(this.#changed), () => this.#durable.keys())
+      this.#changed.clear()
+    }
+    return this.#opIds.root
   }
 
   slotOf(id: OpId): Slot | undefined {
@@ -169,7 +175,7 @@ export class SpaceSet implements GateView {
   #show(kept: KeptOp): void {
     this.#durable.set(kept.op.id, kept)
     this.timedIds.insert({ ms: kept.op.record.hlc, id: kept.op.id })
-    this.#opsRoot = undefined
+    this.#changed.set(kept.op.id, true)
   }
 
   #hide(id: OpId): void {
@@ -178,7 +184,7 @@ export class SpaceSet implements GateView {
     if (kept === undefined) return
     this.#durable.delete(id)
     this.timedIds.delete({ ms: kept.op.record.hlc, id })
-    this.#opsRoot = undefined
+    this.#changed.set(id, false)
   }
 
   #placeAgain(op: SignedOp, twin: SignedOp | undefined): Placed['kind'] {

@@ -26,7 +26,18 @@ const whole = (state: SpaceState) => ({
   everyone: state.members,
   acl: state.acl,
   heads: [...state.chains.keys()].sort().map((rid) => state.head(rid)),
+  epochs: [...state.chains]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([rid, { epochs, ...more }]) => [
+      rid,
+      more,
+      [...epochs.values()].map(({ forkedAt, head }) => [forkedAt, head]),
+    ]),
+  dots: [...state.slots.keys()].map((name) => state.dotsIn(name)),
 })
+
+/** How many histories are grown: `GROWN_HISTORIES=10000` for a long run. */
+const RUNS = Number(process.env['GROWN_HISTORIES'] ?? 150)
 
 const options = (numRuns: number) => ({ seed: 1, numRuns })
 const union = (...sets: readonly (readonly Op[])[]): Op[] => [...new Set(sets.flat())]
@@ -74,6 +85,55 @@ test('[SET-2] replicas that exchange their ops in any grouping come to one state
       expect(whole(fold(union(a, b, c, a)))).toEqual(left)
     }),
     options(50),
+  )
+})
+
+test('[SET-60] a state grown op by op, or by some ops at once, is the fold of all of them; the old ones stay', () => {
+  const grown = { open: 0, members: 0, folded: 0 }
+  const cases = histories().chain(({ space, ops }) => {
+    const rest = ops.slice(1)
+    const shortened = fc.subarray(rest, { minLength: Math.floor(rest.length * 0.8) })
+    const delivered = fc.oneof(fc.constant(rest), shortened, deliveriesOf(rest))
+    return fc.tuple(fc.constant(space.init), delivered, fc.array(fc.nat(4), { minLength: 9 }))
+  })
+  fc.assert(
+    fc.property(cases, ([init, delivered, sizes]) => {
+      const seen: Op[] = [init]
+      const states = [fold(seen)]
+      for (let at = 0; at < delivered.length;) {
+        const before = states.at(-1)!
+        const some = delivered.slice(at, (at += 1 + sizes[at % sizes.length]!))
+        seen.push(...some)
+        const state = before.with(some)
+        const isGrown = state.judged.authority === before.judged.authority
+        grown[isGrown ? state.policy.access : 'folded'] += 1
+        // asked for now and then: what is cached is used, and so is what waits
+        if (at % 3 > 0) expect([state.root, state.opsRoot]).toEqual([fold(seen).root, fold(seen).opsRoot])
+        if (at % 2 > 0) expect(whole(state)).toEqual(whole(fold(seen)))
+        states.push(state)
+      }
+      for (const state of states) expect(whole(state)).toEqual(whole(fold(state.ops.values())))
+    }),
+    options(RUNS),
+  )
+  expect(Math.min(...Object.values(grown))).toBeGreaterThan(RUNS / 2)
+})
+
+test('[SET-60] what falls out of a state is gone from it', () => {
+  const cases = histories().chain((history) => fc.tuple(fc.constant(history.ops), fc.subarray(history.ops.slice(1))))
+  fc.assert(
+    fc.property(cases, ([ops, gone]) => {
+      const left = ops.filter((op) => !gone.includes(op))
+      expect(
+        whole(
+          fold(ops).with(
+            [],
+            gone.map(({ id }) => id),
+          ),
+        ),
+      ).toEqual(whole(fold(left)))
+    }),
+    options(40),
   )
 })
 
