@@ -76,8 +76,10 @@ export class Gossip {
     } else if (this.#awaited.size < this.#settings.awaitedIds) this.#awaited.set(id, { since: now, from: [from] })
   }
 
-  arrived(id: OpId): void {
+  /** Whoever brought it first is a branch of the tree on which ops travel: it is told at once as well. */
+  arrived(id: OpId, from?: LinkId): void {
     this.#awaited.delete(id)
+    if (from !== undefined) this.graft(from)
   }
 
   /** Ids that did not come in time, by whom to ask; each source is asked once. */

@@ -153,7 +153,7 @@ export class KeptSpace {
   #tell(ops: readonly KeptOp[]): void {
     const { set, gossip, admission } = this
     const sources = new Map(ops.map(({ op }) => [op.id, admission.sourcesOf(op.id)]))
-    for (const { op } of ops) gossip.arrived(op.id)
+    for (const { op } of ops) gossip.arrived(op.id, [...sources.get(op.id)!][0])
     for (const session of this.#context.sessions.values()) {
       const { link } = session
       if (!session.isOpen || !session.syncs.get(set.space)?.isLive) continue
@@ -183,6 +183,7 @@ export class KeptSpace {
 
   #prune(link: LinkId): void {
     if (this.gossip.isFullMesh) return
+    this.gossip.prune(link)
     this.#context.send(link, { t: 'ids', space: this.set.space, kind: 'prune', ids: [] })
   }
 

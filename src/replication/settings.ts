@@ -33,7 +33,7 @@ export interface Settings {
 export const DEFAULT_SETTINGS: Settings = {
   eagerPeers: 4,
   fullMeshPeers: 5,
-  graftAfterMs: 500,
+  graftAfterMs: 1000,
   helloTimeoutMs: 5000,
   answerTimeoutMs: 5000,
   rootsAfterChangeMs: 2000,
