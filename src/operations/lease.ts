@@ -2,6 +2,9 @@
 import type { ReplicaId } from '../core/ids.ts'
 import type { LeaseRepository } from '../storage/lease-repository.ts'
 
+/** An epoch that others speak of is followed no further than this at once: numbers must not run out. */
+const EPOCHS_AHEAD_MAX = 1024
+
 export class Lease {
   readonly #leases: LeaseRepository
   readonly #rid: ReplicaId
@@ -18,6 +21,6 @@ export class Lease {
   }
 
   raise(above: number): void {
-    this.#epoch = this.#leases.raise(this.#rid, above)
+    this.#epoch = this.#leases.raise(this.#rid, Math.min(above, this.#epoch + EPOCHS_AHEAD_MAX))
   }
 }

@@ -60,6 +60,7 @@ export class SpaceBook {
     if (state === undefined) {
       state = fold(this.#context.storage.ops.forSpace(id).map(({ bytes }) => parseOp(bytes)))
       this.#states.set(id, state)
+      this.#heed(state)
     }
     return state
   }
@@ -126,6 +127,7 @@ export class SpaceBook {
     })
     if (after === undefined) return undefined
     this.#states.set(space, after)
+    this.#heed(after)
     this.#changed(space)
     return after
   }
@@ -133,6 +135,13 @@ export class SpaceBook {
   /** Whoever tells other replicas: each op written here, once it is durable. */
   watch(written: (op: SignedOp) => void): void {
     this.#tell = written
+  }
+
+  /** Whoever was removed and let in again counts from a later epoch on: this replica goes on there. */
+  #heed({ members }: SpaceState): void {
+    const { key, lease } = this.#context
+    const fromEp = members.find(({ rid }) => rid === key.rid)?.fromEp ?? 0
+    if (fromEp > lease.epoch) lease.raise(fromEp - 1)
   }
 
   #begun(id: SpaceId): SpaceState | undefined {

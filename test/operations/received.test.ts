@@ -1,10 +1,11 @@
 /** Ops that arrive from other replicas, and what they do to spaces, models and holds. */
 import { expect, test } from 'vitest'
-import type { ContentRoot } from '../../src/core/ids.ts'
+import type { ContentRoot, OpId, SpaceId } from '../../src/core/ids.ts'
 import type { SignedOp } from '../../src/core/op.ts'
 import { parsePeerUrl } from '../../src/operations/peers.ts'
-import { asSent, aSpace, aWriter } from '../support/ops.ts'
-import { aReplica } from '../support/replica.ts'
+import { storedOp } from '../../src/operations/space-book.ts'
+import { asSent, aSpace, type AWriter, aWriter } from '../support/ops.ts'
+import { aReplica, type TestReplica } from '../support/replica.ts'
 import { streamOf, tinyFile } from '../support/safetensors.ts'
 
 const admin = aWriter(1)
@@ -83,4 +84,58 @@ test('[RPL-7] the address of a peer is spelled in one way, and anything else is 
     `http://${'h'.repeat(600)}`,
   ])
     expect(() => parsePeerUrl(bad)).toThrow(expect.objectContaining({ code: 'REQUEST_INVALID', pointer: '/url' }))
+})
+
+/** All that one replica has of a space, given to the other. */
+function give(from: TestReplica, to: TestReplica, space: SpaceId): void {
+  const known = new Set(to.kept.ops(space).map(({ id }) => id))
+  to.kept.receive(space, { insert: from.kept.ops(space).filter(({ id }) => !known.has(id)), remove: [] })
+}
+
+async function removedAndLetInAgain() {
+  const [owner, member] = [await aReplica(), await aReplica({ seed: 2 })]
+  const { id } = await owner.createSpace({ name: 'lab', access: 'members' })
+  const key = member.context.key.rid
+  await owner.addMember('lab', { key, role: 'writer' })
+  give(owner, member, id as SpaceId)
+  const { model } = await member.uploadModel(streamOf(tinyFile(1)))
+  await member.contribute('lab', { model, name: 'one' })
+  give(member, owner, id as SpaceId)
+  await owner.removeMember('lab', key)
+  expect((await owner.addMember('lab', { key, role: 'writer' })).member.from_epoch).toBe(1)
+  return { owner, member, model, id: id as SpaceId }
+}
+
+test('[SVC-60] whoever was removed and let in again writes on as soon as the grant arrives', async () => {
+  const { owner, member, model, id } = await removedAndLetInAgain()
+  give(owner, member, id)
+  expect(member.context.lease.epoch).toBe(1)
+  await member.contribute('lab', { model, name: 'two' })
+  give(member, owner, id)
+  expect(owner.listContributions('lab').map(({ name }) => name)).toEqual(expect.arrayContaining(['one', 'two']))
+})
+
+test('[SVC-60] a replica that finds such a grant in its log at the start does so, too', async () => {
+  const { owner, member, model, id } = await removedAndLetInAgain()
+  const known = new Set(member.kept.ops(id).map((op) => op.id))
+  for (const op of owner.kept.ops(id)) if (!known.has(op.id)) member.storage.ops.append(storedOp(op))
+  const { storage } = member
+  storage.lease.markClean(member.context.key.rid)
+  const again = await aReplica({ storage, seed: 2 })
+  expect(again.context.lease.epoch).toBe(0)
+  const { dot } = await again.contribute('lab', { model, name: 'two' })
+  expect(storage.ops.find(dot as OpId)).toMatchObject({ ep: 1, seq: 0 })
+})
+
+test('[SVC-60] a grant from an epoch that no honest replica reaches does not use up the numbers', async () => {
+  const replica = await aReplica()
+  const far = aSpace({ name: 'far', creator: aWriter(3), access: 'members' })
+  const grant = aWriter(3)
+  grant.head.set(far.id, far.creator.head.get(far.id)!)
+  const self = { rid: replica.context.key.rid } as AWriter
+  replica.kept.receive(far.id, {
+    insert: [asSent(far.init), asSent(grant.grant(far, self, 'writer', Number.MAX_SAFE_INTEGER))],
+    remove: [],
+  })
+  expect(replica.context.lease.epoch).toBe(1025)
 })

@@ -1,0 +1,144 @@
+/**
+ * What a large space costs: `npm run build && node benchmarks/spaces.mjs [ops…]`. One write and one received batch beside a
+ * fold of the whole space in the same run, interleaved, best of several; then the start of a replica, part by part, and
+ * what stays on the heap. Times are milliseconds on the CPU. Prints JSON.
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { memoryUsage } from 'node:process'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { hex } from '../dist/src/core/bytes.js'
+import { makeContribution } from '../dist/src/core/contribution.js'
+import { aclOf, makeOp, spaceIdOf } from '../dist/src/core/op.js'
+import { fold } from '../dist/src/core/or-set.js'
+import { keyPairFromSeed } from '../dist/src/core/signature.js'
+import { keptSpaces } from '../dist/src/operations/kept-spaces.js'
+import { SpaceBook, storedOp } from '../dist/src/operations/space-book.js'
+import { ReplicaCore } from '../dist/src/replication/replica-core.js'
+import { openSqliteStorage } from '../dist/src/storage/sqlite/sqlite-storage.js'
+
+setFlagsFromString('--expose-gc')
+const gc = runInNewContext('gc')
+const rounded = (value, digits = 1) => Number(value.toFixed(digits))
+const key = keyPairFromSeed(new Uint8Array(32).fill(9))
+const AUTHORS = 50
+
+/** Ops of many authors, under signatures that nobody looks at: what is stored was verified when it came. */
+function history(count) {
+  const keys = Array.from({ length: AUTHORS }, (_, i) => keyPairFromSeed(new Uint8Array(32).fill(i + 10)))
+  const of = (t, i, body) => ({ v: 1, g: 0, rid: keys[i % AUTHORS].rid, ep: 0, t, hlc: 1_700_000_000_000 + i, ...body })
+  const nonce = 'ab'.repeat(32)
+  const init = makeOp(of('space.init', 0, { seq: 0, name: 'team', nonce, policy: { access: 'open', rules: 1 } }))
+  const [sp, acl] = [spaceIdOf(init), aclOf([init.id])]
+  const last = new Map([[0, init]])
+  const ops = [init]
+  for (let i = 1; i < count; i++) {
+    const before = last.get(i % AUTHORS)
+    const place = { sp, acl, seq: before ? before.record.seq + 1 : 0, ...(before && { prev: before.id }) }
+    const [content, model] = [hex(randomBytes(32)), hex(randomBytes(32))]
+    const isRemove = i % 10 === 9
+    const body = isRemove
+      ? { dots: [ops[i - 5].id] }
+      : { contribution: makeContribution({ name: `tuned-${i}`, content, model }), replaces: [] }
+    const op = makeOp(of(isRemove ? 'remove' : 'add', i, { ...place, ...body }))
+    last.set(i % AUTHORS, op)
+    ops.push(op)
+  }
+  return ops.map((op) => ({ ...op, signature: new Uint8Array(randomBytes(64)) }))
+}
+
+function timed(act) {
+  const { user, system } = process.cpuUsage()
+  const result = act()
+  const used = process.cpuUsage({ user, system })
+  return { result, ms: (used.user + used.system) / 1000 }
+}
+const least = (runs) => Math.min(...runs.map(({ ms }) => ms))
+
+async function memory() {
+  for (let i = 0; i < 4; i++) {
+    gc()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  const { heapUsed, external, rss } = memoryUsage()
+  return { heap: heapUsed / 2 ** 20, external: external / 2 ** 20, rss: rss / 2 ** 20 }
+}
+
+function changes(ops) {
+  const more = ops.slice(-120)
+  const kept = ops.slice(0, -120)
+  let whole = Infinity
+  let write = Infinity
+  let batch = Infinity
+  let roots = Infinity
+  const before = fold(kept)
+  void [before.root, before.opsRoot]
+  for (let run = 0; run < 5; run++) {
+    whole = Math.min(whole, timed(() => fold(ops)).ms)
+    write = Math.min(write, timed(() => more.slice(0, 20).reduce((state, op) => state.with([op]), before)).ms / 20)
+    const { ms, result } = timed(() => before.with(more.slice(0, 100)))
+    batch = Math.min(batch, ms)
+    roots = Math.min(roots, timed(() => [result.root, result.opsRoot]).ms)
+  }
+  return {
+    fold_ms: rounded(whole),
+    write_ms: rounded(write, 3),
+    batch_of_100_ms: rounded(batch, 2),
+    both_roots_ms: rounded(roots),
+    write_to_fold: rounded(write / whole, 5),
+  }
+}
+
+const contextOf = (storage) => ({ storage, key, lease: { epoch: 0 }, now: Date.now })
+
+async function start(folder, count) {
+  const space = {}
+  {
+    const ops = history(count)
+    const storage = await openSqliteStorage(folder)
+    storage.transact(() => {
+      for (const op of ops) storage.ops.append(storedOp(op))
+      space.id = spaceIdOf(ops[0])
+      storage.spaces.add({ id: space.id, name: 'team', init: ops[0].id, adoptedAtMs: 1 })
+    })
+    await storage.close()
+  }
+  const before = await memory()
+  const parts = {}
+  const wall = performance.now()
+  const storage = await openSqliteStorage(folder)
+  const context = contextOf(storage)
+  const book = new SpaceBook(context)
+  const kept = keptSpaces(context, book)
+  const core = new ReplicaCore({ identity: { key, rid: key.rid }, rootOf: (id) => kept.root(id) })
+  const ops = timed(() => kept.ops(space.id))
+  parts.read_and_parse_ms = rounded(ops.ms)
+  parts.core_ms = rounded(timed(() => core.adoptSpace(space.id, ops.result)).ms)
+  ops.result = undefined
+  const state = timed(() => book.state(space.id))
+  parts.state_ms = rounded(state.ms)
+  parts.roots_ms = rounded(timed(() => [state.result.root, core.set(space.id).opsRoot]).ms)
+  parts.wall_ms = rounded(performance.now() - wall)
+  const after = await memory()
+  parts.heap_mib = rounded(after.heap - before.heap)
+  parts.bytes_mib = rounded(after.external - before.external)
+  if (book.state(space.id).opsRoot !== core.set(space.id).opsRoot) throw new Error('the roots differ')
+  await storage.close()
+  return parts
+}
+
+const counts = process.argv.slice(2).map(Number)
+const rows = []
+for (const count of counts.length > 0 ? counts : [1_000, 10_000, 100_000]) {
+  const folder = mkdtempSync(join(tmpdir(), 'spaces-'))
+  try {
+    const started = await start(folder, count)
+    rows.push({ ops: count, ...changes(history(count)), start: started })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+console.log(JSON.stringify(rows, null, 2))
