@@ -32,27 +32,35 @@ async function* untilAborted(body: Bytes, signal: AbortSignal | undefined): Byte
   }
 }
 
-const modelNotFound = (id: string) =>
-  new TributaryError('MODEL_NOT_FOUND', `no model ${id} on this replica`, {
-    details: { model: id },
-    hint: 'upload it with POST /v1/models, or push it',
-  })
+const modelNotFound = ({ storage }: Context, id: ModelId) =>
+  storage.manifests.find(id) === undefined
+    ? new TributaryError('MODEL_NOT_FOUND', `no model ${id} on this replica`, {
+        details: { model: id },
+        hint: 'upload it with POST /v1/models, or push it',
+      })
+    : new TributaryError('MODEL_NOT_FOUND', `the bytes of the model ${id} are on other replicas, and not on this one`, {
+        details: { model: id },
+        hint: 'ask the replica that it was uploaded to; a merge that needs it fetches it here',
+      })
 
 /** The manifest of a model whose bytes are here. */
-export function manifestOf({ storage }: Context, model: string): Manifest {
-  const stored = storage.models.find(parseModelId(model))
-  if (stored === undefined) throw modelNotFound(model)
+export function manifestOf(context: Context, model: string): Manifest {
+  const id = parseModelId(model)
+  const stored = context.storage.models.find(id)
+  if (stored === undefined) throw modelNotFound(context, id)
   return parseManifest(stored.manifest)
 }
 
+/** Whether its bytes are here or not. */
 export function findManifest({ storage }: Context, model: ModelId): Manifest | undefined {
-  const stored = storage.models.find(model)
+  const stored = storage.models.find(model) ?? storage.manifests.find(model)
   return stored === undefined ? undefined : parseManifest(stored.manifest)
 }
 
 export function findModel(context: Context, model: string): ModelView {
-  const stored = context.storage.models.find(parseModelId(model))
-  if (stored === undefined) throw modelNotFound(model)
+  const id = parseModelId(model)
+  const stored = context.storage.models.find(id)
+  if (stored === undefined) throw modelNotFound(context, id)
   const manifest = parseManifest(stored.manifest)
   return {
     id: stored.id,

@@ -100,6 +100,7 @@ export function selected(context: Context, request: MergeRequest): Selected {
   const used = [
     ...resolved.inputs.map(({ candidate }) => candidate),
     ...(resolved.base && request.base ? [request.base] : []),
+    ...(request.files_from === undefined ? [] : [{ model: request.files_from, content: request.files_from }]),
   ]
   const modelOf = new Map(
     resolved.inputs.flatMap(({ candidate: { content, model } }) =>
@@ -112,9 +113,12 @@ export function selected(context: Context, request: MergeRequest): Selected {
     modelOf,
     ...(resolved.base && request.base?.model !== undefined && { base: request.base.model as ModelId }),
     ...(request.files_from !== undefined && { filesFrom: request.files_from as ModelId }),
-    missing: [...new Set(used.flatMap(({ model, content }) => (headersOf(model) ? [] : [model ?? content])))],
+    missing: [...new Set(used.flatMap(({ model, content }) => (isHere(context, model) ? [] : [model ?? content])))],
   }
 }
+
+const isHere = ({ storage }: Context, model: string | undefined): boolean =>
+  model !== undefined && storage.models.find(model as ModelId) !== undefined
 
 function baseOf(context: Context, book: SpaceBook, state: SpaceState, { base }: Recipe): StoredModelRef | undefined {
   const text = base === undefined ? state.base : printRef(base)

@@ -4,7 +4,7 @@ import { type ContentRoot, type Digest, isHex64, type ModelId, parseContentRoot,
 import type { SpaceState } from '../core/or-set.ts'
 import { parseRef, printRef } from '../recipes/refs.ts'
 import type { Context } from './context.ts'
-import { manifestOf } from './models.ts'
+import { findManifest, manifestOf } from './models.ts'
 import type { SpaceView } from './operations.ts'
 import type { SpaceBook } from './space-book.ts'
 
@@ -66,14 +66,17 @@ export interface NamedModel {
 /** What a person means by a base: 64 hex digits of a content root or a model, `model:HEX`, or `space/name`. */
 export function namedModel(context: Context, book: SpaceBook, text: string): NamedModel {
   if (isHex64(text)) {
-    const { models } = context.storage
-    const known = models.find(text as ModelId)
+    const { models, manifests } = context.storage
+    const known = models.find(text as ModelId) ?? manifests.find(text as ModelId)
     if (known !== undefined) return { ref: text, content: known.content, model: known.id }
-    const [held] = models.findByContent(text)
-    return { ref: text, content: parseContentRoot(text), ...(held && { model: held.id }) }
+    const model = models.findByContent(text)[0]?.id ?? manifests.findByContent(text)
+    return { ref: text, content: parseContentRoot(text), ...(model !== undefined && { model }) }
   }
   const ref = parseRef(text, { allowPaths: false })
-  if (ref.kind === 'model') return { ref: text, content: manifestOf(context, ref.model).content, model: ref.model }
+  if (ref.kind === 'model') {
+    const { content } = findManifest(context, ref.model) ?? manifestOf(context, ref.model)
+    return { ref: text, content, model: ref.model }
+  }
   if (ref.kind === 'path') throw new TributaryError('REFERENCE_NOT_ALLOWED', `${text} is a path`)
   const state = book.find(ref.space)
   const found = state.visible.filter(({ id, record }) => record.name === ref.name && id.startsWith(ref.idPrefix ?? ''))

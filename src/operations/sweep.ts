@@ -97,6 +97,8 @@ export async function sweep(context: Context, book: SpaceBook): Promise<Swept> {
   storage.pins.markOrphanModels(now())
   const before = now() - limits.orphanLifeMs
   models += await dropModels(context, storage.pins.orphanModels(before))
+  for (const model of storage.manifests.fetchedBefore(before))
+    if (storage.pins.holdersOf(model).length === 0) storage.manifests.remove(model)
   let blobs = 0
   for await (const { name } of storage.blobs.list()) {
     const since = storage.pins.markOrphanBlob(name, now())

@@ -6,6 +6,7 @@ import type { BlobStore } from './blob-store.ts'
 import type { FetchRepository } from './fetch-repository.ts'
 import type { JobRepository } from './job-repository.ts'
 import type { LeaseRepository } from './lease-repository.ts'
+import type { ManifestRepository } from './manifest-repository.ts'
 import type { ModelRepository } from './model-repository.ts'
 import type { OpLog } from './op-log.ts'
 import type { PeerRepository } from './peer-repository.ts'
@@ -38,6 +39,7 @@ export interface Facts {
   readonly pins: PinRepository
   readonly peers: PeerRepository
   readonly fetches: FetchRepository
+  readonly manifests: ManifestRepository
   readonly results: TensorResultRepository
 }
 

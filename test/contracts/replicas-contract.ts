@@ -1,6 +1,6 @@
-/** What every PeerRepository and FetchRepository promises. */
+/** What every PeerRepository, FetchRepository and ManifestRepository promises. */
 import { describe, expect, test } from 'vitest'
-import type { ReplicaId, TensorRoot } from '../../src/core/ids.ts'
+import type { ContentRoot, ModelId, ReplicaId, TensorRoot } from '../../src/core/ids.ts'
 import type { StoredFetch } from '../../src/storage/fetch-repository.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { idOf } from '../support/stored-facts.ts'
@@ -47,6 +47,25 @@ export function describeReplicas(name: string, open: () => Promise<Storage>): vo
       expect(peers.list().map(({ url }) => url)).toEqual([urls[0], urls[1], urls[2], urls[4]])
       expect(peers.trimLearned(1)).toBe(2)
       expect(peers.list().map(({ url }) => url)).toEqual([urls[0], urls[4]])
+    })
+
+    test('[STO-32] a manifest is kept once and found by its model and by its content', async () => {
+      const { manifests } = await open()
+      const [a, b] = [idOf<ModelId>('a'), idOf<ModelId>('b')].sort()
+      const content = idOf<ContentRoot>('content')
+      const of = (id: ModelId, fetchedAtMs: number) => ({ id, content, manifest: Uint8Array.of(7), fetchedAtMs })
+      manifests.put(of(b!, 2))
+      manifests.put(of(a!, 1))
+      manifests.put(of(a!, 9))
+      expect({ ...manifests.find(a!), manifest: [...manifests.find(a!)!.manifest] }).toEqual({
+        ...of(a!, 1),
+        manifest: [7],
+      })
+      expect(manifests.findByContent(content)).toBe(a)
+      expect([manifests.fetchedBefore(1), manifests.fetchedBefore(2)]).toEqual([[a], [a, b]])
+      expect([manifests.remove(a!), manifests.remove(a!)]).toEqual([true, false])
+      expect([manifests.find(a!), manifests.findByContent(content)]).toEqual([undefined, b])
+      expect(manifests.findByContent(idOf('other'))).toBeUndefined()
     })
 
     test('[STO-31] a fetch keeps its file while it says again which chunks are durable', async () => {

@@ -28,11 +28,13 @@ export async function readBlob(desk: BlobDesk, kind: BlobKind, text: string, tic
   const { blobs, models } = desk.context.storage
   const space = spaceOf(desk, ticket)
   if (kind === 'manifest') {
-    const id = parseModelId(text)
-    const model = space === undefined || modelsOf(desk, space).has(id) ? models.find(id) : undefined
+    const given = parseModelId(text)
+    const id = models.find(given)?.id ?? models.findByContent(given)[0]?.id // who knows of a base knows its content alone
+    const isOpen = id !== undefined && (space === undefined || modelsOf(desk, space).has(id))
+    const model = isOpen ? models.find(id) : undefined
     if (model === undefined) throw notHere(kind, text)
     const { manifest } = model
-    return reading(manifest.length, `${id}-manifest`, async function* (start, end) {
+    return reading(manifest.length, `${model.id}-manifest`, async function* (start, end) {
       yield manifest.subarray(start, end)
     })
   }

@@ -1,7 +1,8 @@
-/** Peers and fetches in maps. */
+/** Peers, fetches and manifests in maps. */
 import { compareUtf8 } from '../../core/bytes.ts'
-import type { TensorRoot } from '../../core/ids.ts'
+import type { ModelId, TensorRoot } from '../../core/ids.ts'
 import type { FetchRepository, StoredFetch } from '../fetch-repository.ts'
+import type { ManifestRepository, StoredManifest } from '../manifest-repository.ts'
 import type { PeerRepository, StoredPeer } from '../peer-repository.ts'
 import type { Journal } from './journal.ts'
 
@@ -51,5 +52,24 @@ export function createMemoryFetchRepository(journal: Journal): FetchRepository {
         .values()
         .filter(({ updatedAtMs }) => updatedAtMs <= ms)
         .sort((a, b) => a.updatedAtMs - b.updatedAtMs || compareUtf8(a.root, b.root)),
+  }
+}
+
+export function createMemoryManifestRepository(journal: Journal): ManifestRepository {
+  const manifests = journal.map<ModelId, StoredManifest>()
+  const idsWhere = (holds: (manifest: StoredManifest) => boolean) =>
+    manifests
+      .values()
+      .filter(holds)
+      .map(({ id }) => id)
+      .sort()
+  return {
+    put(manifest) {
+      if (!manifests.has(manifest.id)) manifests.set(manifest.id, manifest)
+    },
+    find: (id) => manifests.get(id),
+    findByContent: (content) => idsWhere((one) => one.content === content)[0],
+    fetchedBefore: (ms) => idsWhere(({ fetchedAtMs }) => fetchedAtMs <= ms),
+    remove: (id) => manifests.delete(id),
   }
 }

@@ -13,7 +13,11 @@ import {
   createMemorySettingsRepository,
   createMemorySpaceRepository,
 } from './memory-records.ts'
-import { createMemoryFetchRepository, createMemoryPeerRepository } from './memory-replicas.ts'
+import {
+  createMemoryFetchRepository,
+  createMemoryManifestRepository,
+  createMemoryPeerRepository,
+} from './memory-replicas.ts'
 import { createMemoryTensorResultRepository } from './memory-tensor-result-repository.ts'
 import { createMemoryUploadRepository } from './memory-upload-repository.ts'
 
@@ -30,6 +34,7 @@ const memoryFacts = (journal: Journal): Facts => ({
   settings: createMemorySettingsRepository(journal),
   peers: createMemoryPeerRepository(journal),
   fetches: createMemoryFetchRepository(journal),
+  manifests: createMemoryManifestRepository(journal),
   results: createMemoryTensorResultRepository(journal),
 })
 

@@ -10,6 +10,7 @@ import { type OpenDatabaseOptions, openDatabase, placeOf } from './open-database
 import { createSqliteFetchRepository } from './sqlite-fetch-repository.ts'
 import { createSqliteJobRepository } from './sqlite-job-repository.ts'
 import { createSqliteLeaseRepository } from './sqlite-lease-repository.ts'
+import { createSqliteManifestRepository } from './sqlite-manifest-repository.ts'
 import { createSqliteModelRepository } from './sqlite-model-repository.ts'
 import { createSqliteOpLog } from './sqlite-op-log.ts'
 import { createSqlitePeerRepository } from './sqlite-peer-repository.ts'
@@ -37,6 +38,7 @@ const sqliteFacts = (db: Database, place: string): Facts => ({
   pins: createSqlitePinRepository(db),
   peers: createSqlitePeerRepository(db),
   fetches: createSqliteFetchRepository(db),
+  manifests: createSqliteManifestRepository(db),
   results: createSqliteTensorResultRepository(db),
 })
 
