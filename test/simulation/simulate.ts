@@ -156,7 +156,7 @@ export function simulate(seed: number, scenario: Scenario = {}): Run {
     const lost = [...host.stored.values()].filter((op) => !backup.stored.has(op.id) && !isElsewhere(op, host))
     host.rollBack(backup)
     for (const op of lost) ever.delete(op.id)
-    acknowledged = acknowledged.filter(({ op }) => !lost.includes(op))
+    acknowledged = acknowledged.filter(({ op }) => ever.has(op.id))
   }
 
   /** A record that can't be read any more, and what follows it in its chain. */

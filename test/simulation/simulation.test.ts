@@ -11,6 +11,11 @@ const REGRESSIONS: readonly { readonly was: string; readonly seed: number; reado
     was: 'two ops for one place pushed out the one that follows its chain, and newcomers could keep neither',
   },
   { seed: 67, was: 'a stored fork of which the smaller id does not follow its chain could not be read again' },
+  {
+    seed: 102297,
+    scenario: { steps: 130 },
+    was: 'the simulator expected an op that rot and an old backup together had taken from every disk',
+  },
 ]
 
 test.each(REGRESSIONS)('[SIM-1] seed $seed, where once $was', ({ seed, scenario }) => {
