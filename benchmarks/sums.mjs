@@ -60,8 +60,20 @@ const setsOf = ({ digits, top, normal }) => {
         i === 0 ? 1 + 2 ** -digits : i === 1 ? 1 : i === 2 ? (uniform() < 0.5 ? -1 : 1) * 2 ** bottom : 0,
       ),
     'every scale cancels': (k) =>
-      pairs(k, (i) => 2 ** Math.floor(top - ((top - bottom) * 2 * i) / Math.max(k, 6)), 2 ** bottom),
+      shuffled(pairs(k, (i) => 2 ** Math.floor(top - ((top - bottom) * 2 * i) / Math.max(k, 6)), 2 ** bottom)),
   }
+}
+/** Pairs stay together, since their weights are alike; which of them comes first and which pair does are luck. */
+function shuffled(values) {
+  const swap = (i, j) => ([values[i], values[j]] = [values[j], values[i]])
+  const count = values.length >> 1
+  for (let i = count - 1; i >= 0; i--) {
+    const j = Math.floor(uniform() * (i + 1))
+    const turned = uniform() < 0.5 ? 1 : 0
+    for (const side of [0, 1]) swap(2 * i + side, 2 * j + side)
+    if (turned) swap(2 * i, 2 * i + 1)
+  }
+  return values
 }
 const WEIGHTS = {
   equal: (k) => Array(k).fill(1),

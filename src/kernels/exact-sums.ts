@@ -18,6 +18,8 @@ interface Rest {
 /** Terms that the parts could not take before there is one part more. */
 const SPILLS_MAX = 8
 
+const isNotZero = (value: number): boolean => value !== 0
+
 /** Tells of a term that high and low can't take: what they would become, and what is left below. */
 export type Spill = (i: number, term: number, high: number, low: number, rest: number) => void
 
@@ -154,7 +156,10 @@ export class CascadeSums implements ExactSums<Float64Array> {
   clear(): void {
     this.#high.fill(0)
     this.#low.fill(0)
-    for (const part of this.#parts.splice(0)) this.#spares.push(part.fill(0))
+    // what needed parts will need them again, and finding that out anew costs more than they do
+    const used = this.#parts.splice(0)
+    for (const part of used) (part.some(isNotZero) ? this.#parts : this.#spares).push(part)
+    for (const part of used) part.fill(0)
     this.#rests.clear()
   }
 

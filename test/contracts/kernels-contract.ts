@@ -491,6 +491,23 @@ export function describeKernelsContract(name: string, make: () => Kernels<Plane>
         }
       })
 
+      test('[KRN-90] one input of tiny elements beside ordinary ones, here and there or everywhere', () => {
+        const tiny = { BF16: 2 ** -133, F16: 2 ** -24, F32: 2 ** -149 }[dtype]
+        for (const share of [0.02, 0.5, 1])
+          for (const k of [3, 5]) {
+            const next = numbersFrom(Math.ceil(100 * share) + k)
+            const streams = Array.from({ length: k }, (_, s) => {
+              const bytes = new Uint8Array(7003 * size)
+              const draw = () =>
+                s === 1 && next() < share ? Math.round(next() * 99 - 50) * tiny : Math.round(next() * 64) / 64
+              reference.encode(dtype, Float64Array.from({ length: 7003 }, draw), bytes)
+              return bytes
+            })
+            const weights = Array.from({ length: k }, (_, i) => Math.fround(0.731 + 0.1 * i))
+            for (const divisor of [4, 0.37]) check(streams, weights, divisor)
+          }
+      })
+
       test('[KRN-13] what is not finite is refused, whatever the weights', () => {
         for (const bad of [Number.NaN, Infinity, -Infinity])
           for (const at of [0, 7, 8, 20]) {
@@ -517,6 +534,23 @@ export function describeKernelsContract(name: string, make: () => Kernels<Plane>
       expect(
         [...kernels.allocate(50), ...kernels.allocateBytes(99), ...kernels.allocateCounts(60)].every((x) => x === 0),
       ).toBe(true)
+      kernels.reset()
+    })
+
+    test('[KRN-91] sums that were cleared are as good as new, whatever they held', () => {
+      const next = numbersFrom(91)
+      const sums = kernels.exactSums(33)
+      for (const kind of [3, 0, 3, 3, 0, 1, 0]) {
+        const planes = Array.from({ length: 40 }, () => Float64Array.from({ length: 33 }, () => mix(next, kind)))
+        const right = reference.exactSums(33)
+        for (const plane of planes) {
+          sums.addScaled(held(plane), 0.731, 1)
+          right.addScaled(plane, 0.731, 1)
+        }
+        same(sums.read(), right.read())
+        sums.clear()
+        expect(sums.read().every((value) => Object.is(value, 0))).toBe(true)
+      }
       kernels.reset()
     })
 

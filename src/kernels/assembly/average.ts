@@ -72,12 +72,29 @@ export function averageInSpan(form: i32, table: usize, weights: usize, k: i32, d
   return spanLoop(F16, table, weights, k, divisor, terms, plan, from, to, out)
 }
 
+/** Whether more than a few of some eights hold elements so small that multiplying them in f32 is slow on many machines. */
+function mostlyTiny(table: usize, k: i32, from: usize, to: usize): bool {
+  const magnitude = i16x8.splat(0x7fff)
+  const one = i16x8.splat(1)
+  const tiny = i16x8.splat(0x1280)
+  let count = 0
+  for (let at = from + ((((from >> 12) * 5) & 7) << 4); at < to; at += 128) {
+    let least = i16x8.splat(-1)
+    for (let i = 0; i < k; i++)
+      least = i16x8.min_u(least, i16x8.sub(v128.and(v128.load(streamOf(table, i, at)), magnitude), one))
+    if (v128.any_true(i16x8.lt_u(least, tiny))) count++
+  }
+  return count > 1
+}
+
 /**
  * bf16 with normalised f32 weights. s is within `error` times the greatest magnitude of the result; if both ends of that
  * interval, half a cell added, agree in their upper halves, those are the result. Answers how many eights could not
  * prove it, or −1.
  */
 export function averageInInterval(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
+  if (mostlyTiny(table, k, from, to))
+    return averageInSpan(BF16, table, weights, k, divisor, terms, plan, from, to, out) < 0 ? -1 : <i32>((to - from) >> 4)
   const scaled = scaledOf(plan)
   const by = f64x2.splat(divisor)
   const widest = i16x8.splat(<i16>spanOf(plan))

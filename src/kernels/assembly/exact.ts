@@ -219,15 +219,15 @@ function addRest(high: usize, low: usize, i: i32, term: v128, lost: v128, parts:
   const zero = f64x2.splat(0)
   const count = load<i32>(parts) // a spill may have added one
   let rest = lost
-  for (let j = 1; j <= count && v128.any_true(f64x2.ne(rest, zero)); j++) {
+  // each is at most half a last place of what lies above, so no part overflows; and a way out would be a branch to guess
+  for (let j = 1; j <= count; j++) {
     const part = planeOf(parts, j) + (<usize>i << 3)
     const before = v128.load(part)
     const sum = f64x2.add(before, rest)
-    const below = lostTwo(before, rest, sum)
-    if (!v128.all_true<i64>(f64x2.eq(f64x2.sub(below, below), zero))) break
+    rest = lostTwo(before, rest, sum)
     v128.store(part, sum)
-    rest = below
   }
+  if (!v128.any_true(f64x2.ne(rest, zero))) return
   const first = f64x2.extract_lane(rest, 0)
   const second = f64x2.extract_lane(rest, 1)
   if (first != 0) spill(i, f64x2.extract_lane(term, 0), load<f64>(high), load<f64>(low), first)

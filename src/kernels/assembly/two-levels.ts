@@ -5,7 +5,7 @@
  */
 import { BF16, bytesOf, F16, F16_SCALE, F32, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
 import { encodeEight, encodeEightF32 } from './encode'
-import { sumFour } from './levels'
+import { addThreeTwo, sumFour } from './levels'
 import { dropOf, headOf, nextOf } from './plan'
 
 /** Constants of both levels, or sums, of eight elements. */
@@ -207,10 +207,44 @@ function slack(sum: v128, constant: v128, share: v128): v128 {
 }
 
 @inline
+function threeOf(form: i32, part: i32, x: usize, y: usize, z: usize, u: v128, v: v128, w: v128): v128 {
+  const a = part < 2 ? lowFour(form, x) : highFour(form, x)
+  const b = part < 2 ? lowFour(form, y) : highFour(form, y)
+  const c = part < 2 ? lowFour(form, z) : highFour(form, z)
+  const even = (part & 1) == 0
+  const p = f64x2.mul(u, even ? lowTwo(a) : highTwo(a))
+  const q = f64x2.mul(v, even ? lowTwo(b) : highTwo(b))
+  const sum = addThreeTwo(p, q, f64x2.mul(w, even ? lowTwo(c) : highTwo(c)))
+  return form == F16 ? f64x2.mul(sum, f64x2.splat(F16_SCALE)) : sum
+}
+
+/** Three products need no level: their sum is rounded once whatever they are. */
+@inline
+function three(form: i32, table: usize, weights: usize, by: v128, at: usize, out: usize): bool {
+  const x = streamOf(table, 0, at)
+  const y = streamOf(table, 1, at)
+  const z = streamOf(table, 2, at)
+  const u = v128.load_splat<u64>(weights)
+  const v = v128.load_splat<u64>(weights, 8)
+  const w = v128.load_splat<u64>(weights, 16)
+  const s0 = threeOf(form, 0, x, y, z, u, v, w)
+  const s1 = threeOf(form, 1, x, y, z, u, v, w)
+  const s2 = threeOf(form, 2, x, y, z, u, v, w)
+  const s3 = threeOf(form, 3, x, y, z, u, v, w)
+  return divided(form, s0, s1, s2, s3, by, out)
+}
+
+@inline
+function openOne(form: i32, table: usize, weights: usize, k: i32, by: v128, terms: usize, plan: usize, at: usize, out: usize): bool {
+  if (k == 3) return three(form, table, weights, by, at, out)
+  return twoLevels(form, table, weights, k, by, terms, plan, at, out)
+}
+
+@inline
 function loop(form: i32, table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
   const by = f64x2.splat(divisor)
   for (let at = from; at < to; at += bytesOf(form))
-    if (!twoLevels(form, table, weights, k, by, terms, plan, at, out + at)) return -1
+    if (!openOne(form, table, weights, k, by, terms, plan, at, out + at)) return -1
   return 0
 }
 
@@ -224,7 +258,7 @@ export function averageInLevels(form: i32, table: usize, weights: usize, k: i32,
 /** Eight elements that an earlier proof has left open. */
 export function openEight(form: i32, table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, at: usize, out: usize): bool {
   const by = f64x2.splat(divisor)
-  if (form == BF16) return twoLevels(BF16, table, weights, k, by, terms, plan, at, out)
-  if (form == F16) return twoLevels(F16, table, weights, k, by, terms, plan, at, out)
-  return twoLevels(F32, table, weights, k, by, terms, plan, at, out)
+  if (form == BF16) return openOne(BF16, table, weights, k, by, terms, plan, at, out)
+  if (form == F16) return openOne(F16, table, weights, k, by, terms, plan, at, out)
+  return openOne(F32, table, weights, k, by, terms, plan, at, out)
 }
