@@ -9,6 +9,15 @@ const io = processIo(process, homedir())
 
 const toolbox: Toolbox = {
   startReplica: async (config) => (await import('./replica.ts')).startReplica(config),
+  startCuttable: async (config) => {
+    const [{ startReplica }, { createPartition }] = await Promise.all([
+      import('./replica.ts'),
+      import('./transport/partition.ts'),
+    ])
+    const partition = createPartition()
+    const replica = await startReplica(config, partition)
+    return { url: replica.url, stop: () => replica.stop(), cut: partition.cut, heal: partition.heal }
+  },
   openLocal: async ({ useDigestCache, ...flags }) => {
     const [{ openLocal }, { makeResources }] = await Promise.all([import('./local.ts'), import('./config.ts')])
     return openLocal({

@@ -17,6 +17,7 @@ import { Replicator } from './replication/replicator.ts'
 import { createNodeFileSystem } from './storage/fs/node-file-system.ts'
 import { openReplicaKey } from './storage/fs/replica-key.ts'
 import { openSqliteStorage } from './storage/sqlite/sqlite-storage.ts'
+import { type Between, DIRECT } from './transport/partition.ts'
 import { LINK_LIMITS } from './transport/transport.ts'
 import { createWebSocketDialer } from './transport/websocket/websocket-dialer.ts'
 import { createWebSocketListener } from './transport/websocket/websocket-listener.ts'
@@ -30,7 +31,8 @@ export interface RunningReplica {
   stop(): Promise<void>
 }
 
-export async function startReplica(config: ReplicaConfig): Promise<RunningReplica> {
+/** `between` is for demos and drills: a network that can be cut. */
+export async function startReplica(config: ReplicaConfig, between: Between = DIRECT): Promise<RunningReplica> {
   const storage = await openSqliteStorage(config.dataDirectory)
   const stops: (() => Promise<void> | void)[] = [() => storage.close()]
   const stopAll = async () => {
@@ -64,8 +66,8 @@ export async function startReplica(config: ReplicaConfig): Promise<RunningReplic
       },
       kept: operations.kept,
       peers: storage.peers,
-      dialer: createWebSocketDialer(systemClock),
-      listener,
+      dialer: between.dialer(createWebSocketDialer(systemClock)),
+      listener: between.listener(listener),
       clock: systemClock,
       now: Date.now,
       random: Math.random,

@@ -49,6 +49,11 @@ export class ReplicaClient {
     return this.#json<T>(path, { method: 'POST', json })
   }
 
+  /** A safetensors body. */
+  postBytes<T>(path: string, body: Uint8Array): Promise<T> {
+    return this.#json<T>(path, { method: 'POST', body, headers: { 'content-type': 'application/octet-stream' } })
+  }
+
   delete<T>(path: string): Promise<T> {
     return this.#json<T>(path, { method: 'DELETE' })
   }

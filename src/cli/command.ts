@@ -14,6 +14,12 @@ export interface StartedReplica {
   stop(): Promise<void>
 }
 
+/** For demos: its links to other replicas can be cut. */
+export interface CuttableReplica extends StartedReplica {
+  readonly cut: () => void
+  readonly heal: () => void
+}
+
 export interface LocalOptions {
   /** May content roots of files read before be trusted, and noted for next time? */
   readonly useDigestCache: boolean
@@ -24,6 +30,7 @@ export interface LocalOptions {
 /** What commands need of the rest of the program. Each loads its code only when it is called. */
 export interface Toolbox {
   startReplica(config: ReplicaConfig, io: Io): Promise<StartedReplica>
+  startCuttable(config: ReplicaConfig): Promise<CuttableReplica>
   openLocal(options: LocalOptions): Promise<LocalOperations>
   strategies(): Promise<readonly StrategyView[]>
 }
@@ -106,3 +113,10 @@ export function resourceFlags(given: Given): { readonly workers?: string; readon
   const [workers, maxMemory] = [given.text('workers'), given.text('maxMemory')]
   return { ...(workers !== undefined && { workers }), ...(maxMemory !== undefined && { maxMemory }) }
 }
+
+/** Fulfilled by the first Ctrl-C. */
+export const stopped = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })

@@ -1,7 +1,8 @@
 /**
- * Everything outside that a command may touch, passed in: two streams, the environment, a clock, signals. Tests give
+ * Everything outside that a command may touch, passed in: streams, the environment, a clock, signals. Tests give
  * their own, so no test needs a process.
  */
+import { createInterface } from 'node:readline'
 
 export interface Sink {
   write(text: string): void
@@ -20,6 +21,8 @@ export interface Io {
   now(): number
   /** Calls back at each SIGINT or SIGTERM until what is answered is called. */
   onInterrupt(handler: () => void): () => void
+  /** Calls back for each line that is typed until what is answered is called. */
+  onLine(handler: (line: string) => void): () => void
   /** Ends the process at once. */
   kill(exitCode: number): void
 }
@@ -68,6 +71,14 @@ export function processIo(process: NodeJS.Process, homeDirectory: string): Io {
       for (const signal of SIGNALS) process.on(signal, handler)
       return () => {
         for (const signal of SIGNALS) process.off(signal, handler)
+      }
+    },
+    onLine(handler) {
+      const lines = createInterface({ input: process.stdin, terminal: false })
+      lines.on('line', handler)
+      return () => {
+        lines.close()
+        process.stdin.destroy() // or it keeps the process alive
       }
     },
     kill: (exitCode) => process.exit(exitCode),

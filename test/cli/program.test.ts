@@ -71,7 +71,7 @@ describe('usage', () => {
     ['an unknown command', ['frobnicate']],
     ['a command that does not exist yet', ['search']],
     ['an unknown option', ['ls', '--frob']],
-    ['an option of a later version', ['up', '--demo']],
+    ['an option of a later version', ['plan', 'x', '--sketch']],
     ['a missing argument', ['merge', '--out', 'x']],
     ['a missing option', ['merge', 'recipe.yml']],
     ['an empty option', ['merge', 'recipe.yml', '--out', '']],

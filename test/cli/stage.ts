@@ -14,6 +14,7 @@ export interface Stage {
   stderr(): string
   /** Ctrl-C. */
   interrupt(): void
+  type(line: string): void
   readonly killed: number[]
   run(...argv: string[]): Promise<number>
   json(): unknown
@@ -44,6 +45,7 @@ export function makeStage({
   const written = { stdout: '', stderr: '' }
   const handlers = new Set<() => void>()
   const killed: number[] = []
+  const readers = new Set<(line: string) => void>()
   let now = 0
   const sink = (name: 'stdout' | 'stderr') => ({
     write: (text: string) => {
@@ -62,10 +64,15 @@ export function makeStage({
       handlers.add(handler)
       return () => void handlers.delete(handler)
     },
+    onLine: (handler) => {
+      readers.add(handler)
+      return () => void readers.delete(handler)
+    },
     kill: (exitCode) => killed.push(exitCode),
   }
   const tools: Toolbox = {
     startReplica: unexpected('startReplica'),
+    startCuttable: unexpected('startCuttable'),
     openLocal:
       local === undefined
         ? unexpected('openLocal')
@@ -79,6 +86,7 @@ export function makeStage({
     stdout: () => written.stdout,
     stderr: () => written.stderr,
     interrupt: () => handlers.forEach((handler) => handler()),
+    type: (line) => readers.forEach((handler) => handler(line)),
     killed,
     run: (...argv) => runCli(argv, io, tools),
     json: () => JSON.parse(written.stdout) as unknown,

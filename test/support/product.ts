@@ -12,7 +12,7 @@ export interface Ended {
 }
 
 /** Environment without what would change an outcome: tokens, addresses, caches of the user who runs the tests. */
-function cleanEnvironment(cacheDirectory: string): NodeJS.ProcessEnv {
+export function cleanEnvironment(cacheDirectory: string): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('TRIBUTARY_'))
   return { ...Object.fromEntries(kept), TRIBUTARY_CACHE: cacheDirectory, NO_COLOR: '1' }
 }

@@ -1,6 +1,7 @@
 /** Starts a replica in this process and stays until a signal ends it. */
 import { makeConfig } from '../../config.ts'
-import { type Command, type Frame, RESOURCE_OPTIONS, resourceFlags } from '../command.ts'
+import { type Command, RESOURCE_OPTIONS, resourceFlags, stopped } from '../command.ts'
+import { runDemo } from '../demo/run-demo.ts'
 import { facts } from '../text.ts'
 
 export const up: Command = {
@@ -14,13 +15,16 @@ export const up: Command = {
     { flags: '--token-file <FILE>', about: 'file that holds the token (default: TRIBUTARY_TOKEN, else one is made)' },
     { flags: '--public-host <NAME>', about: 'another name that clients may call it by', repeated: true },
     { flags: '--peer <URL>', about: 'another replica to link to, now and after every start', repeated: true },
+    { flags: '--demo', about: 'start three replicas that know each other, with sample models, and show them agree' },
     ...RESOURCE_OPTIONS,
     { flags: '--log-level <LEVEL>', about: 'silent, error, warn, info or debug (default: info)' },
   ],
   notes: 'What a client needs goes to stdout once it listens: with --json as one line. The log goes to stderr.',
   example: 'tributary up --data ./tributary-data --port 8420',
 
-  async run({ io, toolbox, talk, signal, json, answer }, given) {
+  async run(frame, given) {
+    if (given.flag('demo')) return runDemo(frame, given)
+    const { io, toolbox, talk, signal, json, answer } = frame
     const hosts = given.list('publicHost')
     const peers = given.list('peer')
     const flag = (name: string, option: string) => {
@@ -58,9 +62,3 @@ export const up: Command = {
     return undefined
   },
 }
-
-const stopped = (signal: Frame['signal']): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
