@@ -13,7 +13,7 @@ import { LayeredMap } from './layered-map.ts'
 import { type Authority, judgeMembership, type Member } from './membership.ts'
 import { sortedIds } from './merkle.ts'
 import { aclOf, isSpaceInit, type Op, spaceIdOf, spaceOf } from './op.ts'
-import { isMembershipOp, type Policy, type SpaceInitRecord } from './op-schemas.ts'
+import { isMembershipOp, type OpRecord, type Policy, type SpaceInitRecord } from './op-schemas.ts'
 import {
   type Dot,
   type Ignored,
@@ -48,7 +48,7 @@ function foldOf(init: Op<SpaceInitRecord>, given: ReadonlyMap<OpId, Op>): SpaceS
   const chains = chainsOf(ops.values(), GENERATION_KNOWN)
   const uncounted = new Map(uncountedOf(ops, chains))
   const gapped = new Set<ReplicaId>()
-  for (const [id, why] of uncounted) if (why === 'detached') gapped.add(ops.get(id)!.record.rid)
+  for (const { record } of ops.values()) if (isDetached(record, chains)) gapped.add(record.rid)
   const opIds = new IdSet<SetRoot>(() => ops.keys())
   const facts = { init, ops, chains, gapped, opIds }
   if (policy.rules !== RULES_KNOWN) return new SpaceState({ ...facts, ignored: uncounted })
@@ -75,6 +75,12 @@ function* uncountedOf(ops: ReadonlyMap<OpId, Op>, chains: Chains): Iterable<[OpI
     else if (record.seq >= chain.forkedAt) yield [id, 'forked']
     else if (record.seq >= chain.head.nextSeq) yield [id, 'detached']
   }
+}
+
+/** Does it wait for an op before it? An evidence does, too, though it works wherever it stands. */
+function isDetached({ g, rid, ep, seq }: OpRecord, chains: Chains): boolean {
+  const chain = g === GENERATION_KNOWN ? chains.get(rid)?.epochs.get(ep) : undefined
+  return chain !== undefined && seq >= chain.head.nextSeq && seq < chain.forkedAt
 }
 
 interface Judged {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { fold, mayAdd, mayManageMembers, mayRetract, mayRevoke, type SpaceState } from '../../src/core/or-set.ts'
 import type { Op, SignedOp } from '../../src/core/op.ts'
-import { aWriter, contentOf } from '../support/ops.ts'
+import { aSpace, aWriter, contentOf } from '../support/ops.ts'
 import { deliveriesOf, histories, partsOf } from './histories.ts'
 import { oracle } from './or-set-oracle.ts'
 
@@ -117,6 +117,18 @@ test('[SET-60] a state grown op by op, or by some ops at once, is the fold of al
     options(RUNS),
   )
   expect(Math.min(...Object.values(grown))).toBeGreaterThan(RUNS / 2)
+})
+
+test('[SET-60] what comes before an evidence that waits for it takes it into the chain', () => {
+  const space = aSpace()
+  const [liar, witness] = [aWriter(1), aWriter(2)]
+  const one = liar.add(space)
+  liar.head.delete(space.id)
+  const first = witness.add(space)
+  const evidence = witness.accuse(space, one, liar.add(space, { content: 'other' }))
+  const state = fold([space.init, evidence]).with([first])
+  expect(whole(state)).toEqual(whole(fold([space.init, evidence, first])))
+  expect(state.head(witness.rid)).toMatchObject({ nextSeq: 2, lastId: evidence.id })
 })
 
 test('[SET-60] what falls out of a state is gone from it', () => {
