@@ -1,17 +1,24 @@
 /** The links that a listener has accepted: how many there may be, in all, of strangers, and from one address. */
+import type { Clock } from '../core/clock.ts'
 import { CLOSE, type Link, type LinkLimits } from './transport.ts'
 
 export interface Accepted extends Link {
   readonly isWelcome: boolean
 }
 
+const ADDRESSES_MAX = 4096
+
 export class LinkRegister {
   readonly #limits: LinkLimits
   readonly #links = new Set<Accepted>()
   #handler: ((link: Link) => void) | undefined
   #isClosed = false
+  readonly #clock: Clock
+  /** What each address may still open, and as of when; the one longest unheard of goes first. */
+  readonly #allowed = new Map<string, { readonly links: number; readonly at: number }>()
 
-  constructor(limits: LinkLimits) {
+  constructor(clock: Clock, limits: LinkLimits) {
+    this.#clock = clock
     this.#limits = limits
   }
 
@@ -50,6 +57,20 @@ export class LinkRegister {
     if (links.length >= linksMax) return [CLOSE.later, 'too many links']
     if (links.filter(({ isWelcome }) => !isWelcome).length >= strangersMax) return [CLOSE.later, 'too many strangers']
     const near = links.filter((link) => link.remote === remote).length
-    return near >= linksPerAddressMax ? [CLOSE.later, 'too many links from this address'] : undefined
+    if (near >= linksPerAddressMax) return [CLOSE.later, 'too many links from this address']
+    return this.#isInTime(remote) ? undefined : [CLOSE.later, 'links from this address come too fast']
+  }
+
+  /** A greeting costs two signatures: whoever is let go and comes back at once gets no more of them than this. */
+  #isInTime(remote: string): boolean {
+    const { newLinksBurst, newLinksPerSecond } = this.#limits
+    const now = this.#clock.now()
+    const { links, at } = this.#allowed.get(remote) ?? { links: newLinksBurst, at: now }
+    const allowed = Math.min(newLinksBurst, links + ((now - at) / 1000) * newLinksPerSecond)
+    this.#allowed.delete(remote)
+    this.#allowed.set(remote, { links: Math.max(0, allowed - 1), at: now })
+    const [oldest] = this.#allowed.keys()
+    if (this.#allowed.size > ADDRESSES_MAX && oldest !== undefined) this.#allowed.delete(oldest)
+    return allowed >= 1
   }
 }

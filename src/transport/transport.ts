@@ -93,6 +93,9 @@ export interface LinkLimits {
   readonly linksMax: number
   readonly strangersMax: number
   readonly linksPerAddressMax: number
+  /** So many at once, and from then on so many a second. */
+  readonly newLinksBurst: number
+  readonly newLinksPerSecond: number
 }
 
 export const LINK_LIMITS: LinkLimits = {
@@ -110,4 +113,6 @@ export const LINK_LIMITS: LinkLimits = {
   linksMax: 64,
   strangersMax: 16,
   linksPerAddressMax: 8,
+  newLinksBurst: 40,
+  newLinksPerSecond: 1,
 }

@@ -39,6 +39,8 @@ export const SMALL_LIMITS: LinkLimits = {
   linksMax: 4,
   strangersMax: 3,
   linksPerAddressMax: 4,
+  newLinksBurst: 1000,
+  newLinksPerSecond: 1,
 }
 
 interface Seen {

@@ -144,7 +144,7 @@ export function createMemoryNetwork(clock: Clock, limits: LinkLimits = LINK_LIMI
   const links = new Set<MemoryLink>()
   return {
     listen(address) {
-      const register = new LinkRegister(limits)
+      const register = new LinkRegister(clock, limits)
       registers.set(address, register)
       return {
         onLink: (handler) => register.onLink(handler),

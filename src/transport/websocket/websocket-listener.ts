@@ -11,7 +11,7 @@ export interface WebSocketListener extends Listener {
 }
 
 export function createWebSocketListener(clock: Clock, limits: LinkLimits = LINK_LIMITS): WebSocketListener {
-  const register = new LinkRegister(limits)
+  const register = new LinkRegister(clock, limits)
   return {
     accept(socket, { remote, stream }) {
       const atEnd = (link: WebSocketLink) => register.leave(link)
