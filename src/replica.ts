@@ -17,6 +17,7 @@ import { Replicator } from './replication/replicator.ts'
 import { createNodeFileSystem } from './storage/fs/node-file-system.ts'
 import { openReplicaKey } from './storage/fs/replica-key.ts'
 import { openSqliteStorage } from './storage/sqlite/sqlite-storage.ts'
+import { createHttpBlobSource } from './transport/http/http-blob-source.ts'
 import { type Between, DIRECT } from './transport/partition.ts'
 import { LINK_LIMITS } from './transport/transport.ts'
 import { createWebSocketDialer } from './transport/websocket/websocket-dialer.ts'
@@ -74,6 +75,9 @@ export async function startReplica(config: ReplicaConfig, between: Between = DIR
       randomBytes,
       report: (what, error) => server.log.error({ err: error }, what),
       onPeer: (who) => operations.peerChanged(who),
+      giveTicket: operations.ticketFor,
+      openSource: createHttpBlobSource,
+      onSource: () => operations.sourcesChanged(),
     })
     const peers = createPeers(replicator, storage.peers)
     const named = config.peers.map(parsePeerUrl)
@@ -91,6 +95,11 @@ export async function startReplica(config: ReplicaConfig, between: Between = DIR
     const url = await startListening(server, config)
     operations.start()
     replicator.start()
+    operations.fetchFrom({
+      clock: systemClock,
+      sourcesFor: (space) => replicator.sourcesFor(space),
+      lied: () => replicator.lied(),
+    })
     stops.push(() => replicator.stop())
     for (const peer of named) replicator.name(peer)
     const sweeping = setInterval(

@@ -1,5 +1,7 @@
 /** The operations of one replica, over its storage, its merger and its key. No HTTP, no drivers. */
 import { fromHex } from '../core/bytes.ts'
+import { isTributaryError } from '../core/errors.ts'
+import { Exchange, type ExchangeParts } from './blobs/exchange.ts'
 import { LeafCache } from './blobs/leaf-cache.ts'
 import { giveTicket } from './blobs/give-ticket.ts'
 import { readBlob, readLeaves } from './blobs/read-blob.ts'
@@ -26,6 +28,12 @@ import { findUpload, finishUpload, startUpload, writeUpload } from './uploads.ts
 
 export interface RunningOperations extends Operations {
   readonly kept: KeptSpaces
+  /** Leave to take the blobs of a space; undefined for a key that may not. */
+  readonly ticketFor: (space: string, key: string) => string | undefined
+  /** Bytes that merges lack are fetched from there, from now on. */
+  fetchFrom(parts: ExchangeParts): void
+  /** There may be one more replica to fetch from. */
+  sourcesChanged(): void
   /** The link to this address or key came or went. */
   peerChanged(who: string): void
   /** Takes up merges that a stop interrupted. */
@@ -44,6 +52,7 @@ export function createOperations(given: Context): RunningOperations {
   const book = new SpaceBook(context, (id) => feed.tell({ kind: 'space', id }))
   const queue = new MergeQueue(context, book)
   const tickets = createTickets(fromHex(context.randomHex(32)))
+  const exchange = new Exchange(context, book, queue, feed)
   const desk = { context, book, tickets, leaves: new LeafCache(storage.blobs) }
 
   async function figures(): Promise<Figures> {
@@ -126,10 +135,26 @@ export function createOperations(given: Context): RunningOperations {
     identity: () => ({ replica: key.rid, epoch: lease.epoch, version }),
 
     kept: keptSpaces(context, book),
-    peerChanged: (who) => feed.tell({ kind: 'peer', id: who }),
+    peerChanged(who) {
+      feed.tell({ kind: 'peer', id: who })
+      exchange.sourcesChanged()
+    },
+    ticketFor(space, rid) {
+      try {
+        return giveTicket(desk, space, rid)
+      } catch (error) {
+        if (isTributaryError(error)) return undefined // who may not is given none
+        throw error
+      }
+    },
+    fetchFrom: (parts) => exchange.start(parts),
+    sourcesChanged: () => exchange.sourcesChanged(),
     start: () => queue.recover(),
     sweep: () => sweep(context, book),
     idle: () => queue.idle(),
-    stop: () => queue.stop(),
+    async stop() {
+      await exchange.stop()
+      await queue.stop()
+    },
   }
 }

@@ -1,6 +1,6 @@
 /** Asking for merges and looking at them. What runs them is merge-queue.ts. */
 import { TributaryError } from '../core/errors.ts'
-import { type MergeId, parseMergeId } from '../core/ids.ts'
+import { type MergeId, type ModelId, parseMergeId } from '../core/ids.ts'
 import { parseReceiptParts, type Receipt } from '../core/receipt.ts'
 import type { SpaceState } from '../core/or-set.ts'
 import type { MergeJob } from '../storage/job-repository.ts'
@@ -62,6 +62,9 @@ function viewOf({ storage }: Context, job: MergeJob): MergeView {
       ? undefined
       : (JSON.parse(job.error) as { code: string; message: string; hint?: string; missing?: string[] })
   const output = job.output && storage.models.find(job.output)
+  const isMissing = (model: string) =>
+    storage.models.find(model as ModelId) === undefined && storage.models.findByContent(model).length === 0
+  const isToldWhy = job.state === 'failed' || (job.state === 'blocked' && error?.hint !== undefined)
   return {
     id: job.id,
     state: job.state,
@@ -69,10 +72,10 @@ function viewOf({ storage }: Context, job: MergeJob): MergeView {
     bytes_done: job.state === 'done' ? job.bytesTotal : job.bytesDone,
     bytes_total: job.bytesTotal,
     ...(error &&
-      job.state === 'failed' && {
+      isToldWhy && {
         error: { code: error.code, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) },
       }),
-    ...(error?.missing && job.state === 'blocked' && { missing: error.missing }),
+    ...(error?.missing && job.state === 'blocked' && { missing: error.missing.filter(isMissing) }),
     ...(output && { model: output.id, content: output.content }),
     created_at: isoTime(job.createdAtMs),
   }

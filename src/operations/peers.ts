@@ -1,6 +1,7 @@
 /** Other replicas: who they are, whether a link is there and agrees, and which the operator names. */
 import { TributaryError } from '../core/errors.ts'
-import type { PeerView as Seen, Replicator } from '../replication/replicator.ts'
+import type { PeerView as Seen } from '../replication/peer-view.ts'
+import type { Replicator } from '../replication/replicator.ts'
 import type { PeerRepository } from '../storage/peer-repository.ts'
 import { isoTime } from './context.ts'
 

@@ -27,6 +27,7 @@ export type Metric =
   | 'ops.expired'
   | 'store.failed'
   | 'reconciliations'
+  | 'blobs.lies'
 
 export type Effect =
   | { readonly t: 'send'; readonly link: LinkId; readonly type: FrameType; readonly frame: Uint8Array }
@@ -47,6 +48,8 @@ export type Effect =
       readonly added: readonly KeptOp[]
       readonly removed: readonly OpId[]
     }
+  /** Leave to take the blobs of a space from whoever is at the other end. */
+  | { readonly t: 'ticket'; readonly link: LinkId; readonly space: SpaceId; readonly ticket: string }
   /** A space of a peer that the operator named is kept from now on. */
   | { readonly t: 'adopted'; readonly space: SpaceId; readonly link: LinkId }
   /** A space of another peer costs nothing until the operator adopts it. */

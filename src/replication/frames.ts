@@ -73,9 +73,9 @@ interface Bodies {
   }
   readonly records: { readonly space: SpaceId; readonly records: readonly Uint8Array[] }
   readonly roots: { readonly spaces: readonly SpaceRoots[] }
-  /** Numbers kept for the exchange of blobs. */
-  readonly 'blob-have': { readonly body: Uint8Array }
-  readonly 'blob-want': { readonly body: Uint8Array }
+  /** Asks for leave to take the blobs of a space over HTTP. */
+  readonly 'ticket-want': { readonly space: SpaceId }
+  readonly ticket: { readonly space: SpaceId; readonly ticket: string }
   readonly bye: { readonly code: string; readonly retryAfterMs: number }
 }
 
@@ -89,6 +89,7 @@ export const IDS_MAX = 512
 export const SPACES_MAX = 128
 export const FORKS_MAX = 256
 export const RECORDS_MAX = 10_000
+export const TICKET_CHARACTERS_MAX = 512
 
 interface Kind<T extends FrameType> {
   readonly number: number
@@ -113,7 +114,12 @@ const fork = (reader: WireReader): Fork => {
   return { rid, ep, seq, pair }
 }
 
-const opaque = (reader: WireReader): { body: Uint8Array } => ({ body: reader.bytes(64 * KiB) })
+/** It goes into a header as it is. */
+const ticketText = (reader: WireReader): string => {
+  const text = reader.text(TICKET_CHARACTERS_MAX)
+  if (!/^[A-Za-z0-9_-]+$/.test(text)) throw reader.refusal('holds a ticket that is none')
+  return text
+}
 
 const KINDS: { readonly [T in FrameType]: Kind<T> } = {
   hello: {
@@ -215,17 +221,17 @@ const KINDS: { readonly [T in FrameType]: Kind<T> } = {
       })),
     }),
   },
-  'blob-have': {
+  'ticket-want': {
     number: 10,
-    bytesMax: 64 * KiB + 8,
-    write: ({ body }, writer) => void writer.bytes(body),
-    read: opaque,
+    bytesMax: 16,
+    write: ({ space }, writer) => void writer.space(space),
+    read: (reader) => ({ space: reader.space() }),
   },
-  'blob-want': {
+  ticket: {
     number: 11,
-    bytesMax: 64 * KiB + 8,
-    write: ({ body }, writer) => void writer.bytes(body),
-    read: opaque,
+    bytesMax: KiB,
+    write: ({ space, ticket }, writer) => void writer.space(space).text(ticket),
+    read: (reader) => ({ space: reader.space(), ticket: ticketText(reader) }),
   },
   bye: {
     number: 12,

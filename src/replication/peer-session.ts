@@ -69,8 +69,8 @@ const ignoring = (state: SessionState) => ({
   reconcile: ignore(state),
   records: ignore(state),
   roots: ignore(state),
-  'blob-have': ignore(state),
-  'blob-want': ignore(state),
+  'ticket-want': ignore(state),
+  ticket: ignore(state),
 })
 
 const bye = (session: PeerSession): SessionState => session.close('bye')
@@ -88,8 +88,8 @@ const TABLE: Table = {
     reconcile: pass,
     records: pass,
     roots: pass,
-    'blob-have': pass,
-    'blob-want': pass,
+    'ticket-want': pass,
+    ticket: pass,
     bye,
   },
   closed: { ...ignoring('closed'), hello: ignore('closed'), 'hello-ack': ignore('closed'), bye: ignore('closed') },

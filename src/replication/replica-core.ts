@@ -5,32 +5,16 @@
 import { entry } from '../core/forks.ts'
 import type { ReplicaId, SetRoot, SpaceId } from '../core/ids.ts'
 import { invariant } from '../core/invariant.ts'
-import { type SignedOp, spaceOf, type Verify } from '../core/op.ts'
+import { type SignedOp, spaceOf } from '../core/op.ts'
 import { isMalformed } from './admission.ts'
+import type { ReplicaCoreOptions } from './core-options.ts'
 import type { CloseReason, Effect, LinkId, Metric } from './effects.ts'
 import { decodeFrame, encodeFrame, type Frame, type SpaceOffer, SPACES_MAX } from './frames.ts'
-import type { ForkLattice } from './fork-lattice.ts'
 import { KeptSpace, type SpaceContext } from './kept-space.ts'
-import { type Identity, type LinkOpened, PeerSession, type SessionContext } from './peer-session.ts'
+import { type LinkOpened, PeerSession, type SessionContext } from './peer-session.ts'
 import { DEFAULT_SETTINGS, type Settings } from './settings.ts'
 import { SpaceSet } from './space-set.ts'
-import { ALL_PARTS, SpaceSync, type SyncContext, type SyncParts } from './space-sync.ts'
-
-export interface ReplicaCoreOptions {
-  readonly identity: Identity
-  readonly settings?: Settings
-  /** How signatures of ops are verified; Ed25519 where absent. */
-  readonly verify?: Verify
-  /** The root of a space as the fold has it. */
-  readonly rootOf?: (space: SpaceId) => SetRoot | undefined
-  /** Parts of the protocol, where a test shows what they are good for. */
-  /** Did the operator name this replica, whoever opened the link? */
-  readonly isNamed?: (rid: ReplicaId) => boolean
-  /** May it see this space? Members see the spaces of members; a replica that the operator named sees all. */
-  readonly mayRead?: (space: SpaceId, rid: ReplicaId | undefined) => boolean
-  readonly parts?: SyncParts
-  readonly latticeOf?: () => ForkLattice
-}
+import { ALL_PARTS, SpaceSync, type SyncContext } from './space-sync.ts'
 
 const NO_ROOT = '0'.repeat(64) as SetRoot
 
@@ -104,6 +88,13 @@ export class ReplicaCore {
       if (shown !== undefined) kept.show([shown])
       this.#startAll(space)
       kept.store()
+    })
+  }
+
+  /** Leave is wanted to take the blobs of a space from whoever is at the other end. */
+  askTicket(link: LinkId, space: SpaceId): readonly Effect[] {
+    return this.#during(() => {
+      if (this.#sessions.get(link)?.isOpen === true) this.#send(link, { t: 'ticket-want', space })
     })
   }
 
@@ -187,8 +178,17 @@ export class ReplicaCore {
         kept.arrived(session.link, this.#syncWith(session, frame.space), frame)
         return
       }
-      case 'blob-have':
-      case 'blob-want':
+      case 'ticket-want': {
+        const mayRead = this.#spaces.has(frame.space) && this.#mayRead(session, frame.space)
+        const ticket = mayRead ? this.#options.giveTicket?.(frame.space, session.rid!) : undefined
+        if (ticket === undefined) this.#report('frames.unexpected', 1)
+        else this.#send(session.link, { t: 'ticket', space: frame.space, ticket })
+        return
+      }
+      case 'ticket': {
+        this.#effects.push({ t: 'ticket', link: session.link, space: frame.space, ticket: frame.ticket })
+        return
+      }
       case 'hello':
       case 'hello-ack':
       case 'bye': {

@@ -7,12 +7,15 @@ import { isTributaryError } from '../core/errors.ts'
 import { entry } from '../core/forks.ts'
 import type { ReplicaId, SpaceId } from '../core/ids.ts'
 import type { PeerRepository } from '../storage/peer-repository.ts'
+import type { ModelSource } from '../transport/blob-source.ts'
 import { keepDialing } from '../transport/redial.ts'
 import { CLOSE, type Dialer, type Link, type LinkEnd, type Listener } from '../transport/transport.ts'
 import type { CloseReason, Effect, LinkId, Metric } from './effects.ts'
 import type { KeptSpaces } from './kept-spaces.ts'
 import type { KeptOp } from './space-set.ts'
+import { LinkSources, type OpenSource } from './link-sources.ts'
 import type { Identity } from './peer-session.ts'
+import type { PeerView } from './peer-view.ts'
 import { ReplicaCore } from './replica-core.ts'
 
 const TICK_MS = 200
@@ -37,20 +40,12 @@ export interface ReplicatorParts {
   readonly report: (what: string, error: unknown) => void
   /** The link to this replica, or to whoever will answer there, came or went. */
   readonly onPeer?: (who: string) => void
-}
-
-export interface PeerView {
-  /** Where this replica dials it; absent where it dialed us. */
-  readonly url?: string
-  readonly rid?: ReplicaId
-  readonly state: 'dialing' | 'greeting' | 'linked'
-  /** Since when it is so. */
-  readonly sinceMs: number
-  /** Of the spaces both have: is what they keep the same, as far as it was told? */
-  readonly spaces: readonly { readonly space: SpaceId; readonly inSync: boolean }[]
-  /** Spaces of it that are not kept here. */
-  readonly offered: readonly SpaceId[]
-  readonly lastFailure?: string
+  /** Leave for this replica to take the blobs of a space, where it may. */
+  readonly giveTicket?: (space: SpaceId, rid: ReplicaId) => string | undefined
+  /** Without it no bytes are fetched. */
+  readonly openSource?: OpenSource
+  /** Bytes of this space may be had from one more replica. */
+  readonly onSource?: (space: SpaceId) => void
 }
 
 interface Open {
@@ -77,18 +72,25 @@ export class Replicator {
   readonly #resting = new Map<ReplicaId, ((end: LinkEnd) => void)[]>()
   readonly #offered = new Map<SpaceId, ReplicaId>()
   readonly #counts = new Map<Metric, number>()
+  readonly #sources: LinkSources
   #nextLink = 1
   #isStopped = false
   #stopTick = (): void => undefined
 
   constructor(parts: ReplicatorParts) {
     this.#parts = parts
-    const { identity, kept } = parts
+    const { identity, kept, giveTicket, openSource, clock } = parts
+    this.#sources = new LinkSources({
+      clock,
+      openSource,
+      ask: (link, space) => this.#do(this.#core.askTicket(link, space)),
+    })
     this.#core = new ReplicaCore({
       identity,
       rootOf: (space) => kept.root(space),
       mayRead: (space, rid) => kept.mayRead(space, rid),
       isNamed: (rid) => this.#namedReplicas().has(rid),
+      ...(giveTicket && { giveTicket }),
     })
   }
 
@@ -124,6 +126,21 @@ export class Replicator {
       ([, { url, rid }]) => url === undefined && !(rid !== undefined && shown.has(rid)),
     )
     return [...dialed, ...accepted.map(([id, open]) => this.#viewOfLink(id, open))]
+  }
+
+  /** Where the bytes of a space may be had now; leave to take them is asked for where it is not here yet. */
+  sourcesFor(space: SpaceId): readonly ModelSource[] {
+    const named = this.#parts.peers.list().filter(({ origin }) => origin === 'operator')
+    return [...this.#open].flatMap(([link, { rid, url }]) => {
+      const address = url ?? named.find((peer) => rid !== undefined && peer.rid === rid)?.url
+      if (rid === undefined || address === undefined) return []
+      return this.#sources.of({ link, rid, address: { url: address } }, space)
+    })
+  }
+
+  /** A replica sent bytes that are not what it was asked for. */
+  lied(): void {
+    this.#count('blobs.lies', 1)
   }
 
   counts(): ReadonlyMap<Metric, number> {
@@ -169,6 +186,7 @@ export class Replicator {
     const open = this.#open.get(id)
     if (open === undefined) return
     this.#open.delete(id)
+    this.#sources.closed(id)
     this.#do(this.#core.linkClosed(id))
     const { rid, ended, url } = open
     if (url !== undefined) this.#dialings.get(url)!.sinceMs = this.#parts.now()
@@ -238,9 +256,19 @@ export class Replicator {
         this.#parts.kept.raise(effect.known.ep)
         return
       }
-      case 'report':
-        this.#counts.set(effect.metric, (this.#counts.get(effect.metric) ?? 0) + effect.count)
+      case 'ticket': {
+        const { link, space, ticket } = effect
+        if (this.#sources.ticketCame(link, space, ticket)) this.#parts.onSource?.(space)
+        return
+      }
+      case 'report': {
+        this.#count(effect.metric, effect.count)
+      }
     }
+  }
+
+  #count(metric: Metric, count: number): void {
+    this.#counts.set(metric, (this.#counts.get(metric) ?? 0) + count)
   }
 
   /** A peer that reads slowly is read slowly: what it asks for can't pile up here. */

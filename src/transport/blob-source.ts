@@ -1,5 +1,5 @@
 /** Port: another replica's bytes. What it gives is believed of nobody: the fetch verifies each chunk. */
-import type { TensorRoot } from '../core/ids.ts'
+import type { FileDigest, TensorRoot } from '../core/ids.ts'
 
 export interface BlobSource {
   /** Who it is: the same for every tensor, so that a liar can be named. */
@@ -8,4 +8,14 @@ export interface BlobSource {
   leaves(root: TensorRoot, bytesMax: number, signal: AbortSignal): AsyncIterable<Uint8Array>
   /** Bytes [start, end) as they come, exactly so many. NETWORK where they don't. Each piece is the caller's to keep. */
   read(root: TensorRoot, start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array>
+}
+
+/** The rest of a model, besides its tensors. A source that has a manifest has all that it names. */
+export interface ModelSource extends BlobSource {
+  /** By the model's id or, of a base, its content root. Refuses more than `bytesMax`. */
+  manifest(digest: string, bytesMax: number, signal: AbortSignal): AsyncIterable<Uint8Array>
+  has(digest: string, signal: AbortSignal): Promise<boolean>
+  /** The whole file. Refuses more than `bytesMax`. */
+  file(digest: FileDigest, bytesMax: number, signal: AbortSignal): AsyncIterable<Uint8Array>
+  close(): void
 }

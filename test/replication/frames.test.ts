@@ -64,8 +64,8 @@ const anyFrame: fc.Arbitrary<Frame> = fc.oneof(
     t: fc.constant('roots' as const),
     spaces: fc.array(fc.record({ space, ops: natural, opsRoot: id }), { maxLength: 4 }),
   }),
-  fc.record({ t: fc.constant('blob-have' as const), body: short }),
-  fc.record({ t: fc.constant('blob-want' as const), body: short }),
+  fc.record({ t: fc.constant('ticket-want' as const), space }),
+  fc.record({ t: fc.constant('ticket' as const), space, ticket: bytes(12).map((raw) => hex(raw)) }),
   fc.record({ t: fc.constant('bye' as const), code: fc.constantFrom('restart', 'slow'), retryAfterMs: natural }),
 )
 

@@ -1,61 +1,8 @@
 /** Whole replicas, operations and storage included, over links in memory and a clock that is held. */
-import { expect, onTestFinished, test } from 'vitest'
-import { sign, verify } from '../../src/core/signature.ts'
-import { Replicator } from '../../src/replication/replicator.ts'
-import { createMemoryNetwork, type MemoryNetwork } from '../../src/transport/memory/memory-transport.ts'
-import { HeldClock } from '../support/held-clock.ts'
-import { aReplica, type TestReplica } from '../support/replica.ts'
+import { expect, test } from 'vitest'
+import { aReplica } from '../support/replica.ts'
 import { streamOf, tinyFile } from '../support/safetensors.ts'
-
-interface Standing {
-  readonly replica: TestReplica
-  readonly replicator: Replicator
-  readonly url: string
-}
-
-class World {
-  readonly clock = new HeldClock()
-  readonly network: MemoryNetwork = createMemoryNetwork(this.clock)
-  readonly #all: Standing[] = []
-
-  async stand(seed: number, peers: readonly string[] = [], given?: TestReplica): Promise<Standing> {
-    const replica = given ?? (await aReplica({ seed }))
-    const { key } = replica.context
-    const url = `http://replica-${seed}`
-    for (const peer of peers) replica.storage.peers.add({ url: peer, origin: 'operator', addedAtMs: 1 })
-    let drawn = 0
-    const replicator = new Replicator({
-      identity: {
-        rid: key.rid,
-        sign: (proof) => sign('hello', proof, key),
-        verify: (proof, rid, signature) => verify('hello', proof, rid, signature),
-      },
-      kept: replica.kept,
-      peers: replica.storage.peers,
-      dialer: this.network.dialer,
-      listener: this.network.listen(url),
-      clock: this.clock,
-      now: () => this.clock.now(),
-      random: () => 0.5,
-      randomBytes: (count) => new Uint8Array(count).fill(seed * 16 + (drawn += 1)),
-      report: (_, error) => replica.faults.push(error),
-    })
-    onTestFinished(() => replicator.stop())
-    replicator.start()
-    const standing = { replica, replicator, url }
-    this.#all.push(standing)
-    return standing
-  }
-
-  /** Time passes in steps in which all frames arrive. */
-  async pass(ms: number): Promise<void> {
-    for (let gone = 0; gone < ms; gone += 100) {
-      this.clock.pass(100)
-      for (let turn = 0; turn < 64; turn++) await Promise.resolve()
-    }
-    expect(this.#all.flatMap(({ replica }) => replica.faults)).toEqual([])
-  }
-}
+import { type Standing, World } from '../support/world.ts'
 
 const contribute = async ({ replica }: Standing, seed: number, space = 'lab') => {
   const { model } = await replica.uploadModel(streamOf(tinyFile(seed)))

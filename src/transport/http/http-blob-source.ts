@@ -6,7 +6,7 @@ import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request a
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { isIPv6, type LookupFunction } from 'node:net'
 import { TributaryError } from '../../core/errors.ts'
-import type { BlobSource } from '../blob-source.ts'
+import type { ModelSource } from '../blob-source.ts'
 import type { Address } from '../transport.ts'
 
 export interface HttpSourceOptions {
@@ -14,10 +14,6 @@ export interface HttpSourceOptions {
   readonly address: Address
   /** The Authorization header for the next request: a ticket lasts five minutes. */
   readonly authorization?: () => string | undefined
-}
-
-export interface HttpBlobSource extends BlobSource {
-  close(): void
 }
 
 const CONNECTIONS_MAX = 8
@@ -30,7 +26,7 @@ const pinnedTo =
     else done(null, address, family)
   }
 
-export function createHttpBlobSource({ id, address, authorization }: HttpSourceOptions): HttpBlobSource {
+export function createHttpBlobSource({ id, address, authorization }: HttpSourceOptions): ModelSource {
   const base = new URL(address.url)
   const isSecure = base.protocol === 'https:' || base.protocol === 'wss:'
   const agent = new (isSecure ? HttpsAgent : HttpAgent)({
@@ -42,13 +38,19 @@ export function createHttpBlobSource({ id, address, authorization }: HttpSourceO
   const problem = (why: string, cause?: unknown) =>
     new TributaryError('NETWORK', `${base.host}: ${why}`, { cause, details: { source: id } })
 
-  function open(target: string, headers: Record<string, string>, signal: AbortSignal): Promise<IncomingMessage> {
+  function open(
+    target: string,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+    method = 'GET',
+  ): Promise<IncomingMessage> {
     const ask = isSecure ? httpsRequest : httpRequest
     const allowed = authorization?.()
     return new Promise((resolve, reject) => {
       const request: ClientRequest = ask(
         {
           agent,
+          method,
           signal,
           hostname: base.hostname.replace(/^\[|\]$/g, ''),
           port: base.port,
@@ -62,8 +64,13 @@ export function createHttpBlobSource({ id, address, authorization }: HttpSourceO
     })
   }
 
-  /** Exactly `bytes` of a body, or NETWORK; whatever happens, the connection is not left half read. */
-  async function* body(answer: IncomingMessage, bytes: number, status: number): AsyncIterable<Uint8Array> {
+  /** Exactly `bytes` of a body (or at most so many), or NETWORK; whatever happens, the connection is not left half read. */
+  async function* body(
+    answer: IncomingMessage,
+    bytes: number,
+    status: number,
+    isExact = true,
+  ): AsyncIterable<Uint8Array> {
     let left = bytes
     try {
       if (answer.statusCode !== status) throw problem(`it answers ${String(answer.statusCode)}`)
@@ -72,7 +79,7 @@ export function createHttpBlobSource({ id, address, authorization }: HttpSourceO
         if (left < 0) throw problem('it sends more than was asked for')
         yield piece
       }
-      if (left > 0) throw problem('its answer ends early')
+      if (isExact && left > 0) throw problem('its answer ends early')
     } catch (error) {
       throw error instanceof TributaryError ? error : problem('its answer was cut off', error)
     } finally {
@@ -92,6 +99,17 @@ export function createHttpBlobSource({ id, address, authorization }: HttpSourceO
       if (!isIt) answer.destroy()
       if (!isIt) throw problem(`it sends ${range} where ${start}-${end - 1} was asked for`)
       yield* body(answer, end - start, 206)
+    },
+    async *manifest(digest, bytesMax, signal) {
+      yield* body(await open(`${digest}?kind=manifest`, {}, signal), bytesMax, 200, false)
+    },
+    async has(digest, signal) {
+      const answer = await open(`${digest}?kind=manifest`, {}, signal, 'HEAD')
+      answer.resume()
+      return answer.statusCode === 200
+    },
+    async *file(digest, bytesMax, signal) {
+      yield* body(await open(`${digest}?kind=file`, {}, signal), bytesMax, 200, false)
     },
     close: () => agent.destroy(),
   }

@@ -1,0 +1,168 @@
+/**
+ * What this replica lacks and other replicas have: manifests of what its spaces show, at once; the bytes of models, when
+ * a merge is blocked for them. Then the merge goes on by itself. One thing at a time; what fails is tried again, later
+ * each time, and at once when there is one more replica to ask.
+ */
+import type { Clock } from '../../core/clock.ts'
+import { isTributaryError, TributaryError } from '../../core/errors.ts'
+import type { ModelId, SpaceId } from '../../core/ids.ts'
+import type { SpaceState } from '../../core/or-set.ts'
+import type { ModelSource } from '../../transport/blob-source.ts'
+import { parseManifest } from '../../tensors/manifest.ts'
+import type { Context } from '../context.ts'
+import type { EventFeed, Watching } from '../events/event-feed.ts'
+import type { MergeQueue } from '../merge-queue.ts'
+import type { SpaceBook } from '../space-book.ts'
+import { fetchManifest, fetchModel, type ModelFetching } from './fetch-model.ts'
+
+const FIRST_AGAIN_MS = 1000
+const LONGEST_AGAIN_MS = 60_000
+
+export interface ExchangeParts {
+  readonly clock: Clock
+  readonly sourcesFor: (space: SpaceId) => readonly ModelSource[]
+  /** A source sent what it was not asked for. */
+  readonly lied?: (source: string) => void
+}
+
+interface Failed {
+  readonly times: number
+  readonly againAt: number
+}
+
+export class Exchange {
+  readonly #context: Context
+  readonly #book: SpaceBook
+  readonly #queue: MergeQueue
+  readonly #feed: EventFeed
+  readonly #abort = new AbortController()
+  readonly #failed = new Map<string, Failed>()
+  #parts: ExchangeParts | undefined
+  #watching: Watching | undefined
+  #isWoken = false
+  #loop: Promise<void> | undefined
+  #callOff = (): void => undefined
+
+  constructor(context: Context, book: SpaceBook, queue: MergeQueue, feed: EventFeed) {
+    this.#context = context
+    this.#book = book
+    this.#queue = queue
+    this.#feed = feed
+  }
+
+  start(parts: ExchangeParts): void {
+    this.#parts = parts
+    this.#watching ??= this.#feed.watch(() => this.#wake())
+    this.#wake()
+  }
+
+  sourcesChanged(): void {
+    this.#failed.clear()
+    this.#wake()
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort()
+    this.#callOff()
+    this.#watching?.end()
+    await this.#loop
+  }
+
+  #wake(): void {
+    this.#isWoken = true
+    if (this.#parts === undefined || this.#loop !== undefined || this.#abort.signal.aborted) return
+    this.#callOff()
+    this.#loop = this.#drain(this.#parts).finally(() => {
+      this.#loop = undefined
+      if (this.#isWoken) this.#wake()
+    })
+  }
+
+  async #drain(parts: ExchangeParts): Promise<void> {
+    await Promise.resolve() // who wakes may be in the middle of a commit
+    while (this.#isWoken && !this.#abort.signal.aborted) {
+      this.#isWoken = false
+      this.#watching?.take()
+      this.#watching?.hasMissed()
+      try {
+        for (const state of this.#book.all())
+          for (const digest of this.#lacking(state)) await this.#try(parts, state.space, digest, false)
+        for (const { job, missing } of this.#queue.unblock())
+          for (const digest of missing) {
+            const error = await this.#try(parts, job.space, digest, true)
+            if (error !== undefined) this.#queue.explain(job, error, missing)
+          }
+        this.#queue.unblock()
+      } catch (error) {
+        this.#context.report('fetching from other replicas', error)
+      }
+    }
+    this.#wakeLater(parts)
+  }
+
+  #wakeLater({ clock }: ExchangeParts): void {
+    this.#callOff()
+    const next = Math.min(...[...this.#failed.values()].map(({ againAt }) => againAt))
+    if (next === Infinity || this.#abort.signal.aborted) return
+    this.#callOff = clock.after(Math.max(0, next - clock.now()), () => this.#wake())
+  }
+
+  /** Models of which not even the manifest is here. A base is known by its content alone. */
+  #lacking({ visible, base, revoked }: SpaceState): readonly string[] {
+    const { models, manifests } = this.#context.storage
+    const lacking = new Set<string>()
+    for (const { record } of visible)
+      for (const id of [record.model, ...Object.values(record.sidecars ?? {})])
+        if (models.find(id) === undefined && manifests.find(id) === undefined) lacking.add(id)
+    if (base !== undefined && !revoked.has(base) && models.findByContent(base).length === 0)
+      if (manifests.findByContent(base) === undefined) lacking.add(base)
+    return [...lacking]
+  }
+
+  /** Answers why it did not work, if it was tried now. */
+  async #try(
+    parts: ExchangeParts,
+    space: SpaceId,
+    digest: string,
+    isWhole: boolean,
+  ): Promise<TributaryError | undefined> {
+    const { clock } = parts
+    const key = `${String(isWhole)}/${digest}`
+    const failed = this.#failed.get(key)
+    if (this.#abort.signal.aborted || (failed !== undefined && failed.againAt > clock.now())) return undefined
+    try {
+      await this.#fetch(parts, space, digest, isWhole)
+      this.#failed.delete(key)
+      return undefined
+    } catch (error) {
+      if (isTributaryError(error) && error.code === 'INTERRUPTED') return undefined
+      const times = (failed?.times ?? 0) + 1
+      const wait = Math.min(LONGEST_AGAIN_MS, FIRST_AGAIN_MS * 2 ** (times - 1))
+      this.#failed.set(key, { times, againAt: clock.now() + wait })
+      if (isTributaryError(error)) return error
+      throw error
+    }
+  }
+
+  async #fetch({ clock, sourcesFor, lied }: ExchangeParts, space: SpaceId, digest: string, isWhole: boolean) {
+    const { storage, report } = this.#context
+    const fetching: ModelFetching = {
+      context: this.#context,
+      clock,
+      sources: sourcesFor(space),
+      signal: this.#abort.signal,
+      lied(source, what) {
+        lied?.(source)
+        const message = `the replica ${source} sent something else for ${what}`
+        report('a replica lied', new TributaryError('DIGEST_MISMATCH', message, { details: { source } }))
+      },
+    }
+    const known = storage.manifests.find(digest as ModelId)?.id ?? storage.manifests.findByContent(digest)
+    const id = known ?? (await fetchManifest(fetching, digest))
+    if (!isWhole || storage.models.find(id) !== undefined) return
+    const manifest = parseManifest(storage.manifests.find(id)!.manifest)
+    await fetchModel(fetching, id, manifest)
+    for (const { space: of, base } of this.#book.all())
+      if (base === manifest.content) storage.pins.hold({ kind: 'base', space: of }, { models: [id] })
+  }
+}

@@ -1,0 +1,245 @@
+/**
+ * One model from other replicas: its manifest, then its tensors and files, each verified by its own digest, and at last the
+ * row that says it is here. What came before a failure stays, and the next try goes on from it.
+ */
+import { createHash } from 'node:crypto'
+import { SIZE_LIMITS } from '../../core/canonical.ts'
+import type { Clock } from '../../core/clock.ts'
+import { isTributaryError, TributaryError } from '../../core/errors.ts'
+import type { FileDigest, ModelId, TensorRoot } from '../../core/ids.ts'
+import { fetchTensor } from '../../replication/fetch-tensor.ts'
+import type { BlobName } from '../../storage/blob-store.ts'
+import { refusePickle } from '../../tensors/file-kinds.ts'
+import { type Manifest, modelIdOf, parseManifest } from '../../tensors/manifest.ts'
+import { HEADER_BYTES_MAX, parseStored } from '../../tensors/safetensors.ts'
+import type { ModelSource } from '../../transport/blob-source.ts'
+import type { Context } from '../context.ts'
+import { needRoom } from '../room.ts'
+import { whole } from './whole.ts'
+
+const TENSORS_AT_ONCE = 4
+
+export interface ModelFetching {
+  readonly context: Context
+  readonly clock: Clock
+  readonly sources: readonly ModelSource[]
+  readonly signal: AbortSignal
+  /** This source sent what it was not asked for. */
+  readonly lied: (source: string, what: string) => void
+}
+
+const noneHas = (digest: string, sources: number) =>
+  new TributaryError('BYTES_MISSING', `none of ${sources} linked replicas gives out the model ${digest}`, {
+    details: { digest },
+    hint: 'connect a replica that holds it, or upload the model here',
+  })
+
+/** From the first source that has it. By the model's id or its content root. */
+export async function fetchManifest(fetching: ModelFetching, digest: string): Promise<ModelId> {
+  const { context, sources, lied } = fetching
+  for (const source of sources) {
+    const bytes = await orNothing(gather(fetching, (signal) => source.manifest(digest, SIZE_LIMITS.manifest, signal)))
+    if (bytes === undefined) continue
+    const manifest = await orNothing(Promise.resolve().then(() => parseManifest(bytes)))
+    const id = manifest && modelIdOf(manifest)
+    if (manifest === undefined || id === undefined || (id !== digest && manifest.content !== digest)) {
+      lied(source.id, `the manifest ${digest}`)
+      continue
+    }
+    const { content } = manifest
+    context.storage.manifests.put({ id, content, manifest: bytes, fetchedAtMs: context.now() })
+    return id
+  }
+  throw noneHas(digest, sources.length)
+}
+
+/** The model is stored as if it had been uploaded here. */
+export async function fetchModel(fetching: ModelFetching, id: ModelId, manifest: Manifest): Promise<void> {
+  const { context, sources, signal } = fetching
+  const { storage } = context
+  const asked = await Promise.all(sources.map((source) => orNothing(source.has(id, signal))))
+  const holders = sources.filter((_, i) => asked[i] === true)
+  if (holders.length === 0) throw noneHas(id, sources.length)
+  const from: ModelFetching = { ...fetching, sources: holders }
+
+  const blobs = blobsOf(manifest)
+  storage.pins.claim(blobs)
+  await needRoom(context, await bytesMissing(context, manifest), 'the model')
+  for (const { path, bytes, sha256 } of manifest.files) await fetchFile(from, sha256, bytes, path)
+  for (const { header } of manifest.layout) await fetchFile(from, header, HEADER_BYTES_MAX)
+  for (const { path, header, order } of manifest.layout) await checkHeader(context, manifest, path, header, order)
+  await fetchTensors(from, manifest)
+  storage.transact(() => {
+    storage.models.put(
+      { id, content: manifest.content, manifest: manifestOf(context, id), createdAtMs: context.now() },
+      blobs,
+    )
+    storage.manifests.remove(id)
+  })
+}
+
+const manifestOf = ({ storage }: Context, id: ModelId): Uint8Array => storage.manifests.find(id)!.manifest
+
+function blobsOf({ tensors, files, layout }: Manifest): readonly BlobName[] {
+  const names = new Map<string, BlobName>()
+  const name = (blob: BlobName) => names.set(`${blob.kind}/${blob.digest}`, blob)
+  for (const { root } of tensors) name({ kind: 'tensor', digest: root })
+  for (const { sha256 } of files) name({ kind: 'file', digest: sha256 })
+  for (const { header } of layout) name({ kind: 'file', digest: header })
+  return [...names.values()]
+}
+
+async function bytesMissing({ storage }: Context, { tensors, files }: Manifest): Promise<number> {
+  const wanted = new Map<string, { readonly name: BlobName; readonly bytes: number }>()
+  for (const { root, bytes } of tensors) wanted.set(`t${root}`, { name: { kind: 'tensor', digest: root }, bytes })
+  for (const { sha256, bytes } of files) wanted.set(`f${sha256}`, { name: { kind: 'file', digest: sha256 }, bytes })
+  let sum = 0
+  for (const { name, bytes } of wanted.values()) if (!(await storage.blobs.has(name))) sum += bytes
+  return sum
+}
+
+/** Each root once, some at a time; who lied about one is asked for no other. */
+async function fetchTensors(
+  { context, clock, sources, signal, lied }: ModelFetching,
+  manifest: Manifest,
+): Promise<void> {
+  const wanted = [...new Map(manifest.tensors.map(({ root, bytes }) => [root, bytes]))]
+  const liars = new Set<string>()
+  const stop = new AbortController()
+  const both = AbortSignal.any([signal, stop.signal])
+  const blame = (source: string, what: string) => {
+    if (!liars.has(source)) lied(source, what)
+    liars.add(source)
+  }
+  async function work(): Promise<void> {
+    for (let next = wanted.shift(); next !== undefined; next = wanted.shift()) {
+      const [root, bytes] = next
+      if (bytes === 0) {
+        await storeEmpty(context, root)
+        continue
+      }
+      const honest = sources.filter(({ id }) => !liars.has(id))
+      try {
+        const { lies } = await fetchTensor(
+          { root, bytes },
+          {
+            storage: context.storage,
+            sources: honest,
+            clock,
+            now: context.now,
+            needRoom: (more) => needRoom(context, more, 'a tensor'),
+            signal: both,
+          },
+        )
+        for (const { source } of lies) blame(source, `the tensor ${root}`)
+      } catch (error) {
+        if (isTributaryError(error) && Array.isArray(error.details['liars']))
+          for (const source of error.details['liars'] as string[]) blame(source, `the tensor ${root}`)
+        throw error
+      }
+    }
+  }
+  const works = Array.from({ length: TENSORS_AT_ONCE }, () =>
+    work().catch((error: unknown) => {
+      stop.abort()
+      throw error
+    }),
+  )
+  const ends = await Promise.allSettled(works)
+  const failures = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []))
+  const told = failures.find((error) => !(isTributaryError(error) && error.code === 'INTERRUPTED')) ?? failures[0]
+  if (told !== undefined) throw told as Error
+}
+
+async function storeEmpty({ storage }: Context, root: TensorRoot): Promise<void> {
+  if (await storage.blobs.has({ kind: 'tensor', digest: root })) return
+  const writer = await storage.blobs.create('tensor')
+  const sealed = await writer.seal()
+  if (sealed.name.digest === root) await storage.blobs.publish([sealed])
+  else await writer.discard()
+}
+
+/** From one source after the other, until one gives what hashes to the digest. */
+async function fetchFile(fetching: ModelFetching, digest: FileDigest, bytesMax: number, path?: string): Promise<void> {
+  const { context, sources, lied, signal } = fetching
+  const { blobs } = context.storage
+  if (await blobs.has({ kind: 'file', digest })) return
+  for (const source of sources) {
+    if (signal.aborted) throw new TributaryError('INTERRUPTED', 'the fetch was called off')
+    const writer = await blobs.create('file')
+    const hash = createHash('sha256')
+    let isFirst = true
+    let ownFailure: unknown
+    try {
+      for await (const piece of whole((inner) => source.file(digest, bytesMax, inner), fetching)) {
+        try {
+          if (isFirst && path !== undefined) refusePickle(path, piece.subarray(0, 1024))
+          isFirst = false
+          hash.update(piece)
+          await writer.write(piece)
+        } catch (error) {
+          ownFailure = error
+          throw error
+        }
+      }
+    } catch (error) {
+      await writer.discard()
+      if (ownFailure !== undefined || !isTributaryError(error)) throw error
+      continue // the next source
+    }
+    if (hash.digest('hex') !== digest) {
+      await writer.discard()
+      lied(source.id, `the file ${digest}`)
+      continue
+    }
+    await blobs.publish([await writer.seal()])
+    return
+  }
+  throw new TributaryError('BYTES_MISSING', `no replica that answers has the file ${digest}`, {
+    details: { digest },
+    hint: 'connect a replica that holds it, or upload the model here',
+  })
+}
+
+/** A header that says something else than the manifest would be given out as a file that nobody uploaded. */
+async function checkHeader(
+  { storage }: Context,
+  { tensors }: Manifest,
+  path: string,
+  header: FileDigest,
+  order: readonly string[],
+): Promise<void> {
+  const pieces: Uint8Array[] = []
+  for await (const piece of storage.blobs.read({ kind: 'file', digest: header })) pieces.push(piece)
+  const known = new Map(tensors.map((tensor) => [tensor.name, tensor]))
+  const shapes = order.map((name) => known.get(name)!)
+  const stored = parseStored(
+    Buffer.concat(pieces),
+    shapes.reduce((sum, { bytes }) => sum + bytes, 0),
+  )
+  const spell = (all: readonly { name: string; dtype: string; shape: readonly number[] }[]) =>
+    JSON.stringify(all.map(({ name, dtype, shape }) => [name, dtype, shape]))
+  if (spell(stored.tensors) !== spell(shapes))
+    throw new TributaryError('MANIFEST_INVALID', `the header of ${path} says something else than the manifest`, {
+      hint: 'whoever contributed the model made it up; retract the contribution',
+    })
+}
+
+/** Undefined where somebody else failed. */
+async function orNothing<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work
+  } catch (error) {
+    if (isTributaryError(error)) return undefined
+    throw error
+  }
+}
+
+async function gather(
+  fetching: ModelFetching,
+  open: (signal: AbortSignal) => AsyncIterable<Uint8Array>,
+): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = []
+  for await (const piece of whole(open, fetching)) pieces.push(piece)
+  return Buffer.concat(pieces)
+}

@@ -1,0 +1,16 @@
+/** Another replica as people see it. */
+import type { ReplicaId, SpaceId } from '../core/ids.ts'
+
+export interface PeerView {
+  /** Where this replica dials it; absent where it dialed us. */
+  readonly url?: string
+  readonly rid?: ReplicaId
+  readonly state: 'dialing' | 'greeting' | 'linked'
+  /** Since when it is so. */
+  readonly sinceMs: number
+  /** Of the spaces both have: is what they keep the same, as far as it was told? */
+  readonly spaces: readonly { readonly space: SpaceId; readonly inSync: boolean }[]
+  /** Spaces of it that are not kept here. */
+  readonly offered: readonly SpaceId[]
+  readonly lastFailure?: string
+}

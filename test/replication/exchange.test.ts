@@ -1,0 +1,141 @@
+/** Bytes of models between whole replicas: merges that lack them fetch them, verify them and finish. */
+import { expect, test } from 'vitest'
+import { TributaryError } from '../../src/core/errors.ts'
+import type { ModelSource } from '../../src/transport/blob-source.ts'
+import { collect, safetensors, streamOf, tinyFile } from '../support/safetensors.ts'
+import { type Standing, World } from '../support/world.ts'
+
+const named = (seed: number) => `http://replica-${seed}`
+const upload = async ({ replica }: Standing, bytes: Uint8Array, name: string) => {
+  const { model } = await replica.uploadModel(streamOf(bytes))
+  await replica.contribute('lab', { model, name })
+  return model
+}
+const AVERAGE = { strategy: 'weight_average' }
+const stateOf = ({ replica }: Standing, id: string) => replica.findMerge('lab', id).state
+const outputOf = async ({ replica }: Standing, id: string) => {
+  const output = await replica.readOutput('lab', id)
+  return Buffer.from(await collect(output.read(0, output.bytes)))
+}
+const hasManifests = ({ replica }: Standing, ...models: readonly string[]) =>
+  models.every((model) => replica.storage.manifests.find(model as never) !== undefined)
+
+/** A space that two replicas keep, with two models that are on the first alone. */
+async function twoReplicas(world: World, seeds = [1, 2]) {
+  const one = await world.stand(1, [named(2)])
+  await one.replica.createSpace({ name: 'lab' })
+  const models = [await upload(one, tinyFile(seeds[0]!), 'a'), await upload(one, tinyFile(seeds[1]!), 'b')]
+  const two = await world.stand(2, [named(1)])
+  return { one, two, models }
+}
+
+async function finished(world: World, at: Standing) {
+  const { merge } = await at.replica.startMerge('lab', AVERAGE)
+  await world.until(() => stateOf(at, merge.id) === 'done', 'the merge is done')
+  return merge.id
+}
+
+test('[XCH-20] manifests come with the ops, and a model of which no more is here is not served', async () => {
+  const world = new World()
+  const { two, models } = await twoReplicas(world)
+  await world.until(() => hasManifests(two, ...models), 'both manifests came')
+  expect(() => two.replica.findModel(models[0]!)).toThrow(
+    expect.objectContaining({ code: 'MODEL_NOT_FOUND', hint: expect.stringContaining('a merge') }),
+  )
+  expect(two.replica.listContributions('lab').map(({ here }) => here)).toEqual([false, false])
+  await expect(two.replica.readBlob('manifest', models[0]!)).rejects.toMatchObject({ code: 'BLOB_NOT_FOUND' })
+})
+
+test('[XCH-21] a merge that lacks bytes fetches them and finishes, to the bytes of the replica that had them', async () => {
+  const world = new World()
+  const { one, two, models } = await twoReplicas(world)
+  await world.until(() => hasManifests(two, ...models), 'both manifests came')
+  const { merge } = await two.replica.startMerge('lab', AVERAGE)
+  expect(merge).toMatchObject({ state: 'blocked' })
+  expect([...merge.missing!].sort()).toEqual([...models].sort())
+  await world.until(() => stateOf(two, merge.id) === 'done', 'the merge is done')
+  const here = await one.replica.startMerge('lab', AVERAGE)
+  expect(here.merge.id).toBe(merge.id)
+  await world.until(() => stateOf(one, merge.id) === 'done', 'the other merge is done')
+  expect(await outputOf(two, merge.id)).toEqual(await outputOf(one, merge.id))
+  expect(two.replica.findReceipt('lab', merge.id).statement).toEqual(one.replica.findReceipt('lab', merge.id).statement)
+  const file = await two.replica.readModelFile(models[0]!, 'model.safetensors')
+  expect(Buffer.from(await collect(file.read(0, file.bytes)))).toEqual(Buffer.from(tinyFile(1)))
+  expect(two.replica.storage.fetches.temporaries().size).toBe(0)
+  expect(await two.replica.storage.blobs.sweepTemporary(0, Number.MAX_SAFE_INTEGER)).toBe(0)
+  expect([...one.replica.faults, ...two.replica.faults]).toEqual([])
+})
+
+test('[XCH-22] a lying source is named and counted, and the other completes the model', async () => {
+  const world = new World()
+  const { one, two, models } = await twoReplicas(world)
+  await world.until(() => hasManifests(two, ...models), 'both manifests came')
+  await finished(world, two) // it has them too
+  world.tamper = (from, source): ModelSource => ({
+    ...source,
+    async *read(...asked) {
+      for await (const piece of source.read(...asked)) yield from === one ? piece.map((byte) => byte ^ 1) : piece
+    },
+    async *file(...asked) {
+      for await (const piece of source.file(...asked)) yield from === one ? piece.map((byte) => byte ^ 1) : piece
+    },
+  })
+  const three = await world.stand(3, [named(1), named(2)])
+  await world.until(() => three.replica.listSpaces().length === 1 && hasManifests(three, ...models), 'manifests came')
+  const id = await finished(world, three)
+  expect(await outputOf(three, id)).toEqual(await outputOf(two, id))
+  expect(three.replicator.counts().get('blobs.lies')).toBeGreaterThan(0)
+  const accused = three.replica.faults.map((fault) => (fault as TributaryError).details['source'])
+  expect(new Set(accused)).toEqual(new Set([one.replica.identity().replica]))
+  expect(await three.replica.storage.blobs.sweepTemporary(0, Number.MAX_SAFE_INTEGER)).toBe(0)
+})
+
+test('[XCH-23] a fetch that breaks off is told of, tried again later, and goes on when the source is back', async () => {
+  const world = new World()
+  let isDead = true
+  world.tamper = (_, source): ModelSource => ({
+    ...source,
+    async *read(...asked) {
+      if (isDead) throw new TributaryError('NETWORK', 'cut')
+      yield* source.read(...asked)
+    },
+  })
+  const { two, models } = await twoReplicas(world)
+  await world.until(() => hasManifests(two, ...models), 'both manifests came')
+  const { merge } = await two.replica.startMerge('lab', AVERAGE)
+  await world.until(() => two.replica.findMerge('lab', merge.id).error !== undefined, 'it is told why')
+  expect(two.replica.findMerge('lab', merge.id)).toMatchObject({ state: 'blocked', error: { code: 'BYTES_MISSING' } })
+  isDead = false
+  await world.until(() => stateOf(two, merge.id) === 'done', 'the merge is done')
+})
+
+test('[XCH-24] a model for which there is no room is refused by name before its tensors are sent, and the merge stays blocked', async () => {
+  const world = new World()
+  const { two, models } = await twoReplicas(world)
+  await world.until(() => hasManifests(two, ...models), 'both manifests came')
+  const { merge } = await two.replica.startMerge('lab', AVERAGE)
+  two.replica.storage.blobs.freeBytes = async () => 0
+  await world.until(() => two.replica.findMerge('lab', merge.id).error !== undefined, 'it is told why')
+  expect(two.replica.findMerge('lab', merge.id)).toMatchObject({ state: 'blocked', error: { code: 'DISK_FULL' } })
+  expect(two.replica.findMerge('lab', merge.id).missing).toHaveLength(2)
+})
+
+test('[XCH-25] a base that only its content names is found by it, fetched and held', async () => {
+  const world = new World()
+  const one = await world.stand(1, [named(2)])
+  const base = await one.replica.uploadModel(
+    streamOf(
+      safetensors([
+        { name: 'a.weight', shape: [4, 3], values: new Array(12).fill(1) },
+        { name: 'b.bias', shape: [5], values: new Array(5).fill(2) },
+      ]),
+    ),
+  )
+  await one.replica.createSpace({ name: 'lab', base: base.model })
+  const model = await upload(one, tinyFile(1), 'a')
+  const two = await world.stand(2, [named(1)])
+  await world.until(() => hasManifests(two, base.model, model), 'both manifests came')
+  const { merge } = await two.replica.startMerge('lab', { strategy: 'task_arithmetic' })
+  await world.until(() => stateOf(two, merge.id) === 'done', 'the merge is done')
+  expect(two.replica.storage.pins.holdersOf(base.model as never)).toContain(`base:${two.replica.findSpace('lab').id}`)
+})

@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest'
+import type { ReplicaId, SpaceId } from '../../src/core/ids.ts'
+import { LinkSources, type SourceOpening } from '../../src/replication/link-sources.ts'
+import type { ModelSource } from '../../src/transport/blob-source.ts'
+import { aReplica } from '../support/replica.ts'
+import { HeldClock } from '../support/held-clock.ts'
+import { streamOf, tinyFile } from '../support/safetensors.ts'
+import { World } from '../support/world.ts'
+
+const space = '5'.repeat(32) as SpaceId
+const at = { link: 7, rid: 'a'.repeat(64) as ReplicaId, address: { url: 'http://a.example' } }
+
+function aBench() {
+  const clock = new HeldClock()
+  const asked: string[] = []
+  const openings: SourceOpening[] = []
+  let closed = 0
+  const sources = new LinkSources({
+    clock,
+    ask: (link, of) => void asked.push(`${link} ${of}`),
+    openSource(opening) {
+      openings.push(opening)
+      return { id: opening.id, close: () => void (closed += 1) } as unknown as ModelSource
+    },
+  })
+  return { clock, asked, openings, sources, closed: () => closed }
+}
+
+test('[XCH-26] a link is a source once it gave the ticket that it was asked for, and one unasked is dropped', () => {
+  const { clock, asked, sources, closed } = aBench()
+  expect(sources.ticketCame(7, space, 'early')).toBe(false)
+  expect(sources.of(at, space)).toEqual([])
+  expect(sources.of(at, space)).toEqual([])
+  expect(asked).toEqual([`7 ${space}`])
+  clock.pass(5000)
+  expect([sources.of(at, space), asked.length]).toEqual([[], 2])
+  expect([sources.ticketCame(7, space, 'one'), sources.ticketCame(7, space, 'two')]).toEqual([true, false])
+  expect(sources.of(at, space).map(({ id }) => id)).toEqual([at.rid])
+  sources.closed(7)
+  expect([closed(), sources.ticketCame(7, space, 'late')]).toEqual([1, false])
+})
+
+test('[XCH-26] a ticket is asked for anew after four minutes, shown until then, and of no use after five', () => {
+  const { clock, asked, openings, sources } = aBench()
+  sources.of(at, space)
+  sources.ticketCame(7, space, 'one')
+  clock.pass(239_999)
+  expect([openings[0]!.authorization(), asked.length]).toEqual(['Ticket one', 1])
+  clock.pass(1)
+  expect([openings[0]!.authorization(), asked.length]).toEqual(['Ticket one', 2])
+  sources.ticketCame(7, space, 'two')
+  expect(openings[0]!.authorization()).toBe('Ticket two')
+  clock.pass(300_000)
+  expect(sources.of(at, space)).toEqual([])
+})
+
+test('[XCH-26] bytes of a space of members go to members alone', async () => {
+  const world = new World()
+  const owner = await world.stand(1, [named(2)])
+  await owner.replica.createSpace({ name: 'closed', access: 'members' })
+  const { model } = await owner.replica.uploadModel(streamOf(tinyFile(1)))
+  await owner.replica.contribute('closed', { model, name: 'a' })
+  const guest = await world.stand(2, [named(1)], await aReplica({ seed: 2 }))
+  await world.until(() => guest.replica.storage.ops.count() === 2, 'the operator named it, so the ops came')
+  await world.pass(3000)
+  expect(guest.replica.storage.manifests.find(model as never)).toBeUndefined()
+  await owner.replica.addMember('closed', { key: guest.replica.identity().replica, role: 'reader' })
+  await world.until(() => guest.replica.storage.manifests.find(model as never) !== undefined, 'now it comes')
+})
+const named = (seed: number) => `http://replica-${seed}`

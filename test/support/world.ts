@@ -1,0 +1,109 @@
+/** Whole replicas, operations and storage included, over links in memory and a clock that is held. */
+import { expect, onTestFinished } from 'vitest'
+import { sign, verify } from '../../src/core/signature.ts'
+import type { FileReading } from '../../src/operations/operations.ts'
+import type { SourceOpening } from '../../src/replication/link-sources.ts'
+import { Replicator } from '../../src/replication/replicator.ts'
+import type { ModelSource } from '../../src/transport/blob-source.ts'
+import { createMemoryNetwork, type MemoryNetwork } from '../../src/transport/memory/memory-transport.ts'
+import { HeldClock } from './held-clock.ts'
+import { aReplica, type TestReplica } from './replica.ts'
+
+export interface Standing {
+  readonly replica: TestReplica
+  readonly replicator: Replicator
+  readonly url: string
+}
+
+export class World {
+  readonly clock = new HeldClock()
+  readonly network: MemoryNetwork = createMemoryNetwork(this.clock)
+  readonly #all: Standing[] = []
+  /** Stands between a replica and what it gives out of its blobs. */
+  tamper: (from: Standing, source: ModelSource) => ModelSource = (_, source) => source
+
+  async stand(seed: number, peers: readonly string[] = [], given?: TestReplica): Promise<Standing> {
+    const replica = given ?? (await aReplica({ seed }))
+    const { key } = replica.context
+    const url = `http://replica-${seed}`
+    for (const peer of peers) replica.storage.peers.add({ url: peer, origin: 'operator', addedAtMs: 1 })
+    let drawn = 0
+    const replicator = new Replicator({
+      identity: {
+        rid: key.rid,
+        sign: (proof) => sign('hello', proof, key),
+        verify: (proof, rid, signature) => verify('hello', proof, rid, signature),
+      },
+      kept: replica.kept,
+      peers: replica.storage.peers,
+      dialer: this.network.dialer,
+      listener: this.network.listen(url),
+      clock: this.clock,
+      now: () => this.clock.now(),
+      random: () => 0.5,
+      randomBytes: (count) => new Uint8Array(count).fill(seed * 16 + (drawn += 1)),
+      report: (_, error) => replica.faults.push(error),
+      giveTicket: replica.ticketFor,
+      openSource: (opening) => this.#sourceOf(opening),
+      onSource: () => replica.sourcesChanged(),
+      onPeer: (who) => replica.peerChanged(who),
+    })
+    onTestFinished(() => replicator.stop())
+    replicator.start()
+    replica.fetchFrom({
+      clock: this.clock,
+      sourcesFor: (space) => replicator.sourcesFor(space),
+      lied: () => replicator.lied(),
+    })
+    onTestFinished(() => replica.stop())
+    const standing = { replica, replicator, url }
+    this.#all.push(standing)
+    return standing
+  }
+
+  /** Time passes in steps in which all frames arrive. */
+  async pass(ms: number): Promise<void> {
+    for (let gone = 0; gone < ms; gone += 100) {
+      this.clock.pass(100)
+      for (let turn = 0; turn < 64; turn++) await Promise.resolve()
+    }
+    expect(this.#all.flatMap(({ replica }) => replica.faults)).toEqual([])
+  }
+
+  /** Time passes, disks work, until it is so. */
+  async until(isSo: () => boolean, what: string): Promise<void> {
+    for (let turn = 0; turn < 20_000 && !isSo(); turn++) {
+      this.clock.pass(5)
+      await new Promise(setImmediate)
+    }
+    expect(isSo(), what).toBe(true)
+  }
+
+  /** What HTTP would bring, without it. */
+  #sourceOf({ id, address, authorization }: SourceOpening): ModelSource {
+    const from = () => this.#all.find(({ url }) => url === address.url)!
+    const ticket = () => /^Ticket (.+)$/.exec(authorization() ?? '')?.[1] ?? 'none'
+    async function* read(open: Promise<FileReading>, bytesMax: number, start = 0, end?: number) {
+      const reading = await open
+      if (reading.bytes > bytesMax) throw new Error('more than was asked for')
+      yield* reading.read(start, end ?? reading.bytes)
+    }
+    const { tamper } = this
+    const source: ModelSource = {
+      id,
+      leaves: (root, max) => read(from().replica.readLeaves(root, ticket()), max),
+      read: (root, start, end) => read(from().replica.readBlob('tensor', root, ticket()), Infinity, start, end),
+      manifest: (digest, max) => read(from().replica.readBlob('manifest', digest, ticket()), max),
+      file: (digest, max) => read(from().replica.readBlob('file', digest, ticket()), max),
+      has: (digest) =>
+        from()
+          .replica.readBlob('manifest', digest, ticket())
+          .then(
+            () => true,
+            () => false,
+          ),
+      close: () => undefined,
+    }
+    return tamper(from(), source)
+  }
+}
