@@ -53,6 +53,7 @@ const OP = codes(
     'votes',
     'narrow',
     'scale',
+    'nth',
   ],
   1,
 )
@@ -236,6 +237,12 @@ export class ProgramLayout {
         const address = this.#take(8)
         this.states.push({ array: measure.total, stride: 8, address })
         this.words.push(OP.greatest, plane(0), address)
+        return
+      }
+      case 'nth': {
+        const address = this.#take(16)
+        this.states.push({ array: measure.state, stride: 8, address })
+        this.words.push(OP.nth, plane(0), measure.key, this.#number(measure.offset), address)
         return
       }
       case 'histogram': {

@@ -43,17 +43,18 @@ export class CutoffSearch<B> {
   /** Keys above the range so far, and elements seen in the sample. */
   #above = 0
   #sampled = 0
-  #tiesWanted = 0
+  /** Of ties: how many are still to come, and the index of the last. */
+  readonly #ties = Float64Array.of(0, -1)
   /** Keys above the range, then those in it. */
   readonly #counts: Uint32Array
   #cutoff: Cutoff | undefined
 
-  /** Of `elements` in the scope. */
-  constructor(kernels: Kernels<B>, wanted: number, elements = 0, sampledMin = SAMPLED_MIN) {
+  /** Of `elements` in the scope. `counts` are zeros, and are so again once the cutoff is known. */
+  constructor(kernels: Kernels<B>, counts: Uint32Array, wanted: number, elements = 0, sampledMin = SAMPLED_MIN) {
     this.#kernels = kernels
     this.#wanted = wanted
     this.#elements = elements
-    this.#counts = kernels.allocateCounts(1 + KEY_BINS)
+    this.#counts = counts
     if (elements >= sampledMin) this.#stage = 'sample'
     if (wanted === 0) this.#cutoff = NOTHING
   }
@@ -76,14 +77,17 @@ export class CutoffSearch<B> {
       return
     }
     const { low } = this.#range
+    const wanted = this.#ties[0]!
+    if (wanted === 0) return
     const here = this.#kernels.countEqual(block, low)
-    if (here < this.#tiesWanted) this.#tiesWanted -= here
-    else this.#cutoff = { key: low, lastTie: first + this.#kernels.nthEqual(block, low, this.#tiesWanted) }
+    if (here >= wanted) this.#ties[1] = first + this.#kernels.nthEqual(block, low, wanted)
+    this.#ties[0] = Math.max(0, wanted - here)
   }
 
-  /** What a program may do in place of `see`, in this pass. */
-  measure(): Measure | undefined {
-    if (this.#cutoff || this.#stage === 'ties') return undefined
+  /** What a program may do in place of `see`, in this pass, for elements of which the first is `offset` of the scope. */
+  measure(offset = 0): Measure | undefined {
+    if (this.#cutoff) return undefined
+    if (this.#stage === 'ties') return { measure: 'nth', key: this.#range.low, offset, state: this.#ties }
     return { measure: 'histogram', range: this.#range, counts: this.#counts }
   }
 
@@ -96,8 +100,13 @@ export class CutoffSearch<B> {
   /** Every block has been seen once more. */
   endPass(): void {
     if (this.#cutoff) return
+    if (this.#stage === 'ties') {
+      const [left, lastTie] = this.#ties
+      invariant(left === 0, 'no more elements can be kept than there are')
+      this.#cutoff = { key: this.#range.low, lastTie: lastTie! }
+      return
+    }
     this.endTensor()
-    invariant(this.#stage !== 'ties', 'no more elements can be kept than there are')
     if (this.#stage === 'sample') this.#closeIn()
     else this.#count()
     this.#counts.fill(0, 1)
@@ -141,7 +150,7 @@ export class CutoffSearch<B> {
     this.#range = between(key, Math.min(high, key + 2 ** shift - 1))
     if (shift > 0) return
     this.#stage = 'ties'
-    this.#tiesWanted = left
+    this.#ties[0] = left
     if (left === counts[1 + bin]! && this.#elements > 0) this.#cutoff = { key, lastTie: this.#elements - 1 }
   }
 }

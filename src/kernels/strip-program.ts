@@ -78,6 +78,11 @@ export type Measure =
     }
   | { readonly measure: 'greatest'; readonly total: Float64Array }
   | { readonly measure: 'histogram'; readonly range: KeyRange; readonly counts: Uint32Array }
+  /**
+   * The index of the n-th element with this key, `offset` being that of the tensor's first: `state` is how many are still
+   * to come, and the index, −1 before it is known. Of narrow planes.
+   */
+  | { readonly measure: 'nth'; readonly key: number; readonly offset: number; readonly state: Float64Array }
 
 export type ProgramStep =
   | Computation

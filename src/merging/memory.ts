@@ -44,7 +44,8 @@ const stepped = (bytes: number): number =>
 
 export interface RuleFact {
   readonly passes: number
-  readonly stripBytes: number
+  /** Strips, and what is measured with. */
+  readonly ownBytes: number
   /** Something is measured over all tensors of the strategy. */
   readonly wholeModel: boolean
 }
@@ -73,7 +74,7 @@ export class RuleFacts {
       const all = own.map((given) => explain(strategy, given as Record<string, unknown>, inputs.length))
       facts = {
         passes: Math.max(...all.map(({ passes }) => passes)),
-        stripBytes: Math.max(...all.map(({ stripBytes }) => stripBytes)),
+        ownBytes: Math.max(...all.map(({ stripBytes, measuringBytes }) => stripBytes + measuringBytes)),
         wholeModel: all.some(({ wholeModel }) => wholeModel),
       }
       this.#known.set(key, facts)
@@ -93,7 +94,7 @@ type Tensors = MergeTask['tensors']
 /** What tensors ask for, each distinct demand once. */
 interface Demand {
   readonly streams: number
-  readonly stripBytes: number
+  readonly ownBytes: number
 }
 
 function demandsOf(tensors: Tensors, facts: RuleFacts): readonly Demand[] {
@@ -101,14 +102,14 @@ function demandsOf(tensors: Tensors, facts: RuleFacts): readonly Demand[] {
   for (const { rule } of tensors) {
     if (rule.kind === 'copy') continue
     const streams = streamsOf(rule)
-    const { stripBytes } = facts.of(rule)
-    if (stripBytes > (demands.get(streams)?.stripBytes ?? -1)) demands.set(streams, { streams, stripBytes })
+    const { ownBytes } = facts.of(rule)
+    if (ownBytes > (demands.get(streams)?.ownBytes ?? -1)) demands.set(streams, { streams, ownBytes })
   }
   return [...demands.values()]
 }
 
 const bytesFor = (demands: readonly Demand[], tileBytes: number): number =>
-  tileBytes + demands.reduce((most, { streams, stripBytes }) => Math.max(most, streams * tileBytes + stripBytes), 0)
+  tileBytes + demands.reduce((most, { streams, ownBytes }) => Math.max(most, streams * tileBytes + ownBytes), 0)
 
 /** Tiles and strips of one thread, at the tensor that needs most. */
 export const bufferBytes = (tensors: Tensors, tileBytes: number, facts: RuleFacts): number =>

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { KEY_BINS } from '../../src/kernels/measures.ts'
 import { referenceKernels as kernels } from '../../src/kernels/reference.ts'
 import { CutoffSearch, keepCount } from '../../src/kernels/selection.ts'
 import { numbersFrom } from '../merge-strategies/world.ts'
@@ -7,7 +8,10 @@ import { f32s } from './adversary.ts'
 
 /** `sampled`: which tiles are shown where some will do. */
 function select(values: Float64Array, wanted: number, tile: number, sampled?: (tile: number) => boolean): Float64Array {
-  const search = sampled ? new CutoffSearch(kernels, wanted, values.length, 1) : new CutoffSearch(kernels, wanted)
+  const counts = kernels.allocateCounts(1 + KEY_BINS)
+  const search = sampled
+    ? new CutoffSearch(kernels, counts, wanted, values.length, 1)
+    : new CutoffSearch(kernels, counts, wanted)
   for (let pass = 0; !search.cutoff; pass++) {
     expect(pass).toBeLessThan(6)
     for (let first = 0; first < values.length; first += tile)

@@ -7,6 +7,7 @@ import type { Kernels } from '../../src/kernels/kernels.ts'
 import { referenceKernels } from '../../src/kernels/reference.ts'
 import type { StripProgram } from '../../src/kernels/strip-program.ts'
 import { createWasmKernels } from '../../src/kernels/wasm.ts'
+import { bufferBytes, RuleFacts } from '../../src/merging/memory.ts'
 import { runMerge } from '../../src/merging/run-merge.ts'
 import type { MergeTask, TaskTensor } from '../../src/merging/task.ts'
 import { bytesPerElement, type Dtype, encode } from '../../src/tensors/dtypes.ts'
@@ -168,13 +169,13 @@ const named = FORMULAS.map(
 )
 
 test.each(named)('[KRN-40] %s: programs give the bytes and scalars of the primitives', (_, formula) => {
-  for (const [count, value] of [
-    [1, coarse],
-    [3, odd],
-    [5, smooth],
-    [8, odd],
+  for (const [count, value, elements] of [
+    [1, coarse, [515, 7, 0]],
+    [3, odd, [4_603, 1]],
+    [5, smooth, [1_027, 2]],
+    [8, odd, [517, 3]],
   ] as const) {
-    const asked = { ...formula, count, value, elements: [4_603, 7, 0] }
+    const asked = { ...formula, count, value, elements }
     const { kernels, seen } = watched()
     expect(outcome(asked, kernels)).toEqual(outcome(asked, referenceKernels))
     expect(seen.ended).toBeGreaterThanOrEqual(2)
@@ -185,14 +186,16 @@ test.each(named)('[KRN-40] %s: programs give the bytes and scalars of the primit
 test('[KRN-40] dtypes may be mixed, and tiles of any size', () => {
   const dtypes = ['F32', 'BF16', 'F16'] as const
   for (const strategy of ['task_arithmetic', 'ties', 'dare_ties', 'slerp'])
-    for (const out of dtypes)
-      for (const tileBytes of [LEAST, 2 * LEAST, 8 * LEAST]) {
-        const own = strategy === 'ties' || strategy === 'dare_ties' ? { density: 0.5 } : {}
-        const asked = { strategy, own, count: 3, elements: [9_001], dtypes, out, tileBytes, value: smooth }
+    for (const out of dtypes) {
+      const own = strategy === 'ties' || strategy === 'dare_ties' ? { density: 0.5 } : {}
+      const asked = { strategy, own, count: 3, elements: [8_301], dtypes, out, value: smooth }
+      const expected = outcome(asked, referenceKernels)
+      for (const tileBytes of [LEAST, 2 * LEAST]) {
         const { kernels, seen } = watched()
-        expect(outcome(asked, kernels)).toEqual(outcome(asked, referenceKernels))
+        expect(outcome({ ...asked, tileBytes }, kernels)).toEqual(expected)
         expect(seen.refused).toBe(0)
       }
+    }
 })
 
 test('[KRN-41] every strategy runs in one go where weights are numbers, and dtypes have words', () => {
@@ -221,13 +224,55 @@ test('[KRN-41] changes, what is left of them and votes are single steps of a pro
 })
 
 test('[KRN-40] a tensor large enough to be sampled has the cutoff of one that is not', () => {
-  const asked = { strategy: 'ties', own: { density: 0.3 }, count: 2, elements: [2 ** 20 + 4_099] }
-  const value = (next: () => number, input: number) => (input === 0 ? 0 : next() - 0.5)
-  for (const one of [coarse, value]) {
+  const asked = { strategy: 'ties', own: { density: 0.3 }, count: 1, elements: [2 ** 20 + 4_099] }
+  const any = (next: () => number, input: number) => (input === 0 ? 0 : next() - 0.5)
+  const few = (_: () => number, input: number, element: number) => (input === 0 ? 0 : ((element * 7) % 12) / 64)
+  for (const one of [few, any]) {
     const { kernels, seen } = watched()
     const primitives = { ...wasm, compile: () => undefined }
     expect(outcome({ ...asked, value: one }, kernels)).toEqual(outcome({ ...asked, value: one }, primitives))
     expect(seen.refused).toBe(0)
+  }
+})
+
+test('[KRN-80] sixty-four inputs are trimmed and elected in the memory that the plan has for them', () => {
+  const elements = [1_030, 515, 600, 4]
+  const { files, task } = world({ strategy: 'ties', own: { density: 0.5 }, count: 64, elements })
+  const facts = new RuleFacts(strategies)
+  const elsewhere: string[] = []
+  const memoryBytes = bufferBytes(task.tensors, task.tileBytes, facts) + 8 * 2 ** 20
+  const own = createWasmKernels({ memoryBytes, onForeign: (operation) => elsewhere.push(operation) })
+  let refused = 0
+  const kernels: typeof own = {
+    ...own,
+    compile(program) {
+      const run = own.compile(program)
+      return (...range) => {
+        const fits = run?.(...range) ?? false
+        if (!fits) refused += 1
+        return fits
+      }
+    },
+  }
+  const merged = runMerge(task, { files, kernels: () => kernels, strategies })
+  expect([merged.length, refused, elsewhere]).toEqual([4, 0, []])
+})
+
+test('[KRN-80] what tensors are measured with does not grow with their number', () => {
+  for (const mode of ['none', 'linf'] as const) {
+    const taken = [1, 6].map((tensors) => {
+      let bytes = 0
+      const counted: typeof wasm = {
+        ...wasm,
+        allocateCounts: (length) => ((bytes += 4 * length), wasm.allocateCounts(length)),
+        allocate: (length) => ((bytes += 8 * length), wasm.allocate(length)),
+      }
+      const elements = Array.from({ length: tensors }, () => 600)
+      outcome({ strategy: 'ties', own: { density: 0.5 }, params: { rescale_mode: mode }, count: 2, elements }, counted)
+      return bytes
+    })
+    expect(taken[0]).toBeGreaterThan(0)
+    expect(taken[1]).toBe(taken[0])
   }
 })
 

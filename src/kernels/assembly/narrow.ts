@@ -201,3 +201,25 @@ export function bracket(a: usize, low: i32, high: i32, shift: i32, into: usize, 
   const bins = into + 4
   for (let hit = hits; hit < end; hit += 4) count(bins, load<i32>(hit) >>> shift)
 }
+
+/** Takes elements with this key from those still to come; where there are none any more, keeps the index of the last. */
+export function nth(a: usize, key: i32, first: f64, state: usize, n: i32): void {
+  const wanted = load<f64>(state)
+  if (wanted <= 0) return
+  const magnitude = i32x4.splat(0x7fffffff)
+  const equal = i32x4.splat(key)
+  let hits = i32x4.splat(0)
+  let i = 0
+  for (; i + 4 <= n; i += 4) hits = i32x4.sub(hits, i32x4.eq(v128.and(v128.load(a + (<usize>i << 2)), magnitude), equal))
+  let here =
+    i32x4.extract_lane(hits, 0) +
+    i32x4.extract_lane(hits, 1) +
+    i32x4.extract_lane(hits, 2) +
+    i32x4.extract_lane(hits, 3)
+  for (; i < n; i++) if ((load<i32>(a + (<usize>i << 2)) & 0x7fffffff) == key) here++
+  store<f64>(state, max<f64>(0, wanted - <f64>here))
+  if (<f64>here < wanted) return
+  let left = <i32>wanted
+  for (i = 0; left > 0; i++) if ((load<i32>(a + (<usize>i << 2)) & 0x7fffffff) == key) left--
+  store<f64>(state, first + <f64>(i - 1), 8)
+}

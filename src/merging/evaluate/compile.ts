@@ -36,7 +36,8 @@ function wordsFor<B>(step: Step<B>, streams: StreamRef[]): readonly ProgramStep[
       return [...checks, { do: 'weightedSum', planes, weights, out }]
     }
     case 'sink': {
-      const measure = step.sink.measure?.()
+      const measure = step.sink.measure?.(step.offset)
+      if (measure?.measure === 'nth' && !step.narrow) return undefined
       return measure && [{ do: 'measure', measure, planes: step.planes, narrow: step.narrow === true }]
     }
     case 'accumulated':

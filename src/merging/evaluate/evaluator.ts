@@ -14,6 +14,7 @@ import {
   type WriteStrip,
 } from './evaluation.ts'
 import { ModelScope } from './model-scope.ts'
+import { Spares } from './spares.ts'
 import { Strips } from './strips.ts'
 import { type Mean, type Measures, type Setting, TensorRun, type WriteRange } from './tensor-run.ts'
 
@@ -35,6 +36,7 @@ export class Evaluator<B> implements Setting<B> {
   readonly read: ReadStream<B>
   readonly streams: ByteStreams | undefined
   readonly strips: Strips<B>
+  readonly spares: Spares<B>
   readonly #runs = new Map<number, TensorRun<B>>()
   readonly #scopes = new Map<string, ModelScope<B>>()
 
@@ -44,6 +46,7 @@ export class Evaluator<B> implements Setting<B> {
     this.kernels = kernels
     this.read = read
     this.strips = new Strips(kernels)
+    this.spares = new Spares(kernels)
   }
 
   /** What must be measured before the first element of this tensor can be computed. */
@@ -92,7 +95,7 @@ export class Evaluator<B> implements Setting<B> {
       const siblings = this.evaluation.tensors.flatMap(({ strategy }, i) =>
         strategy === run.tensor.strategy ? [this.#run(i)] : [],
       )
-      scope = new ModelScope(this.kernels, siblings)
+      scope = new ModelScope(this, siblings)
       this.#scopes.set(key, scope)
     }
     return scope

@@ -7,7 +7,7 @@ import type { Needs, Strategy } from '../../core/strategy.ts'
 import { Depths, reach } from './depth.ts'
 import { STRIP } from './evaluation.ts'
 import { Lowering } from './lower.ts'
-import { passesOf } from './sinks.ts'
+import { measuringBytesOf, passesOf } from './sinks.ts'
 
 export interface Explained {
   /** Contributions can be added to a kept Σ and taken out again. */
@@ -25,6 +25,8 @@ export interface Explained {
   readonly channelBytes: number
   /** What the last pass holds at a time, in bytes, whatever a tensor's size. */
   readonly stripBytes: number
+  /** What reductions of one pass measure with, in bytes. */
+  readonly measuringBytes: number
 }
 
 /** Parameters that each contribution has may stand among `params`. */
@@ -42,10 +44,11 @@ export function explain(strategy: Strategy, params: Readonly<Record<string, unkn
   const { nodes, laters } = reach(program, [program.output])
   const depths = new Depths(program)
   const reductions = program.reductions.filter((node) => laters.has(node))
-  const waves = new Map<string, number>()
+  const waves = new Map<string, { passes: number; bytes: number }>()
   for (const node of reductions) {
     const wave = `${depths.ofLater(node)} ${node.scope}`
-    waves.set(wave, Math.max(waves.get(wave) ?? 0, passesOf(node)))
+    const { passes, bytes } = waves.get(wave) ?? { passes: 0, bytes: 0 }
+    waves.set(wave, { passes: Math.max(passes, passesOf(node)), bytes: bytes + measuringBytesOf(node) })
   }
   const coefficients = new Map<LaterNode, readonly number[]>()
   const streams = new Set<string>()
@@ -67,12 +70,13 @@ export function explain(strategy: Strategy, params: Readonly<Record<string, unkn
   })
   return {
     incremental: strategy.shape === 'sum',
-    passes: [...waves.values()].reduce((sum, passes) => sum + passes, 1),
+    passes: [...waves.values()].reduce((sum, { passes }) => sum + passes, 1),
     wholeModel: reductions.some(({ scope }) => scope === 'model'),
     reductions: reductions.length,
     streams: streams.size,
     channels: [...channels].sort(),
     channelBytes: [...channels].reduce((bytes, channel) => bytes + (/count/i.test(channel) ? 2 : 8), 0),
     stripBytes: (buffers + 2 * sums) * STRIP * 8,
+    measuringBytes: [...waves.values()].reduce((most, { bytes }) => Math.max(most, bytes), 0),
   }
 }

@@ -6,20 +6,19 @@ import { TributaryError } from '../../core/errors.ts'
 import { compareUtf8 } from '../../core/bytes.ts'
 import type { Node, Reducing, Stream } from '../../core/graph.ts'
 import { invariant } from '../../core/invariant.ts'
-import type { Kernels } from '../../kernels/kernels.ts'
 import { reach } from './depth.ts'
-import { runPasses, type Sink, sinkFor } from './sinks.ts'
-import type { ModelMeasures, TensorRun } from './tensor-run.ts'
+import { runPasses, settled, type Sink, sinkFor } from './sinks.ts'
+import type { ModelMeasures, Setting, TensorRun } from './tensor-run.ts'
 
 export class ModelScope<B> implements ModelMeasures<B> {
-  readonly #kernels: Kernels<B>
+  readonly #setting: Pick<Setting<B>, 'kernels' | 'spares'>
   readonly #runs: readonly TensorRun<B>[]
   readonly #offsets = new Map<TensorRun<B>, number>()
   readonly #elements: number
   readonly #values: unknown[] = []
 
-  constructor(kernels: Kernels<B>, runs: readonly TensorRun<B>[]) {
-    this.#kernels = kernels
+  constructor(setting: Pick<Setting<B>, 'kernels' | 'spares'>, runs: readonly TensorRun<B>[]) {
+    this.#setting = setting
     this.#runs = runs
       .filter((run) => run.modelReductions.length > 0)
       .sort((a, b) => compareUtf8(a.tensor.name, b.tensor.name))
@@ -47,8 +46,9 @@ export class ModelScope<B> implements ModelMeasures<B> {
   /** All reductions of one depth, over all tensors. */
   #reduce(asked: TensorRun<B>, depth: number): void {
     const wave = asked.modelReductions.flatMap((node, ordinal) => (asked.depthOf(node) === depth ? [ordinal] : []))
+    const { kernels, spares } = this.#setting
     const sinks = new Map<number, Sink<B>>(
-      wave.map((ordinal) => [ordinal, sinkFor(asked.modelReductions[ordinal]!, this.#kernels, this.#elements)]),
+      wave.map((ordinal) => [ordinal, sinkFor(asked.modelReductions[ordinal]!, kernels, spares, this.#elements)]),
     )
     runPasses(sinks.values(), (now, sampled) => {
       for (const run of this.#runs) {
@@ -57,7 +57,7 @@ export class ModelScope<B> implements ModelMeasures<B> {
         run.show(new Map(shown.map(([ordinal, sink]) => [reductions[ordinal]!, sink])), sampled)
       }
     })
-    for (const [ordinal, sink] of sinks) this.#values[ordinal] = sink.value
+    for (const [ordinal, sink] of sinks) this.#values[ordinal] = settled(sink)
   }
 
   #checkForms(): void {

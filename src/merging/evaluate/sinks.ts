@@ -6,12 +6,13 @@ import type { BlockSum } from '../../kernels/measures.ts'
 import type { Measure } from '../../kernels/strip-program.ts'
 import { type Cutoff, CutoffSearch, keepCount } from '../../kernels/selection.ts'
 import { STRIP } from './evaluation.ts'
+import { COUNTS_BYTES, type Spares } from './spares.ts'
 
 export interface Sink<B> {
   /** One strip. `first` counts elements from the start of the scope. */
   see(planes: readonly B[], first: number, count: number): void
   /** What a program of the kernels may measure in place of `see`, in this pass. */
-  measure?(): Measure | undefined
+  measure?(offset: number): Measure | undefined
   /** That may look at narrow planes. */
   readonly narrow?: true
   /** In this pass, some strips will do. */
@@ -24,6 +25,8 @@ export interface Sink<B> {
   readonly finite: boolean
   /** Of a sink that is done. */
   readonly value: unknown
+  /** Gives back what it measured with, once its value is known. */
+  release?(): void
 }
 
 /** Block sums, added in block order within a tensor, and tensors in the order of their names. */
@@ -77,6 +80,7 @@ class Sums<B> implements Sink<B> {
 /** The greatest magnitude: lane by lane while strips come, across lanes at the end. Order leaves no trace. */
 class Greatest<B> implements Sink<B> {
   readonly #kernels: Kernels<B>
+  readonly #spares: Spares<B>
   readonly #lanes: B
   readonly #magnitudes: B
   /** Of what programs saw. */
@@ -84,10 +88,11 @@ class Greatest<B> implements Sink<B> {
   done = false
   finite = true
 
-  constructor(kernels: Kernels<B>) {
+  constructor(kernels: Kernels<B>, spares: Spares<B>) {
     this.#kernels = kernels
-    this.#lanes = kernels.allocate(STRIP)
-    this.#magnitudes = kernels.allocate(STRIP)
+    this.#spares = spares
+    this.#lanes = spares.takePlane()
+    this.#magnitudes = spares.takePlane()
   }
   see([plane]: readonly B[], _first: number, count: number): void {
     const k = this.#kernels
@@ -114,29 +119,37 @@ class Greatest<B> implements Sink<B> {
     }
     return Math.max(this.#most[0]!, k.reduce('sum', k.view(this.#lanes, 0, 1)))
   }
+  release(): void {
+    this.#spares.givePlane(this.#lanes)
+    this.#spares.givePlane(this.#magnitudes)
+  }
 }
 
 class Selection<B> implements Sink<B> {
   readonly #search: CutoffSearch<B>
+  readonly #spares: Spares<B>
+  readonly #counts: Uint32Array
   readonly #elements: number
   readonly #withEquals: boolean
   readonly #all: boolean
   readonly narrow = true
   readonly finite = true // magnitudes are compared, never added
 
-  constructor(kernels: Kernels<B>, { fraction, withEquals }: CutoffNode, elements: number) {
+  constructor(kernels: Kernels<B>, spares: Spares<B>, { fraction, withEquals }: CutoffNode, elements: number) {
     const kept = keepCount(fraction, elements)
     const wanted = withEquals ? Math.min(elements, kept + 1) : kept
     this.#all = wanted === elements
-    this.#search = new CutoffSearch(kernels, this.#all ? 0 : wanted, elements)
+    this.#spares = spares
+    this.#counts = spares.takeCounts()
+    this.#search = new CutoffSearch(kernels, this.#counts, this.#all ? 0 : wanted, elements)
     this.#elements = elements
     this.#withEquals = withEquals
   }
   see([plane]: readonly B[], first: number): void {
     this.#search.see(plane!, first)
   }
-  measure(): Measure | undefined {
-    return this.#search.measure()
+  measure(offset: number): Measure | undefined {
+    return this.#search.measure(offset)
   }
   get samples(): boolean {
     return this.#search.samples
@@ -155,6 +168,9 @@ class Selection<B> implements Sink<B> {
     if (this.#all) return everything
     const found = this.#search.cutoff!
     return this.#withEquals ? { ...found, lastTie: everything.lastTie } : found
+  }
+  release(): void {
+    this.#spares.giveCounts(this.#counts)
   }
 }
 
@@ -176,19 +192,25 @@ function symmetric(size: number): { pairs: [number, number][]; finish: (sums: re
 }
 
 /** A sink for this reduction over `elements` elements in all. */
-export function sinkFor<B>(node: Reducing, kernels: Kernels<B>, elements: number): Sink<B> {
-  if (node.kind === 'cutoff') return new Selection(kernels, node, elements)
+export function sinkFor<B>(node: Reducing, kernels: Kernels<B>, spares: Spares<B>, elements: number): Sink<B> {
+  if (node.kind === 'cutoff') return new Selection(kernels, spares, node, elements)
   if (node.kind === 'pairs') {
     const { pairs, finish } = symmetric(node.planes.length)
     return new Sums(kernels, node.op === 'gram' ? 'dot' : 'squaredDistance', pairs, finish)
   }
-  if (node.op === 'linf') return new Greatest(kernels)
+  if (node.op === 'linf') return new Greatest(kernels, spares)
   return new Sums(kernels, node.op, [[0, node.a === node.b ? 0 : 1]], node.op === 'l2' ? root : itself)
 }
 
 /** Times the planes of a reduction are read, as far as is known before reading. */
 export const passesOf = (node: LaterNode): number =>
   node.kind !== 'cutoff' ? 1 : node.withEquals || (node.fraction > 0 && node.fraction < 1) ? 5 : 0
+
+/** Bytes that a reduction keeps while it is measured. */
+export function measuringBytesOf(node: Reducing): number {
+  if (node.kind === 'cutoff') return COUNTS_BYTES
+  return node.kind === 'reduce' && node.op === 'linf' ? 2 * 8 * STRIP : 0
+}
 
 /** Pass after pass, until every sink has what it needs. */
 export function runPasses<B>(
@@ -204,4 +226,11 @@ export function runPasses<B>(
     pass(now, samplers.length > 0)
     for (const sink of now) sink.endPass()
   }
+}
+
+/** The value of a sink that is done and not needed any more. */
+export function settled<B>(sink: Sink<B>): unknown {
+  const { value } = sink
+  sink.release?.()
+  return value
 }

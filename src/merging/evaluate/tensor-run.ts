@@ -25,7 +25,8 @@ import {
 import { Lowering, type Surroundings } from './lower.ts'
 import { measureOf, recalled } from './measure-key.ts'
 import type { Schedule } from './schedule.ts'
-import { runPasses, type Sink, sinkFor } from './sinks.ts'
+import { runPasses, settled, type Sink, sinkFor } from './sinks.ts'
+import type { Spares } from './spares.ts'
 import type { Occasion, Strips } from './strips.ts'
 
 /** What all tensors of an evaluation share. */
@@ -36,6 +37,7 @@ export interface Setting<B> {
   /** The same streams as bytes, where there are such. */
   readonly streams: ByteStreams | undefined
   readonly strips: Strips<B>
+  readonly spares: Spares<B>
   modelScope(run: TensorRun<B>): ModelMeasures<B>
 }
 
@@ -106,9 +108,7 @@ export class TensorRun<B> implements Surroundings {
 
   /** The output as bytes of this dtype, in one go; undefined where the kernels have none for this formula. */
   inOneGo(dtype: Dtype): WriteRange | undefined {
-    if (this.#held) return undefined
-    const run = this.#compile(Lowering.atOnce<B>(this.program.output, this), dtype)
-    return run && ((first, count, out) => run(first, count, out))
+    return this.#held ? undefined : this.#compile(Lowering.atOnce<B>(this.program.output, this), dtype)
   }
 
   /** One pass that shows the sinks every strip, or, where some will do, one in a few. */
@@ -148,8 +148,7 @@ export class TensorRun<B> implements Surroundings {
 
   #compile(schedule: Schedule<B>, dtype: Dtype | undefined): WriteRange | undefined {
     const { kernels, streams: source } = this.#setting
-    if (!source) return undefined
-    const compilable = programOf(schedule, (stream) => source.dtypeOf(stream, this.index), dtype)
+    const compilable = source && programOf(schedule, (stream) => source.dtypeOf(stream, this.index), dtype)
     const run = compilable && kernels.compile(compilable.program)
     if (!run) return undefined
     return (first, count, out) => {
@@ -231,20 +230,21 @@ export class TensorRun<B> implements Surroundings {
     const wave = this.program.reductions.filter(
       (node) => node.scope === 'tensor' && this.depthOf(node) === depth && this.reached.laters.has(node),
     )
-    const { kernels } = this.#setting
+    const { kernels, spares } = this.#setting
     const open = wave.filter((node) => {
       const value = recalled(node, this.tensor, this)
       if (value !== undefined) this.#known.set(node, value)
       return value === undefined
     })
-    const sinks = new Map(open.map((node) => [node, sinkFor(node, kernels, this.tensor.elements)]))
+    const sinks = new Map(open.map((node) => [node, sinkFor(node, kernels, spares, this.tensor.elements)]))
     runPasses(sinks.values(), (now, sampled) => {
       this.show(new Map([...sinks].filter(([, sink]) => now.includes(sink))), sampled)
     })
     for (const [node, sink] of sinks) {
-      this.#known.set(node, sink.value)
+      const value = settled(sink)
+      this.#known.set(node, value)
       const { key, identity } = measureOf(node, this.tensor, this)
-      if (key !== undefined && identity !== undefined) this.learned.push([key, sink.value, identity])
+      if (key !== undefined && identity !== undefined) this.learned.push([key, value, identity])
     }
   }
 
