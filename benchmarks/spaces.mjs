@@ -56,7 +56,6 @@ function timed(act) {
   const used = process.cpuUsage({ user, system })
   return { result, ms: (used.user + used.system) / 1000 }
 }
-const least = (runs) => Math.min(...runs.map(({ ms }) => ms))
 
 async function memory() {
   for (let i = 0; i < 4; i++) {

@@ -1,5 +1,4 @@
 /** The spaces of this replica as replication sees them: ops and roots, nothing of models and merges. */
-import { parseOp, type SignedOp } from '../core/op.ts'
 import type { KeptSpaces } from '../replication/kept-spaces.ts'
 import type { Context } from './context.ts'
 import { receiveOps } from './receive-ops.ts'
@@ -9,11 +8,7 @@ export const keptSpaces = (context: Context, book: SpaceBook): KeptSpaces => {
   const { storage, lease, key } = context
   return {
     list: () => storage.spaces.list().map(({ id }) => id),
-    ops: (space) =>
-      storage.ops
-        .forSpace(space)
-        .map(({ bytes, signature }): SignedOp => ({ ...parseOp(bytes), signature }))
-        .sort(({ record: a }, { record: b }) => a.ep - b.ep || a.seq - b.seq),
+    ops: (space) => [...book.ops(space)].sort(({ record: a }, { record: b }) => a.ep - b.ep || a.seq - b.seq),
     root(space) {
       if (storage.spaces.find(space) === undefined) return undefined
       const state = book.state(space)

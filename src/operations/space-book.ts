@@ -5,7 +5,8 @@
 import { authorOp, authorSpace } from '../core/author.ts'
 import { TributaryError } from '../core/errors.ts'
 import { isSpaceId, type OpId, type SpaceId } from '../core/ids.ts'
-import { isSpaceInit, parseOp, type SignedOp, spaceIdOf, spaceOf } from '../core/op.ts'
+import { isSpaceInit, type Op, type SignedOp, spaceIdOf, spaceOf, trustOp } from '../core/op.ts'
+import { invariant } from '../core/invariant.ts'
 import type { Body, SpaceInitBody } from '../core/op-schemas.ts'
 import { fold, type SpaceState } from '../core/or-set.ts'
 import type { StoredOp } from '../storage/op-log.ts'
@@ -58,7 +59,7 @@ export class SpaceBook {
   state(id: SpaceId): SpaceState {
     let state = this.#states.get(id)
     if (state === undefined) {
-      state = fold(this.#context.storage.ops.forSpace(id).map(({ bytes }) => parseOp(bytes)))
+      state = fold(this.#stored(id))
       this.#states.set(id, state)
       this.#heed(state)
     }
@@ -132,6 +133,23 @@ export class SpaceBook {
     return after
   }
 
+  /** All ops that are here; of a space that is none yet, too. */
+  ops(id: SpaceId): readonly SignedOp[] {
+    if (this.#context.storage.spaces.find(id) === undefined) return this.#stored(id)
+    return Array.from(this.state(id).ops.values(), signedOp)
+  }
+
+  #stored(id: SpaceId): readonly SignedOp[] {
+    const texts = new Map<string, string>()
+    const one = (text: string): string => {
+      const same = texts.get(text)
+      if (same === undefined) texts.set(text, text)
+      return same ?? text
+    }
+    const stored = this.#context.storage.ops.forSpace(id)
+    return stored.map((op) => ({ ...trustOp(one(op.id) as OpId, op.bytes, one), signature: op.signature }))
+  }
+
   /** Whoever tells other replicas: each op written here, once it is durable. */
   watch(written: (op: SignedOp) => void): void {
     this.#tell = written
@@ -146,12 +164,18 @@ export class SpaceBook {
 
   #begun(id: SpaceId): SpaceState | undefined {
     const { storage, now } = this.#context
-    const ops = storage.ops.forSpace(id).map(({ bytes }) => parseOp(bytes))
+    const ops: readonly Op[] = this.#stored(id)
     const init = ops.find(isSpaceInit)
     if (init === undefined) return undefined
     storage.spaces.add({ id, name: init.record.name, init: init.id, adoptedAtMs: now() })
     return fold(ops)
   }
+}
+
+/** States of the book are made of signed ops alone. */
+function signedOp(op: Op & { readonly signature?: Uint8Array }): SignedOp {
+  invariant(op.signature !== undefined, `the op ${op.id} has its signature`)
+  return op as SignedOp
 }
 
 export const storedOp = (op: SignedOp, space: SpaceId = spaceOf(op)): StoredOp => {

@@ -5,7 +5,7 @@
 import { fromBase64url } from '../core/bytes.ts'
 import { isTributaryError } from '../core/errors.ts'
 import type { OpId, ReplicaId } from '../core/ids.ts'
-import { clientIdOf, encodeSigned, type SignedOp } from '../core/op.ts'
+import { encodeSigned, type SignedOp } from '../core/op.ts'
 import type { Policy } from '../core/op-schemas.ts'
 import type { LinkId, Metric } from './effects.ts'
 import { placeAll } from './fork-lattice.ts'
@@ -211,7 +211,7 @@ export class Admission {
   }
 
   #keptOf(op: SignedOp): KeptOp {
-    return { op, slot: slotFor(op, this.set) }
+    return this.set.keptOf(op)
   }
 
   #note({ record }: SignedOp): void {
@@ -243,11 +243,5 @@ function readPacked(update: Uint8Array): UpdateReading {
 
 const sizeOf = ({ update, records = [] }: Arrival): number =>
   update?.length ?? records.reduce((sum, { length }) => sum + length, 0)
-
-/** Where an op belongs, by what it says itself. */
-export function slotFor(op: SignedOp, { space }: Pick<SpaceSet, 'space'>): SlotRecord {
-  const { g, rid, ep, seq } = op.record
-  return { client: clientIdOf({ ep, g, rid, sp: space }), clock: seq, id: op.id, record: encodeSigned(op) }
-}
 
 export const isMalformed = (error: unknown): boolean => isTributaryError(error) && error.code === 'FRAME_INVALID'

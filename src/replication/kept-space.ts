@@ -2,7 +2,7 @@
 import { invariant } from '../core/invariant.ts'
 import type { OpId } from '../core/ids.ts'
 import type { SignedOp } from '../core/op.ts'
-import { Admission, type AdmissionContext, slotFor } from './admission.ts'
+import { Admission, type AdmissionContext } from './admission.ts'
 import type { Effect, LinkId } from './effects.ts'
 import type { Frame, FrameOf } from './frames.ts'
 import type { Needs } from './gate.ts'
@@ -45,13 +45,7 @@ export class KeptSpace {
 
   /** Ops that are durable already, in any order. Those above a fork are removed from storage. */
   restore(ops: Iterable<SignedOp>): void {
-    const all = Array.from(ops, (op) => ({
-      op,
-      slot: slotFor(op, this.set),
-      id: op.id,
-      record: op.record,
-      bytes: op.bytes,
-    }))
+    const all = Array.from(ops, (op) => ({ ...this.set.keptOf(op), id: op.id, record: op.record, bytes: op.bytes }))
     const left = placeAll(all, (kept, twin) => this.set.restore(kept, twin))
     invariant(left.length === 0, `${left[0]?.id} follows nothing that is stored`)
     for (const { op } of all) if (this.set.get(op.id) !== undefined) this.admission.kept(op)

@@ -1,6 +1,7 @@
 /** Ops on their way into frames: those of whole chains as Yjs updates, those of forked ones as raw records. */
 import type { OpId, SpaceId } from '../core/ids.ts'
 import { encodeSigned } from '../core/op.ts'
+import { SIGNATURE_BYTES } from '../core/signature.ts'
 import { type Frame, IDS_MAX } from './frames.ts'
 import { packUpdate } from './pack-update.ts'
 import type { KeptOp } from './space-set.ts'
@@ -15,7 +16,7 @@ function* cut(ops: Iterable<KeptOp>): Iterable<KeptOp[]> {
   let bytes = 0
   const next = new Map<number, number>()
   for (const kept of ops) {
-    const size = kept.slot.record.length + 128
+    const size = SIGNATURE_BYTES + kept.op.bytes.length + 128
     const { client, clock } = kept.slot
     const isFull = bytes + size > FRAME_BYTES_MAX || some.length >= FRAME_OPS_MAX
     if (some.length > 0 && (isFull || (next.get(client) ?? clock) !== clock)) {

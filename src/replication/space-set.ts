@@ -10,7 +10,7 @@ import { ForkLattice, placeAll, type Placed } from './fork-lattice.ts'
 import type { Fork, Known } from './frames.ts'
 import type { ChainView, GateView } from './gate-view.ts'
 import { OrderedIds } from './ordered-ids.ts'
-import type { Slot, SlotRecord } from './slots.ts'
+import { OpSlot, type Slot, type SlotRecord } from './slots.ts'
 import { encodeStateVector } from './yjs-codec.ts'
 
 const GENERATION = 0
@@ -38,6 +38,7 @@ export class SpaceSet implements GateView {
   #leaving: readonly OpId[] = []
   /** Durable ids in the order of time: what is compared with a peer's. */
   readonly timedIds = new OrderedIds()
+  readonly #clients = new Map<string, number>()
   #initId: OpId | undefined
   #opIds = new IdSet<SetRoot>(() => this.#durable.keys())
   /** Since then, ids that came (true) or went. */
@@ -67,6 +68,10 @@ export class SpaceSet implements GateView {
     return this.#opIds.root
   }
 
+  /** An op with its place, by what it says itself. */
+  keptOf(op: SignedOp): KeptOp {
+    return { op, slot: new OpSlot(this.#clientOf(op.record), op) }
+  }
   slotOf(id: OpId): Slot | undefined {
     return this.#kept(id)?.slot
   }
@@ -173,7 +178,7 @@ export class SpaceSet implements GateView {
   }
 
   #show(kept: KeptOp): void {
-    this.#durable.set(kept.op.id, kept)
+    this.#durable.set(kept.op.id, this.keptOf(kept.op)) // what came in a frame is let go with it
     this.timedIds.insert({ ms: kept.op.record.hlc, id: kept.op.id })
     this.#changed.set(kept.op.id, true)
   }
@@ -211,6 +216,9 @@ export class SpaceSet implements GateView {
   }
 
   #clientOf({ rid, ep }: { readonly rid: ReplicaId; readonly ep: number }): number {
-    return clientIdOf({ ep, g: GENERATION, rid, sp: this.space })
+    const key = `${rid}/${ep}`
+    let client = this.#clients.get(key)
+    if (client === undefined) this.#clients.set(key, (client = clientIdOf({ ep, g: GENERATION, rid, sp: this.space })))
+    return client
   }
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { base64url, concat, fromHex, hex, utf8 } from '../../src/core/bytes.ts'
 import { SIZE_LIMITS } from '../../src/core/canonical.ts'
+import { contributionId } from '../../src/core/contribution.ts'
 import type { OpId, ReplicaId, SpaceId } from '../../src/core/ids.ts'
 import {
   accusedBy,
@@ -14,10 +15,12 @@ import {
   parseOp,
   type SignedOp,
   spaceOf,
+  trustOp,
   verifyOp,
 } from '../../src/core/op.ts'
 import { type EvidenceBody, isInert, isMembershipOp, type OpRecord, parseOpRecord } from '../../src/core/op-schemas.ts'
 import { sign } from '../../src/core/signature.ts'
+import { histories } from './histories.ts'
 import { golden } from '../support/golden.ts'
 import { asSent, aSpace, aWriter, contentOf, keyOf, lazilySigned } from '../support/ops.ts'
 import { refusalOf } from '../support/refusal.ts'
@@ -246,4 +249,41 @@ test('[OP-9] evidence with an op that the accused never signed is refused', () =
   const forged: SignedOp = { ...twin, signature: sign('op', twin.bytes, keyOf(9)) }
   const evidence = asSent(aWriter(4).accuse(space, then, forged))
   expect(refusalOf(() => verifyOp(evidence)).code).toBe('SIGNATURE_INVALID')
+})
+
+test('[OP-60] an op that is read from storage without judging is the op that the strict reader reads', () => {
+  const texts = new Set<string>()
+  const one = (text: string): string => [...texts.add(text)].find((known) => known === text)!
+  fc.assert(
+    fc.property(histories(), ({ ops }) => {
+      for (const { id, bytes } of ops) {
+        const strict = parseOp(bytes)
+        const trusted = trustOp(id, bytes, one)
+        expect(trusted).toEqual(strict)
+        if (trusted.record.t !== 'add' || strict.record.t !== 'add') continue
+        expect(contributionId(trusted.record.contribution)).toBe(contributionId(strict.record.contribution))
+      }
+    }),
+    { seed: 1, numRuns: 30 },
+  )
+})
+
+test('[OP-60] whatever text a contribution holds, its id is read from the right bytes', () => {
+  const space = aSpace()
+  const writer = aWriter(1)
+  const traps = [',"ep":', '"contribution":', '{"acl":', 'ep":1,"ep":2', '\\",\"ep\":']
+  for (const trap of traps) {
+    const { id, bytes } = writer.add(space, {
+      license: trap,
+      tags: [trap],
+      meta: [
+        [trap, trap],
+        ['ep', '1'],
+      ],
+    })
+    const { record } = trustOp(id, bytes)
+    const strict = parseOp(bytes).record
+    if (record.t !== 'add' || strict.t !== 'add') throw new Error('an add')
+    expect(contributionId(record.contribution)).toBe(contributionId(strict.contribution))
+  }
 })
