@@ -20,6 +20,8 @@ interface Call {
   readonly headers?: Readonly<Record<string, string>>
   readonly json?: unknown
   readonly body?: Uint8Array
+  /** Instead of the client's own. */
+  readonly signal?: AbortSignal
   /** Statuses beyond 2xx whose body is an answer. */
   readonly alsoGood?: readonly number[]
 }
@@ -72,6 +74,11 @@ export class ReplicaClient {
     return this.#send(path, { headers: { accept: '*/*', ...(from > 0 && { range: `bytes=${from}-` }) } })
   }
 
+  /** An answer that goes on until it is called off. */
+  stream(path: string, signal: AbortSignal): Promise<Response> {
+    return this.#send(path, { headers: { accept: 'text/event-stream' }, signal })
+  }
+
   async *body(response: Response): AsyncGenerator<Uint8Array, void, undefined> {
     try {
       for await (const chunk of response.body ?? []) yield chunk as Uint8Array
@@ -113,7 +120,10 @@ export class ReplicaClient {
     return value as T
   }
 
-  async #send(path: string, { method = 'GET', headers = {}, json, body, alsoGood = [] }: Call): Promise<Response> {
+  async #send(
+    path: string,
+    { method = 'GET', headers = {}, json, body, signal = this.#signal, alsoGood = [] }: Call,
+  ): Promise<Response> {
     const init: RequestInit = {
       method,
       redirect: 'manual',
@@ -123,7 +133,7 @@ export class ReplicaClient {
         ...(json !== undefined && { 'content-type': 'application/json' }),
         ...headers,
       },
-      ...(this.#signal !== undefined && { signal: this.#signal }),
+      ...(signal !== undefined && { signal }),
       ...(json !== undefined && { body: JSON.stringify(json) }),
       ...(body !== undefined && { body }),
     }

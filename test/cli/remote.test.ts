@@ -28,6 +28,17 @@ const contribution = (more: Partial<ContributionView>): ContributionView => ({
   ...more,
 })
 
+const peer = {
+  url: 'http://other:8420',
+  state: 'linked',
+  since: 'then',
+  spaces: [
+    { id: space.id, in_sync: false },
+    { id: '1'.repeat(32), in_sync: true },
+  ],
+  offered: ['2'.repeat(32)],
+}
+
 /** `METHOD /path` → answer; anything else is refused as a replica refuses it. */
 const routes = (table: Readonly<Record<string, Answer | ((request: Request) => Answer)>>) => (request: Request) => {
   const answer = table[`${request.method} ${request.path}`]
@@ -142,6 +153,8 @@ describe('looking at a replica', () => {
       },
     },
     'GET /readyz': { json: { ready: true, checks: { database: 'ok' } } },
+    'GET /v1/peers': { json: { items: [peer] } },
+    [`GET /v1/spaces/${space.id}/merges`]: { json: { items: [] } },
   })
 
   test.each([[['ls']], [['ls', 'med']], [['ls', 'med', '--merges']]])('[CLI-16] %j', async (argv) => {
@@ -155,13 +168,75 @@ describe('looking at a replica', () => {
     const replica = await fakeReplica(lists)
     const stage = makeStage()
     expect(await stage.run('status', '--url', replica.url, '--json')).toBe(0)
-    expect(stage.json()).toEqual({ url: replica.url, ready: true, checks: { database: 'ok' }, spaces: [space] })
+    expect(stage.json()).toEqual({
+      url: replica.url,
+      ready: true,
+      checks: { database: 'ok' },
+      spaces: [space],
+      peers: [peer],
+    })
+    const people = makeStage()
+    expect(await people.run('status', '--url', replica.url)).toBe(0)
+    expect(people.stdout()).toMatch(
+      /^PEER +STATE +IN SYNC +NOTES\nhttp:..other:8420 +linked +1 space of 2 not +offers 1 space$/m,
+    )
     const ill = await fakeReplica(
       routes({ 'GET /readyz': { status: 503, json: { ready: false, checks: { database: 'ok', disk: 'full' } } } }),
     )
     const other = makeStage()
     expect(await other.run('status', '--url', ill.url)).toBe(1)
     expect(other.stdout()).toBe(`replica  ${ill.url}\nready    no\ndisk     full\n`)
+  })
+
+  const until = async (isSo: () => boolean) => {
+    while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 10)) // asks again; the test's own limit ends it
+  }
+  const told = (event: string, data: object) => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`
+
+  test('[CLI-41] status --watch tells each change once, as events tell of it, until it is stopped', async () => {
+    const merge = { space: space.id, merge: id('a'), state: 'running', bytes_done: 50, bytes_total: 100 }
+    let go = (): void => undefined
+    const end = new Promise<void>((resolve) => (go = resolve))
+    const replica = await fakeReplica((request) =>
+      request.path === '/v1/events'
+        ? { body: `: watching\n\n${told('merge', merge)}${told('odd', {})}event: space\ndata: {\n\n`, cut: () => end }
+        : lists(request),
+    )
+    const stage = makeStage()
+    const running = stage.run('status', '--watch', '--url', replica.url, '--json')
+    await until(() => stage.stdout().includes('"event":"merge"'))
+    stage.interrupt()
+    expect(await running).toBe(0)
+    go()
+    const lines = stage.stdout().trimEnd().split('\n')
+    expect(lines.map((line) => (JSON.parse(line) as { event: string }).event).sort()).toEqual(
+      ['merge', 'peer', 'ready', 'space'], // each once
+    )
+    expect(stage.stdout()).toContain('"bytes_done":50')
+    expect(stage.stderr()).toBe('')
+  })
+
+  test('[CLI-41] without a stream of events it looks again; a terminal is drawn over, and what hides is escaped', async () => {
+    let contributions = 2
+    const replica = await fakeReplica((request) =>
+      request.path === '/v1/spaces'
+        ? { json: { items: [{ ...space, name: 'med\u001b[2J', contributions: contributions++ }] } }
+        : lists(request),
+    )
+    const plain = makeStage()
+    const watching = plain.run('status', '--watch', '--url', replica.url)
+    await until(() => plain.stdout().split('contributions').length > 2)
+    plain.interrupt()
+    expect(await watching).toBe(0)
+    expect(plain.stdout()).toContain('space med\\u001b[2J  root ffffffffffff  3 contributions\n')
+
+    const terminal = makeStage({ isTTY: true })
+    const drawing = terminal.run('status', '--watch', '--url', replica.url)
+    await until(() => terminal.stdout().split('\u001b[J').length > 2)
+    terminal.interrupt()
+    expect(await drawing).toBe(0)
+    expect(terminal.stdout()).toMatch(/\u001b\[\d+A\u001b\[Jreplica/)
+    expect(terminal.stdout()).not.toContain('\u001b[2J')
   })
 })
 
