@@ -6,16 +6,30 @@ import type { RunWatch } from './run.ts'
 import type { DigestOutcome, TensorOutcome } from './task.ts'
 import { failureOf, type Reply, type Request } from './worker-protocol.ts'
 
+type Outcome = TensorOutcome | DigestOutcome
+
+/** A message costs as much as merging a small tensor: those that are whole within this time share one. */
+const TELL_EVERY_MS = 25
+
 export function serveMerges(port: MessagePort, engine: Engine): void {
   const reply = (message: Reply): void => {
     port.postMessage(message)
   }
-  const watch: RunWatch<TensorOutcome | DigestOutcome> = {
+  let outcomes: [tensor: number, Outcome][] = []
+  let toldAtMs = -Infinity
+  const tell = (): void => {
+    if (outcomes.length > 0) reply({ kind: 'tensors', outcomes })
+    outcomes = []
+    toldAtMs = performance.now()
+  }
+  const watch: RunWatch<Outcome> = {
     onProgress: (bytesDone) => {
+      tell()
       reply({ kind: 'progress', bytesDone })
     },
     onTensor: (outcome, tensor) => {
-      reply({ kind: 'tensor', tensor, outcome })
+      outcomes.push([tensor, outcome])
+      if (performance.now() - toldAtMs >= TELL_EVERY_MS) tell()
     },
   }
   port.on('message', ({ job, board: shared, workers }: Request) => {
@@ -27,9 +41,11 @@ export function serveMerges(port: MessagePort, engine: Engine): void {
     try {
       if (job.kind === 'merge') mergeWork(job.task, engine, workers)(board, watch, taken)
       else digestWork(job.task, engine, workers)(board, watch, taken)
+      tell()
       reply({ kind: 'done' })
     } catch (error) {
       board.fail(unit)
+      tell()
       reply({ kind: 'failed', failure: failureOf(error), unit })
     }
   })

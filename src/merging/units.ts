@@ -5,7 +5,7 @@
  */
 import { at } from '../core/invariant.ts'
 import { CHUNK_BYTES } from '../tensors/tensor-hasher.ts'
-import type { Measures } from './evaluate/tensor-run.ts'
+import type { Measures } from './evaluate/recordings.ts'
 import type { MergeTask } from './task.ts'
 
 /** Bytes `begin` to `end` of a tensor of the output, its place in the task; `begin` is where a chunk begins. */

@@ -45,9 +45,11 @@ export function createWorkerMerger(entry: URL, resources: Resources): Merger {
     const outcomes: Outcome[] = []
     const hear = (reply: Reply): void => {
       if (reply.kind === 'progress') progress.to(reply.bytesDone)
-      if (reply.kind !== 'tensor') return
-      outcomes[reply.tensor] = reply.outcome
-      if (job.kind === 'merge') onTensor?.(reply.outcome as TensorOutcome)
+      if (reply.kind !== 'tensors') return
+      for (const [tensor, outcome] of reply.outcomes) {
+        outcomes[tensor] = outcome
+        if (job.kind === 'merge') onTensor?.(outcome as TensorOutcome)
+      }
     }
     const cancel = (): void => {
       board.cancel()

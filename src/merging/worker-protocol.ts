@@ -16,7 +16,10 @@ export interface Request {
 
 export type Reply =
   | { readonly kind: 'progress'; readonly bytesDone: number }
-  | { readonly kind: 'tensor'; readonly tensor: number; readonly outcome: TensorOutcome | DigestOutcome }
+  | {
+      readonly kind: 'tensors'
+      readonly outcomes: readonly (readonly [tensor: number, TensorOutcome | DigestOutcome])[]
+    }
   | { readonly kind: 'done' }
   | {
       readonly kind: 'failed'

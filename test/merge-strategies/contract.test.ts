@@ -105,6 +105,7 @@ describe('[STR-3] what breaks the contract is refused when it is recorded, in it
         return first!.value.plus(kept)
       },
     })
+    mergeWorld(aWorld(keeper, 1)) // one recording serves all tensors of a merge, and the next merge makes its own
     expect(refused(keeper).message).toMatch(/handle of another recording/)
     const wrong: readonly [string, (value: Plane) => Plane, RegExp][] = [
       ['nan', (value) => value.times(Number.NaN), /uses the number NaN/],

@@ -86,7 +86,7 @@ test('[MRG-11] a thread that dies fails its task alone, and the next has a fresh
         if (job.task.seed === 'exit') process.exit(3)
         if (job.task.seed === 'throw') throw new Error('out of luck')
         port.postMessage({ kind: 'progress', bytesDone: n })
-        port.postMessage({ kind: 'tensor', tensor: 0, outcome: { name: String(n), root: '', scalars: [] } })
+        port.postMessage({ kind: 'tensors', outcomes: [[0, { name: String(n), root: '', scalars: [] }]] })
         port.postMessage({ kind: 'done' })
       })`),
     { workers: 1 },
@@ -114,7 +114,7 @@ test('[MRG-16] tensors are told as the thread tells them, before the task ends',
   const one = { name: 'w', root: 'r', scalars: [2] }
   const merger = createWorkerMerger(
     thread(`port.on('message', () => {
-      port.postMessage({ kind: 'tensor', tensor: 0, outcome: ${JSON.stringify(one)} })
+      port.postMessage({ kind: 'tensors', outcomes: [[0, ${JSON.stringify(one)}]] })
       port.postMessage({ kind: 'done' })
     })`),
     { workers: 1 },
@@ -169,7 +169,7 @@ test('[MRG-17] of several failures the first in the order of units is told', asy
 test('[MRG-18] a task gets no more threads than it has work for, nor than it allows', async () => {
   const merger = createWorkerMerger(
     thread(`port.on('message', ({ workers }) => {
-      port.postMessage({ kind: 'tensor', tensor: 0, outcome: { name: 'w', root: '', scalars: [workers] } })
+      port.postMessage({ kind: 'tensors', outcomes: [[0, { name: 'w', root: '', scalars: [workers] }]] })
       port.postMessage({ kind: 'done' })
     })`),
     { workers: 3 },
@@ -179,4 +179,24 @@ test('[MRG-18] a task gets no more threads than it has work for, nor than it all
     1, 3, 2,
   ])
   await merger.close()
+})
+
+test('[MRG-40] small tensors are told together: far fewer messages than tensors, and every outcome once', async () => {
+  const { port1, port2 } = new MessageChannel()
+  serveMerges(port2, { files: new MemoryTileFiles(), kernels: () => referenceKernels, strategies })
+  const many: MergeTask = { ...task, tensors: Array.from({ length: 1000 }, (_, i) => ({ ...empty, name: `w${i}` })) }
+  const board = new RunBoard(many.tensors.map(() => 0))
+  const replies: Reply[] = []
+  const done = new Promise<void>((resolve) => {
+    port1.on('message', (reply: Reply) => {
+      replies.push(reply)
+      if (reply.kind === 'done') resolve()
+    })
+  })
+  port1.postMessage({ job: { kind: 'merge', task: many }, board: board.shared, workers: 1 })
+  await done
+  port1.close()
+  const told = replies.flatMap((reply) => (reply.kind === 'tensors' ? reply.outcomes : []))
+  expect(told.map(([tensor, { name }]) => `${tensor} ${name}`)).toEqual(many.tensors.map((_, i) => `${i} w${i}`))
+  expect(replies.length).toBeLessThan(500)
 })

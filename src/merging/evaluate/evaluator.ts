@@ -2,6 +2,7 @@
  * Evaluates recorded formulas over streamed tensors: synchronous, in strips of 4,096 elements, with memory that grows with
  * the formula and never with a tensor. Any kernels of equal bits give equal bits here.
  */
+import { at } from '../../core/invariant.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
 import type { Dtype } from '../../tensors/dtypes.ts'
 import {
@@ -16,7 +17,9 @@ import {
 import { ModelScope } from './model-scope.ts'
 import { Spares } from './spares.ts'
 import { Strips } from './strips.ts'
-import { type Mean, type Measures, type Setting, TensorRun, type WriteRange } from './tensor-run.ts'
+import type { Mean } from './mean.ts'
+import { type Measures, Recordings } from './recordings.ts'
+import { type Setting, TensorRun, type WriteRange } from './tensor-run.ts'
 
 export interface Evaluated {
   /** The numbers from earlier passes that entered the output, in the order the formula wrote them. */
@@ -37,6 +40,7 @@ export class Evaluator<B> implements Setting<B> {
   readonly streams: ByteStreams | undefined
   readonly strips: Strips<B>
   readonly spares: Spares<B>
+  readonly recordings: Recordings
   readonly #runs = new Map<number, TensorRun<B>>()
   readonly #scopes = new Map<string, ModelScope<B>>()
 
@@ -47,13 +51,12 @@ export class Evaluator<B> implements Setting<B> {
     this.read = read
     this.strips = new Strips(kernels)
     this.spares = new Spares(kernels)
+    this.recordings = new Recordings(evaluation)
   }
 
   /** What must be measured before the first element of this tensor can be computed. */
   measures(tensor: number): Measures {
-    const known = this.#runs.get(tensor)
-    const run = known ?? new TensorRun(this, tensor)
-    return run.measures
+    return this.recordings.of(at(this.evaluation.tensors, tensor)).measures
   }
 
   /** What enters the output from measures, and what one pass over bytes can do in place of `evaluate`. */

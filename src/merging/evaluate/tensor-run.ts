@@ -4,8 +4,7 @@
  */
 import { TributaryError } from '../../core/errors.ts'
 import { type LaterNode, type Node, type NodeOf, type Program, type Reducing } from '../../core/graph.ts'
-import { at } from '../../core/invariant.ts'
-import { record } from '../../core/record.ts'
+import { at, invariant } from '../../core/invariant.ts'
 import { randomKey } from '../../core/seed.ts'
 import { exactSum } from '../../kernels/exact.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
@@ -23,7 +22,9 @@ import {
   STRIP,
 } from './evaluation.ts'
 import { Lowering, type Surroundings } from './lower.ts'
+import { type Mean, meanOf } from './mean.ts'
 import { measureOf, recalled } from './measure-key.ts'
+import { type Compiled, recordFor, type Recording, type Recordings, scalarsOf } from './recordings.ts'
 import type { Schedule } from './schedule.ts'
 import { runPasses, settled, type Sink, sinkFor } from './sinks.ts'
 import type { Spares } from './spares.ts'
@@ -38,6 +39,7 @@ export interface Setting<B> {
   readonly streams: ByteStreams | undefined
   readonly strips: Strips<B>
   readonly spares: Spares<B>
+  readonly recordings: Recordings
   modelScope(run: TensorRun<B>): ModelMeasures<B>
 }
 
@@ -55,15 +57,6 @@ export interface Accumulated<B> {
   read(site: number, part: string, first: number, count: number, into: B): void
 }
 
-/** What must be measured before the first element of the output can be computed: over its own elements, or the model's. */
-export type Measures = 'nothing' | 'tensor' | 'model'
-
-export interface Mean {
-  readonly streams: readonly StreamRef[]
-  readonly weights: readonly number[]
-  readonly divisor: number
-}
-
 /** Of a sample: one strip in as many. */
 const SAMPLED_EVERY = 16
 
@@ -78,6 +71,7 @@ export class TensorRun<B> implements Surroundings {
   /** What was measured here and may be recalled another time. */
   readonly learned: Learned[] = []
   readonly #setting: Setting<B>
+  readonly #recording: Recording | undefined
   readonly #depths: Depths
   readonly #known = new Map<LaterNode, unknown>()
   readonly #checked = new Set<string>()
@@ -88,14 +82,16 @@ export class TensorRun<B> implements Surroundings {
     this.#setting = setting
     this.index = index
     this.tensor = at(setting.evaluation.tensors, index)
-    const { strategy, params, hasBase, inputs } = this.tensor
-    const contributions = inputs.map(({ input, weight, params: own }) => {
-      const { role } = at(setting.evaluation.inputs, input)
-      return { weight, params: own, ...(role !== undefined && { role }) }
-    })
-    this.program = record(strategy, { params, hasBase, contributions })
-    this.reached = purpose === 'terms' ? reachTerms(this.program) : reach(this.program, [this.program.output])
-    this.#depths = new Depths(this.program)
+    if (purpose === 'output') {
+      this.#recording = setting.recordings.of(this.tensor)
+      this.program = this.#recording.program
+      this.reached = this.#recording.reached
+      this.#depths = this.#recording.depths
+    } else {
+      this.program = recordFor(setting.evaluation, this.tensor)
+      this.reached = purpose === 'terms' ? reachTerms(this.program) : reach(this.program, [this.program.output])
+      this.#depths = new Depths(this.program)
+    }
     this.#held = typeof purpose === 'object' ? purpose : undefined
   }
 
@@ -108,7 +104,21 @@ export class TensorRun<B> implements Surroundings {
 
   /** The output as bytes of this dtype, in one go; undefined where the kernels have none for this formula. */
   inOneGo(dtype: Dtype): WriteRange | undefined {
-    return this.#held ? undefined : this.#compile(Lowering.atOnce<B>(this.program.output, this), dtype)
+    if (this.#held) return undefined
+    const compiled = this.#compiledOnce(dtype)
+    return compiled && this.#running(compiled)
+  }
+
+  /** A formula that nothing but elements enters is compiled once for all tensors of the same dtypes. */
+  #compiledOnce(dtype: Dtype): Compiled | undefined {
+    const compile = () => this.#compile(Lowering.atOnce<B>(this.program.output, this), dtype)
+    const { streams } = this.#setting
+    if (this.#recording?.isPlain !== true || !streams) return compile()
+    const { compiled } = this.#recording
+    const dtypes = this.tensor.inputs.map(({ input }) => streams.dtypeOf({ input }, this.index))
+    const key = [dtype, ...(this.tensor.hasBase ? [streams.dtypeOf('base', this.index)] : []), ...dtypes].join()
+    if (!compiled.has(key)) compiled.set(key, compile())
+    return compiled.get(key)
   }
 
   /** One pass that shows the sinks every strip, or, where some will do, one in a few. */
@@ -127,9 +137,10 @@ export class TensorRun<B> implements Surroundings {
   /** The same in one go; false where the kernels have none for this formula. */
   #measure(sinks: ReadonlyMap<Reducing, Sink<B>>, sampled: boolean): boolean {
     const schedule = Lowering.sinks<B>(sinks, this, true)
-    const run = this.#compile(schedule, undefined)
+    const compiled = this.#compile(schedule, undefined)
     const { streams, strips } = this.#setting
-    if (!run || !streams) return false
+    if (!compiled || !streams) return false
+    const run = this.#running(compiled)
     for (const { from, to } of sampled ? this.#sample() : this.#ranges(streams.atOnce)) {
       // what is not finite, the primitives name
       if (!run(from, to - from)) strips.run(Lowering.sinks<B>(sinks, this), this.#occasion({ from, to }))
@@ -146,11 +157,17 @@ export class TensorRun<B> implements Surroundings {
     return this.#ranges(STRIP, STRIP * SAMPLED_EVERY)
   }
 
-  #compile(schedule: Schedule<B>, dtype: Dtype | undefined): WriteRange | undefined {
+  #compile(schedule: Schedule<B>, dtype: Dtype | undefined): Compiled | undefined {
     const { kernels, streams: source } = this.#setting
     const compilable = source && programOf(schedule, (stream) => source.dtypeOf(stream, this.index), dtype)
     const run = compilable && kernels.compile(compilable.program)
-    if (!run) return undefined
+    return run && { compilable, run }
+  }
+
+  /** On this tensor's streams. */
+  #running({ compilable, run }: Compiled): WriteRange {
+    const source = this.#setting.streams
+    invariant(source, 'what is compiled runs on bytes')
     return (first, count, out) => {
       const bytes = compilable.streams.map((stream) => source.bytes(stream, this.index, first, count))
       return run(bytes, first, count, out)
@@ -167,27 +184,12 @@ export class TensorRun<B> implements Surroundings {
     return this.program.reductions.filter((node) => node.scope === 'model' && this.reached.laters.has(node))
   }
 
-  get measures(): Measures {
-    const reductions = this.program.reductions.filter((node) => this.reached.laters.has(node))
-    if (reductions.length === 0) return 'nothing'
-    return reductions.some(({ scope }) => scope === 'model') ? 'model' : 'tensor'
-  }
-
   /** The output as a weighted sum of whole input tensors over a number, where it is no more than that. */
   mean(): Mean | undefined {
-    const { output } = this.program
-    const over = output.kind === 'binary' && output.op === 'over' ? output : undefined
-    const channel = over ? over.a : output
-    if (this.#held || channel.kind !== 'channel' || channel.part !== 'sum') return undefined
-    const divisor = over ? this.numberOf(over.b) : 1
-    const terms = this.sites[channel.site]!.terms.map(({ plane, weight }) => {
-      const value = this.numberOf(weight)
-      return plane.kind !== 'input' || value === undefined
-        ? undefined
-        : { stream: this.stream(plane), weight: this.weight(value) }
-    })
-    if (divisor === undefined || !terms.every((term) => term !== undefined)) return undefined
-    return { streams: terms.map(({ stream }) => stream), weights: terms.map(({ weight }) => weight), divisor }
+    if (this.#held) return undefined
+    if (this.#recording?.isPlain !== true) return meanOf(this)
+    this.#recording.mean ??= { found: meanOf(this) }
+    return this.#recording.mean.found
   }
 
   /** The number that all elements of this plane are, if that is known. */
@@ -310,15 +312,8 @@ export class TensorRun<B> implements Surroundings {
 
   /** The numbers from earlier passes that entered the output, in the order the formula wrote them. */
   scalars(): readonly number[] {
-    const laters = new Set<LaterNode>()
-    for (const node of this.program.nodes) {
-      if (!this.reached.nodes.has(node)) continue
-      if (node.kind === 'later') laters.add(node.later)
-      if (node.kind === 'blend') laters.add(node.coefficients)
-    }
-    const numbers = [...laters]
-      .filter(({ kind }) => kind !== 'known')
-      .flatMap((later) => this.later(later) as number | number[])
+    const laters = this.#recording?.scalars ?? scalarsOf(this.program, this.reached)
+    const numbers = laters.flatMap((later) => this.later(later) as number | number[])
     if (!numbers.every(Number.isFinite)) throw this.#failure('a coefficient is not finite')
     return numbers
   }

@@ -32,7 +32,7 @@ export function createLocalOperations(parts: LocalParts): LocalOperations {
     strategies,
     ...(cacheDirectory !== undefined && {
       cache: createDigestCache(cacheDirectory, () => now().getTime()),
-      measures: createMeasureCache(cacheDirectory),
+      measures: createMeasureCache(cacheDirectory, strategies),
     }),
     now,
     program: `tributary ${version}`,

@@ -6,7 +6,9 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { utf8 } from '../../core/bytes.ts'
 import { sha256Hex } from '../../core/digest.ts'
+import type { Strategy } from '../../core/strategy.ts'
 import type { Learned } from '../../merging/evaluate/evaluation.ts'
+import { RuleFacts } from '../../merging/memory.ts'
 import { streamIdentityOf, type MergeTask, type TensorOutcome } from '../../merging/task.ts'
 
 /** Of one tensor's content: the newest stay. */
@@ -18,7 +20,7 @@ export interface MeasureCache {
   keep(outcomes: readonly TensorOutcome[]): Promise<void>
 }
 
-export function createMeasureCache(directory: string): MeasureCache {
+export function createMeasureCache(directory: string, strategies: readonly Strategy[]): MeasureCache {
   const pathOf = (identity: string) => {
     const name = sha256Hex(utf8(identity))
     return join(directory, 'measures', name.slice(0, 2), `${name.slice(2)}.json`)
@@ -42,10 +44,15 @@ export function createMeasureCache(directory: string): MeasureCache {
   }
   return {
     async recall(task) {
+      const facts = new RuleFacts(strategies)
       const tensors = []
       for (const tensor of task.tensors) {
         const { rule } = tensor
-        const roots = rule.kind === 'copy' ? [] : rule.inputs.map(({ value }) => value)
+        if (rule.kind === 'copy' || facts.of(rule).passes === 1) {
+          tensors.push(tensor) // nothing is measured
+          continue
+        }
+        const roots = rule.inputs.map(({ value }) => value)
         const recalled: Learned[] = []
         for (const { dtype, root } of roots)
           if (root !== undefined) recalled.push(...(await find(streamIdentityOf({ dtype, root }))))

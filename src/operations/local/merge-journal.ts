@@ -2,7 +2,7 @@
  * Which tensors of an unfinished output are written, one line each, beside it. What it says is a claim: whoever takes a
  * tensor over hashes it first. So lines are not synced, and one that is torn or rotten is passed over.
  */
-import { appendFileSync } from 'node:fs'
+import { closeSync, openSync, writeSync } from 'node:fs'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { utf8 } from '../../core/bytes.ts'
 import { sha256Hex } from '../../core/digest.ts'
@@ -16,6 +16,7 @@ export class MergeJournal {
   readonly #path: string
   readonly #merge: string
   #works = true
+  #file: number | undefined
 
   /** Of one merge: a line of another one's journal is none of this. */
   constructor(path: string, merge: string) {
@@ -41,13 +42,16 @@ export class MergeJournal {
   add(outcome: TensorOutcome): void {
     if (!this.#works) return
     try {
-      appendFileSync(this.#path, this.#print(outcome))
+      this.#file ??= openSync(this.#path, 'a')
+      writeSync(this.#file, this.#print(outcome))
     } catch {
       this.#works = false // the merge doesn't need it
     }
   }
 
   async remove(): Promise<void> {
+    if (this.#file !== undefined) closeSync(this.#file)
+    this.#file = undefined
     await rm(this.#path, { recursive: true, force: true })
   }
 
