@@ -2,9 +2,9 @@
  * A set of ids that never changes, and its root. Its successors hash only the leaves that are new, and nothing before
  * somebody asks for the root.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { fromHex, hex } from './bytes.ts'
-import { leafHash, sortedIds } from './merkle.ts'
+import { sortedIds } from './merkle.ts'
 
 const BYTES = 32
 /** Changes that wait for somebody to ask; beyond this the set is hashed whole when that happens. */
@@ -56,6 +56,7 @@ function changed({ count, ids, hashes }: Leaves, changes: ReadonlyMap<string, bo
     ids: new Uint8Array(ids.length + changes.size * BYTES),
     hashes: new Uint8Array(ids.length + changes.size * BYTES),
   }
+  const leaf = Buffer.alloc(1 + BYTES, 0)
   const before = Buffer.from(ids.buffer, ids.byteOffset, ids.length)
   let from = 0
   let to = 0
@@ -80,7 +81,8 @@ function changed({ count, ids, hashes }: Leaves, changes: ReadonlyMap<string, bo
       if (isThere) from += 1
     } else if (!isThere) {
       after.ids.set(raw, to * BYTES)
-      after.hashes.set(leafHash(raw), to * BYTES)
+      leaf.set(raw, 1)
+      after.hashes.set(hash('sha256', leaf, 'buffer'), to * BYTES)
       to += 1
     }
   }
@@ -90,7 +92,7 @@ function changed({ count, ids, hashes }: Leaves, changes: ReadonlyMap<string, bo
 
 /** Tree head as RFC 9162 has it, level by level: what has no sibling goes up as it is. */
 function headOf({ count, hashes }: Leaves): Uint8Array {
-  if (count === 0) return createHash('sha256').digest()
+  if (count === 0) return hash('sha256', '', 'buffer')
   const level = Buffer.from(hashes)
   const node = Buffer.alloc(1 + 2 * BYTES, 1)
   for (let size = count; size > 1; size = Math.ceil(size / 2))
@@ -101,10 +103,7 @@ function headOf({ count, hashes }: Leaves): Uint8Array {
         continue
       }
       level.copy(node, 1, from, from + 2 * BYTES)
-      createHash('sha256')
-        .update(node)
-        .digest()
-        .copy(level, pair * BYTES)
+      hash('sha256', node, 'buffer').copy(level, pair * BYTES)
     }
   return level.subarray(0, BYTES)
 }
