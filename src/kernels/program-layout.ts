@@ -9,7 +9,8 @@ import type { Address } from './wasm-instance.ts'
 
 /** Elements of one strip: its planes fit the nearest cache. */
 export const STRIP = 512
-const PLANE_BYTES = 8 * STRIP
+/** A line of the cache more than a strip, lest many planes begin in the same place of it. */
+const PLANE_BYTES = 8 * STRIP + 64
 /** Lanes and a total. */
 const SUM_BYTES = 72
 

@@ -6,6 +6,8 @@ import { invariant } from '../core/invariant.ts'
 
 const PAGE_BYTES = 64 * 1024
 const ALIGN_BYTES = 64
+/** Between pieces: a hundred of one even size would else begin in the same few places of a cache, and drive each other out. */
+const GAP_BYTES = 64
 
 const aligned = (address: number): number => Math.ceil(address / ALIGN_BYTES) * ALIGN_BYTES
 
@@ -31,7 +33,7 @@ export class WasmMemory {
   }
 
   reset(): void {
-    this.#used = Math.max(this.#used, this.#next)
+    this.#used = Math.min(this.buffer.byteLength, Math.max(this.#used, this.#next))
     this.#next = this.#first
   }
 
@@ -40,7 +42,7 @@ export class WasmMemory {
     const address = this.#next
     const end = aligned(address + bytes)
     if (end > this.buffer.byteLength) return -1
-    this.#next = end
+    this.#next = end + GAP_BYTES
     if (address < this.#used) new Uint8Array(this.buffer, address, Math.min(bytes, this.#used - address)).fill(0)
     return address
   }

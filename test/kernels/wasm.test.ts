@@ -33,6 +33,12 @@ describe('the module', () => {
     expect(told).toEqual(['plus', 'keep'])
   })
 
+  test('[KRN-81] buffers of one even size begin in different places of a cache', () => {
+    const kernels = createWasmKernels({ memoryBytes: 16 << 20 })
+    const lines = Array.from({ length: 60 }, () => (kernels.allocateBytes(1 << 17).byteOffset % 4096) >> 6)
+    expect(new Set(lines).size).toBe(60)
+  })
+
   test('[KRN-9] a memory that is used up costs speed and no bit', () => {
     const told = new Set<string>()
     const kernels = createWasmKernels({ memoryBytes: 640 * 1024, onForeign: (operation) => told.add(operation) })
