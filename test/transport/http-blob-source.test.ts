@@ -55,3 +55,39 @@ test.each<[string, (response: ServerResponse) => void]>([
 ])('[XCH-9] who answers with %s has failed', async (_, answer) => {
   await expect((await answering(answer))()).rejects.toMatchObject({ code: 'NETWORK', details: { source: 'them' } })
 })
+
+test('[XCH-9] what is called off fails at once; called off after its end it leaves the connection as it is', async () => {
+  let connections = 0
+  const server = createServer((_, response) => {
+    response.writeHead(206, { 'content-range': 'bytes 2-5/9' })
+    if (connections === 1) response.end('cdef')
+    else response.write('cd')
+  })
+  server.on('connection', () => (connections += 1))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const source = createHttpBlobSource({ id: 'them', address: { url: `http://127.0.0.1:${port}` } })
+  stops.push(() => {
+    source.close()
+    server.closeAllConnections()
+    server.close()
+  })
+  const read = async (signal: AbortSignal, each: () => void = () => undefined) => {
+    for await (const piece of source.read(root, 2, 6, signal)) if (piece.length > 0) each()
+  }
+  const done = new AbortController()
+  await read(done.signal)
+  done.abort()
+  await read(new AbortController().signal)
+  expect(connections).toBe(1)
+  for (let i = 0; i < 20; i++) {
+    const last = new AbortController()
+    const ends = await Promise.allSettled([read(last.signal, () => queueMicrotask(() => last.abort()))])
+    expect(ends).toHaveLength(1) // whole or called off; nothing that nobody hears
+    connections = 1
+  }
+  connections = 2
+  const under = new AbortController()
+  await expect(read(under.signal, () => under.abort())).rejects.toMatchObject({ code: 'NETWORK' })
+  await expect(read(under.signal)).rejects.toMatchObject({ code: 'NETWORK' })
+})

@@ -13,8 +13,6 @@ import { sampleModel } from './samples.ts'
 const SPACE = 'demo'
 const NAMES = ['oslo', 'kyoto', 'quito']
 const LOOK_MS = 50
-/** So long bytes may be on their way. */
-const BYTES_MS = 3_000
 const PATIENCE_MS = 30_000
 
 /** One thing that happened: as data, and as a line. */
@@ -102,24 +100,12 @@ export class Demo {
   }
 
   async #mergeOn(client: ReplicaClient): Promise<MergeView> {
-    const { now } = this.#parts
-    const since = now()
     let seen: MergeView | undefined
-    let isBrought = false
     await this.#until('the merge is done', async () => {
-      if (!isBrought && now() - since > BYTES_MS) {
-        isBrought = true
-        await this.#bringBytes(client)
-      }
       seen = await asked(client)
       return seen?.state === 'done'
     })
     return seen!
-  }
-
-  /** What others offered and did not send in time, such as a replica that is gone. */
-  async #bringBytes(client: ReplicaClient): Promise<void> {
-    for (let number = 0; number < this.#contributed; number++) await client.postBytes('/v1/models', sampleModel(number))
   }
 
   /** Tells the roots once those that are linked agree. */

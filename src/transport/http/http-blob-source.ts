@@ -51,7 +51,6 @@ export function createHttpBlobSource({ id, address, authorization }: HttpSourceO
         {
           agent,
           method,
-          signal,
           hostname: base.hostname.replace(/^\[|\]$/g, ''),
           port: base.port,
           path: `${path}/v1/blobs/${target}`,
@@ -59,7 +58,12 @@ export function createHttpBlobSource({ id, address, authorization }: HttpSourceO
         },
         resolve,
       )
-      request.once('error', (error) => reject(problem((error as NodeJS.ErrnoException).code ?? error.message, error)))
+      request.on('error', (error) => reject(problem((error as NodeJS.ErrnoException).code ?? error.message, error)))
+      // not an option of the request: its connection would be bound to this signal for good, and outlives the request
+      const callOff = () => request.destroy() // without an error: its connection may have no one to hear it any more
+      if (signal.aborted) callOff()
+      signal.addEventListener('abort', callOff, { once: true })
+      request.once('close', () => signal.removeEventListener('abort', callOff))
       request.end()
     })
   }
