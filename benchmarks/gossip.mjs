@@ -26,11 +26,15 @@ const luck = () => {
 /** Each replica linked to so many others, by chance and both ways. */
 function mesh(n, degree) {
   const links = Array.from({ length: n }, () => new Set())
-  for (let i = 0; i < n; i++) links[i].add((i + 1) % n) && links[(i + 1) % n].add(i)
+  const join = (a, b) => {
+    links[a].add(b)
+    links[b].add(a)
+  }
+  for (let i = 0; i < n; i++) join(i, (i + 1) % n)
   for (let i = 0; i < n; i++)
     for (let tries = 0; links[i].size < degree && tries < 100; tries++) {
       const other = Math.floor(luck() * n)
-      if (other !== i && links[other].size < degree + 1) links[i].add(other) && links[other].add(i)
+      if (other !== i && links[other].size < degree + 1) join(i, other)
     }
   return links
 }
@@ -98,7 +102,7 @@ function spread(n, degree) {
             if (gossips[link].awaited > 0) tick(link)
           })
         }
-        for (const [link, ids] of gossip.takeOverdue(agenda.now)) {
+        for (const link of gossip.takeOverdue(agenda.now).keys()) {
           counts.control += 1
           send(node, link, () => {
             gossips[link].graft(node)

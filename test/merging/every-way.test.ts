@@ -44,7 +44,7 @@ function world(strategy: Strategy) {
     return { path, offset: 0, bytes: bytes.length, dtype }
   }
   const { base, contributions } = strategy.needs as Needs
-  const inputs = WEIGHTS.slice(0, contributions?.max ?? WEIGHTS.length).map((weight) => ({ weight }))
+  const inputs = WEIGHTS.slice(0, contributions.max ?? WEIGHTS.length).map((weight) => ({ weight }))
   const prepared = prepareStrategy({ strategy, inputs, hasBase: base !== 'none' })
   const tensors = TENSORS.map(([elements, from, dtype], n): TaskTensor => {
     const bytes = elements * bytesPerElement(dtype)

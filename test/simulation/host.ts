@@ -225,6 +225,7 @@ export class Host implements Endpoint {
       case 'opened':
       case 'adopted':
       case 'offered':
+      case 'ticket':
         return
     }
   }
