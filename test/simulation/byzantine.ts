@@ -86,7 +86,7 @@ export class Byzantine extends Host {
         if (known.length === 0) return
         const { slot } = luck.pick(known)
         const client = clientIdOf({ ep: 7, g: 0, rid: this.rid, sp: space })
-        update(one(), encodeRecords([{ ...slot, client, clock: 0 }]))
+        update(one(), encodeRecords([{ client, clock: 0, id: slot.id, record: slot.record }]))
         return
       }
       case 'mute': {
