@@ -8,6 +8,7 @@ import { cpus, loadavg, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { bars } from './plot.mjs'
+import { ownClock } from './own-clock.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const { createWasmKernels } = await import(join(root, 'dist', 'src', 'kernels', 'wasm.js'))
@@ -17,17 +18,6 @@ const HOT = 32 * 1024
 const STRIP = 4096
 const RUN_NS = 2e8
 const RUNS = 5
-const CLOCK = '/proc/thread-self/schedstat'
-
-/** Nanoseconds on a CPU, or of the wall where the system does not say. */
-const ownClock = (() => {
-  try {
-    readFileSync(CLOCK)
-    return () => Number(readFileSync(CLOCK, 'utf8').split(' ')[0])
-  } catch {
-    return () => Number(process.hrtime.bigint())
-  }
-})()
 
 /** The best of some runs, in elements a nanosecond, which are Gel/s. */
 function rate(elements, work) {

@@ -2,9 +2,9 @@
  * How fast whole strategies are on one thread, from bytes in memory to hashed bytes in memory, beside a memory copy of the
  * same run: `npm run build && node benchmarks/strategies.mjs [ELEMENTS_MI] [STRATEGY…]`, by default 8 Mi elements. Prints a table.
  */
-import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { ownClock } from './own-clock.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const load = (...parts) => import(join(root, 'dist', ...parts))
@@ -16,15 +16,6 @@ const { prepareStrategy } = await load('src', 'core', 'prepare.js')
 const [size = '8', ...asked] = process.argv.slice(2)
 const ELEMENTS = Number(size) * 2 ** 20
 const RUNS = 3
-const CLOCK = '/proc/thread-self/schedstat'
-const ownClock = (() => {
-  try {
-    readFileSync(CLOCK)
-    return () => Number(readFileSync(CLOCK, 'utf8').split(' ')[0])
-  } catch {
-    return () => Number(process.hrtime.bigint())
-  }
-})()
 
 let state = 1
 function uniform() {

@@ -2,24 +2,16 @@
  * What exact sums cost on the worst inputs, beside the same kernel on ordinary ones in the same run: `node
  * benchmarks/sums.mjs` after `npm run build`. Writes docs/benchmarks/sums.md.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { ownClock } from './own-clock.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const { createWasmKernels } = await import(join(root, 'dist', 'src', 'kernels', 'wasm.js'))
 
 const RUN_NS = 3e7
 const RUNS = 3
-const CLOCK = '/proc/thread-self/schedstat'
-const ownClock = (() => {
-  try {
-    readFileSync(CLOCK)
-    return () => Number(readFileSync(CLOCK, 'utf8').split(' ')[0])
-  } catch {
-    return () => Number(process.hrtime.bigint())
-  }
-})()
 
 let state = 1
 function uniform() {
