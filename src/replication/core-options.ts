@@ -13,13 +13,14 @@ export interface ReplicaCoreOptions {
   readonly verify?: Verify
   /** The root of a space as the fold has it. */
   readonly rootOf?: (space: SpaceId) => SetRoot | undefined
-  /** Parts of the protocol, where a test shows what they are good for. */
   /** Did the operator name this replica, whoever opened the link? */
   readonly isNamed?: (rid: ReplicaId) => boolean
   /** May it see this space? Members see the spaces of members; a replica that the operator named sees all. */
   readonly mayRead?: (space: SpaceId, rid: ReplicaId | undefined) => boolean
+  /** Parts of the protocol left out, where a test shows what they are good for. */
   readonly parts?: SyncParts
   /** Leave for this replica to take the blobs of a space, where it may. */
   readonly giveTicket?: (space: SpaceId, rid: ReplicaId) => string | undefined
+  /** Another lattice, for the same reason. */
   readonly latticeOf?: () => ForkLattice
 }

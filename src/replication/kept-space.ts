@@ -55,16 +55,12 @@ export class KeptSpace {
     switch (frame.t) {
       case 'update':
         this.admission.enqueue({ link, kind: 'update', update: frame.update })
-        {
-          this.pump()
-          return
-        }
+        this.pump()
+        return
       case 'records':
         this.admission.enqueue({ link, kind: 'records', records: frame.records })
-        {
-          this.pump()
-          return
-        }
+        this.pump()
+        return
       case 'need': {
         sync.on({ t: 'need', frame })
         return
@@ -129,10 +125,8 @@ export class KeptSpace {
         return
       case 'graft':
         gossip.graft(link)
-        {
-          sync.on({ t: 'wanted', ids })
-          return
-        }
+        sync.on({ t: 'wanted', ids })
+        return
       case 'iwant': {
         sync.on({ t: 'wanted', ids })
         return

@@ -161,10 +161,8 @@ export class ReplicaCore {
         if (!this.#isKept(session, frame.space)) return
         this.#syncWith(session, frame.space).on({ t: 'start' })
         this.#syncWith(session, frame.space).on({ t: 'vector', frame })
-        {
-          this.#spaces.get(frame.space)!.gossip.join(session.link)
-          return
-        }
+        this.#spaces.get(frame.space)!.gossip.join(session.link)
+        return
       case 'update':
       case 'records':
       case 'need':
