@@ -11,7 +11,7 @@ import type { SlotRecord } from '../../src/replication/slots.ts'
 import { UPDATE_LIMITS } from '../../src/replication/update-format.ts'
 import { WireWriter } from '../../src/replication/wire.ts'
 import { encodeRecords } from '../../src/replication/yjs-codec.ts'
-import { Gated, slotOf, slotted } from '../support/gate.ts'
+import { admitting, Gated, slotOf, slotted } from '../support/gate.ts'
 import { asSent, aSpace, aWriter } from '../support/ops.ts'
 
 const space = aSpace()
@@ -62,6 +62,11 @@ function refuses(update: Uint8Array, reason: RefusalReason, count = 1): void {
   expect(admission).toMatchObject({ clean: false, admitted: [], known: 0, voided: 0, forks: [], gaps: [] })
   expect(gated.document.encode()).toEqual(before)
   expect(gated.receive(at(v2, {})).clean).toBe(true)
+
+  const arrives = admitting(space, held) // the same in the replica that is shipped, behind the same gate
+  const why = update.length > UPDATE_LIMITS.bytes ? 'malformed' : reason // so much is not even unpacked
+  expect(arrives(update)).toEqual({ said: [[`refused.${why}`, count]], stores: [], parked: 0 })
+  expect(arrives(at(v2, {}))).toMatchObject({ stores: [v2.id] })
 }
 
 describe('[GAT-4] nothing but insertions of ops passes', () => {

@@ -1,8 +1,12 @@
 /** The smallest replica that a gate can stand before: what it admitted, by chain, and the document that holds it. */
 import type { OpId } from '../../src/core/ids.ts'
 import { clientIdOf, encodeSigned, type SignedOp, spaceOf } from '../../src/core/op.ts'
-import { type Admission, type GateView, judgeUpdate } from '../../src/replication/gate.ts'
+import { Admission } from '../../src/replication/admission.ts'
+import { type Admission as Verdicts, type GateView, judgeUpdate } from '../../src/replication/gate.ts'
+import { packUpdate } from '../../src/replication/pack-update.ts'
+import { DEFAULT_SETTINGS } from '../../src/replication/settings.ts'
 import type { Slot, SlotRecord } from '../../src/replication/slots.ts'
+import { SpaceSet } from '../../src/replication/space-set.ts'
 import { createOpDocument, type OpDocument } from '../../src/replication/yjs-codec.ts'
 import type { ASpace } from './ops.ts'
 
@@ -13,6 +17,35 @@ export const slotOf = (op: SignedOp): Slot => {
 
 /** An op as it lies in the document. */
 export const slotted = (op: SignedOp): SlotRecord => ({ ...slotOf(op), id: op.id, record: encodeSigned(op) })
+
+/** The way into a replica as it is shipped, with these ops durable: what an update does to it, and what is said of it. */
+export function admitting(space: ASpace, held: readonly SignedOp[]) {
+  const set = new SpaceSet(space.id)
+  const said = new Map<string, number>()
+  const admission = new Admission(set, {
+    settings: DEFAULT_SETTINGS,
+    now: () => 0,
+    report: (metric, count) => void said.set(metric, (said.get(metric) ?? 0) + count),
+    blame: () => undefined,
+    needs: () => undefined,
+    vouches: () => true,
+    duplicate: () => undefined,
+  })
+  for (const op of held) {
+    set.restore(set.keptOf(op))
+    admission.kept(op)
+  }
+  return (update: Uint8Array) => {
+    said.clear()
+    admission.enqueue({ link: 1, kind: 'update', update: packUpdate(update) })
+    admission.pump()
+    return {
+      said: [...said],
+      stores: set.beginStoring()?.insert.map(({ op }) => op.id) ?? [],
+      parked: admission.parked,
+    }
+  }
+}
 
 export class Gated {
   readonly document: OpDocument = createOpDocument()
@@ -60,11 +93,11 @@ export class Gated {
     places[op.record.seq] = [...(places[op.record.seq] ?? []), op]
   }
 
-  judge(update: Uint8Array): Admission {
+  judge(update: Uint8Array): Verdicts {
     return judgeUpdate(update, this.view)
   }
 
-  receive(update: Uint8Array): Admission {
+  receive(update: Uint8Array): Verdicts {
     const admission = this.judge(update)
     for (const { op } of admission.admitted) this.keep(op)
     if (admission.clean) this.document.applyClean(update)
