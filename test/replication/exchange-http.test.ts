@@ -34,8 +34,7 @@ test(
           headers: { 'content-type': isBytes ? 'application/octet-stream' : 'application/json' },
         }),
       })
-      // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what a test looks into
-      return (await answer.json()) as any
+      return (await answer.json()) as { id: string; state: string; contributions: number }
     }
     const a = await up('a', [])
     await call(`${a}/v1/spaces`, { name: 'lab' })
@@ -43,7 +42,7 @@ test(
     const b = await up('b', [a])
     const ask = { recipe: { strategy: 'weight_average' } }
     const eventually = <T>(work: () => Promise<T>) => vi.waitFor(work, { timeout: 20_000, interval: 50 })
-    const { id } = (await call(`${a}/v1/spaces/lab/merges`, ask)) as { id: string }
+    const { id } = await call(`${a}/v1/spaces/lab/merges`, ask)
     await eventually(async () => expect((await call(`${b}/v1/spaces/lab`)).contributions).toBe(2))
     await eventually(async () => expect((await call(`${b}/v1/spaces/lab/merges`, ask)).id).toBe(id))
     const outputs = await Promise.all(
