@@ -9,6 +9,7 @@ import { isSpaceInit, type Op, type SignedOp, spaceIdOf, spaceOf, trustOp } from
 import { invariant } from '../core/invariant.ts'
 import type { Body, SpaceInitBody } from '../core/op-schemas.ts'
 import { fold, type SpaceState } from '../core/or-set.ts'
+import { isSound, soundOps } from '../core/sound-ops.ts'
 import type { StoredOp } from '../storage/op-log.ts'
 import type { Context } from './context.ts'
 
@@ -59,7 +60,7 @@ export class SpaceBook {
   state(id: SpaceId): SpaceState {
     let state = this.#states.get(id)
     if (state === undefined) {
-      state = fold(this.#stored(id))
+      state = fold(this.#sound(id))
       this.#states.set(id, state)
       this.#heed(state)
     }
@@ -139,14 +140,38 @@ export class SpaceBook {
     return Array.from(this.state(id).ops.values(), signedOp)
   }
 
+  /** What the disk lost is taken from peers again; they may know more of our own, so the next op begins an epoch. */
+  #sound(id: SpaceId): readonly SignedOp[] {
+    const { storage, key, lease, report } = this.#context
+    const stored = storage.ops.forSpace(id)
+    const readable = stored.filter(isSound)
+    if (readable.length === stored.length) return this.#read(stored)
+    const sound = soundOps(this.#read(readable))
+    const kept = new Set(sound.map((op) => op.id))
+    const gone = stored.filter((op) => !kept.has(op.id))
+    const error = new TributaryError(
+      'DIGEST_MISMATCH',
+      `${gone.length} stored ops of the space ${id} are not what their ids say, or follow such an op`,
+      { details: { space: id, ops: gone.slice(0, 10).map((op) => op.id) }, hint: 'check the disk' },
+    )
+    if (!sound.some(isSpaceInit)) throw error // nobody can give back a space that nothing names
+    storage.ops.remove(gone.map((op) => op.id))
+    if (gone.some(({ rid }) => rid === key.rid)) lease.raise(lease.epoch)
+    report('reading a space', error)
+    return sound
+  }
+
   #stored(id: SpaceId): readonly SignedOp[] {
+    return this.#read(this.#context.storage.ops.forSpace(id))
+  }
+
+  #read(stored: readonly StoredOp[]): readonly SignedOp[] {
     const texts = new Map<string, string>()
     const one = (text: string): string => {
       const same = texts.get(text)
       if (same === undefined) texts.set(text, text)
       return same ?? text
     }
-    const stored = this.#context.storage.ops.forSpace(id)
     // one buffer for all: a hundred thousand small ones take as much room again
     const shelf = new Uint8Array(stored.reduce((sum, { bytes, signature }) => sum + bytes.length + signature.length, 0))
     let end = 0
