@@ -67,13 +67,23 @@ const ops = history(count)
 const space = spaceIdOf(ops[0])
 const tail = ops.slice(-10)
 const mixed = [ops.filter((op) => !tail.slice(0, 5).includes(op)), ops.filter((op) => !tail.slice(5).includes(op))]
+
+/** The greeting takes two halves of a round trip: hello, and its proof. */
+const rowOf = (what, { equal, bytes, turns, frames }, target) => {
+  const roundTrips = (turns - 2) / 2
+  const met = equal && bytes <= target.bytes && roundTrips <= (target.round_trips ?? Infinity)
+  return { what, bytes, round_trips: roundTrips, frames, target, met }
+}
 console.log(
   JSON.stringify(
     {
       ops: count,
-      equal: sync(space, ops, ops),
-      missing_100: sync(space, ops, ops.slice(0, -100)),
-      differences_10: sync(space, ...mixed),
+      authors: AUTHORS,
+      rows: [
+        rowOf('equal states', sync(space, ops, ops), { bytes: 1_000 }),
+        rowOf('100 missing ops', sync(space, ops, ops.slice(0, -100)), { bytes: 60_000, round_trips: 2 }),
+        rowOf('10 differences, with the ops themselves', sync(space, ...mixed), { bytes: 5_000 }),
+      ],
     },
     null,
     2,

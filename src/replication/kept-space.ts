@@ -8,7 +8,7 @@ import type { Frame, FrameOf } from './frames.ts'
 import type { Needs } from './gate.ts'
 import { placeAll } from './fork-lattice.ts'
 import { Gossip } from './gossip.ts'
-import { idFrames, inChainOrder, recordFrames, updateFrames } from './outbox.ts'
+import { idFrames, inChainOrder, opFrames } from './outbox.ts'
 import type { PeerSession } from './peer-session.ts'
 import type { KeptOp, SpaceSet } from './space-set.ts'
 import type { SpaceSync } from './space-sync.ts'
@@ -153,10 +153,7 @@ export class KeptSpace {
   }
 
   #push(link: LinkId, ops: readonly KeptOp[]): void {
-    const isForked = ({ op: { record } }: KeptOp) => this.set.isForked(record.rid, record.ep)
-    const whole = inChainOrder(ops.filter((kept) => !isForked(kept)))
-    this.#send(link, updateFrames(this.set.space, whole))
-    this.#send(link, recordFrames(this.set.space, inChainOrder(ops.filter(isForked))))
+    this.#send(link, opFrames(this.set, inChainOrder(ops)))
   }
 
   #ask(link: LinkId, { rid, ep, from, prev }: Needs): void {

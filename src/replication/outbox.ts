@@ -4,7 +4,7 @@ import { encodeSigned } from '../core/op.ts'
 import { SIGNATURE_BYTES } from '../core/signature.ts'
 import { type Frame, IDS_MAX } from './frames.ts'
 import { packUpdate } from './pack-update.ts'
-import type { KeptOp } from './space-set.ts'
+import type { KeptOp, SpaceSet } from './space-set.ts'
 import { encodeRecords } from './yjs-codec.ts'
 
 const FRAME_OPS_MAX = 2000
@@ -39,6 +39,16 @@ export function* updateFrames(space: SpaceId, ops: Iterable<KeptOp>): Iterable<F
 
 export function* recordFrames(space: SpaceId, ops: Iterable<KeptOp>): Iterable<Frame> {
   for (const some of cut(ops)) yield { t: 'records', space, records: some.map(({ op }) => encodeSigned(op)) }
+}
+
+/** Those of whole chains packed, the others as they are. */
+export function* opFrames(set: SpaceSet, ops: readonly KeptOp[]): Iterable<Frame> {
+  const isForked = ({ op: { record } }: KeptOp) => set.isForked(record.rid, record.ep)
+  yield* updateFrames(
+    set.space,
+    ops.filter((kept) => !isForked(kept)),
+  )
+  yield* recordFrames(set.space, ops.filter(isForked))
 }
 
 /** Ops in the order in which they can be kept: each after the one before it. */

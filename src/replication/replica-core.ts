@@ -151,10 +151,11 @@ export class ReplicaCore {
   #arrived(session: PeerSession, frame: Frame): void {
     switch (frame.t) {
       case 'roots':
-        for (const { space, opsRoot } of frame.spaces) {
+        for (const { space, ...theirs } of frame.spaces) {
           if (!this.#isKept(session, space)) continue
-          const sync = this.#syncWith(session, space)
-          sync.on(sync.state === 'offered' ? { t: 'start' } : { t: 'roots', opsRoot })
+          this.#syncWith(session, space).on({ t: 'start' })
+          this.#syncWith(session, space).on({ t: 'roots', theirs })
+          this.#spaces.get(space)!.gossip.join(session.link)
         }
         return
       case 'state-vector':

@@ -11,7 +11,7 @@ import type { Fork, Known } from './frames.ts'
 import type { ChainView, GateView } from './gate-view.ts'
 import { OrderedIds } from './ordered-ids.ts'
 import { OpSlot, type Slot, type SlotRecord } from './slots.ts'
-import { encodeStateVector } from './yjs-codec.ts'
+import { encodeStateVector, type StateVector } from './state-vector.ts'
 
 const GENERATION = 0
 
@@ -101,15 +101,19 @@ export class SpaceSet implements GateView {
     }
   }
 
-  /** Places of the chains that are whole, as Yjs would write them. */
-  vector(): Uint8Array {
+  /** Of each chain that is whole, by its Yjs client, the place that comes next. */
+  clocks(): StateVector {
     const clocks = new Map<number, number>()
     for (const chain of this.#lattice.whole()) {
       let next = chain.nextSeq
       while (next > 0 && !chain.at(next - 1).every((id) => this.#durable.has(id))) next--
       if (next > 0) clocks.set(this.#clientOf(chain), next)
     }
-    return encodeStateVector(clocks)
+    return clocks
+  }
+
+  vector(): Uint8Array {
+    return encodeStateVector(this.clocks())
   }
 
   /** Durable ops of whole chains that somebody with these clocks lacks, each after the one before it. */

@@ -1,18 +1,19 @@
 /**
  * One space with one peer, as a table of states and events. It says what to send and which ids are wanted; what arrives
- * is judged elsewhere. A lost frame costs time alone: roots are told again and again, and where they differ ids decide.
+ * is judged elsewhere. Equal roots are all that two equal replicas exchange. A lost frame costs time alone: roots are told
+ * again and again, and where they differ ids decide.
  */
 import type { OpId, SetRoot, SpaceId } from '../core/ids.ts'
 import type { Metric } from './effects.ts'
-import { type Fork, type Frame, FORKS_MAX, type FrameOf } from './frames.ts'
-import { idFrames, inChainOrder, recordFrames, updateFrames } from './outbox.ts'
+import { type Fork, type Frame, FORKS_MAX, type FrameOf, type SpaceRoots } from './frames.ts'
+import { idFrames, inChainOrder, opFrames, recordFrames, updateFrames } from './outbox.ts'
 import { ReconcileSession, type ReconcileStep } from './reconcile.ts'
 import type { Settings } from './settings.ts'
 import type { KeptOp, SpaceSet } from './space-set.ts'
-import { decodeStateVector } from './state-vector.ts'
+import { decodeStateVector, type StateVector } from './state-vector.ts'
 
-/** offered: the peer has it and we don't · asking: our vector is out · live · reconciling: ids are being compared */
-export type SyncState = 'offered' | 'asking' | 'live' | 'reconciling'
+/** offered: nothing is said yet · telling: our root is out, and theirs awaited · live · reconciling: ids are being compared */
+export type SyncState = 'offered' | 'telling' | 'live' | 'reconciling'
 
 export type SyncEvent =
   | { readonly t: 'start' }
@@ -20,8 +21,15 @@ export type SyncEvent =
   | { readonly t: 'need'; readonly frame: FrameOf<'need'> }
   | { readonly t: 'wanted'; readonly ids: readonly OpId[] }
   | { readonly t: 'reconcile'; readonly frame: FrameOf<'reconcile'> }
-  | { readonly t: 'roots'; readonly opsRoot: SetRoot }
+  | { readonly t: 'roots'; readonly theirs: Told }
   | { readonly t: 'tick' }
+
+/** What one side says that it keeps. */
+type Told = Pick<SpaceRoots, 'ops' | 'opsRoot'>
+
+/** A vector of so few bytes costs less than the round trip more that comparing ids takes. */
+const VECTOR_SMALL_BYTES = 512
+const ID_BYTES = 32
 
 export interface SyncContext {
   readonly set: SpaceSet
@@ -45,7 +53,7 @@ const stay =
 
 const TABLE: Table = {
   offered: {
-    start: (sync) => sync.ask(),
+    start: (sync) => sync.tell(),
     vector: stay('offered'),
     need: stay('offered'),
     wanted: stay('offered'),
@@ -53,14 +61,14 @@ const TABLE: Table = {
     roots: stay('offered'),
     tick: stay('offered'),
   },
-  asking: {
-    start: stay('asking'),
+  telling: {
+    start: stay('telling'),
     vector: (sync, { frame }) => sync.answerVector(frame),
-    need: (sync, { frame }) => sync.give(frame, 'asking'),
-    wanted: (sync, { ids }) => sync.giveIds(ids, 'asking'),
-    reconcile: (sync, { frame }) => sync.compareFor(frame, 'asking'),
-    roots: stay('asking'),
-    tick: (sync) => (sync.isLate() ? sync.ask() : 'asking'),
+    need: (sync, { frame }) => sync.give(frame, 'telling'),
+    wanted: (sync, { ids }) => sync.giveIds(ids, 'telling'),
+    reconcile: (sync, { frame }) => sync.compareFor(frame, 'live'),
+    roots: (sync, { theirs }) => sync.meet(theirs),
+    tick: (sync) => (sync.isLate() ? sync.tell() : 'telling'),
   },
   live: {
     start: stay('live'),
@@ -68,7 +76,7 @@ const TABLE: Table = {
     need: (sync, { frame }) => sync.give(frame, 'live'),
     wanted: (sync, { ids }) => sync.giveIds(ids, 'live'),
     reconcile: (sync, { frame }) => sync.compareFor(frame, 'live'),
-    roots: (sync, { opsRoot }) => sync.compareRoots(opsRoot),
+    roots: (sync, { theirs }) => sync.compareRoots(theirs),
     tick: (sync) => sync.tellRoots('live'),
   },
   reconciling: {
@@ -77,7 +85,7 @@ const TABLE: Table = {
     need: (sync, { frame }) => sync.give(frame, 'reconciling'),
     wanted: (sync, { ids }) => sync.giveIds(ids, 'reconciling'),
     reconcile: (sync, { frame }) => (frame.answer ? sync.absorb(frame) : sync.compareFor(frame, 'reconciling')),
-    roots: (sync, { opsRoot }) => sync.noteRoots(opsRoot, 'reconciling'),
+    roots: (sync, { theirs }) => sync.noteRoots(theirs, 'reconciling'),
     tick: (sync) => (sync.isLate() ? 'live' : sync.tellRoots('reconciling')),
   },
 }
@@ -100,8 +108,8 @@ export class SpaceSync {
   /** Ours, and the one that the peer began last. */
   #session = { number: 0, side: new ReconcileSession() }
   #theirs = { number: -1, side: new ReconcileSession() }
-  #rootTold: SetRoot | undefined
-  #rootToldAt = 0
+  #told: Told | undefined
+  #toldAt = 0
   /** When to tell the same root again: ever later, while nothing changes. */
   #tellAgainMs = 0
   #differsSince: number | undefined
@@ -131,22 +139,51 @@ export class SpaceSync {
     return this.#context.now() - this.#askedAt >= this.#context.settings.answerTimeoutMs
   }
 
-  ask(): SyncState {
+  tell(): SyncState {
     this.#askedAt = this.#context.now()
+    this.#sendRoots()
+    return 'telling'
+  }
+
+  /** Both know what both told: one side begins, unless they keep the same. */
+  meet(theirs: Told): SyncState {
+    this.noteRoots(theirs, 'live')
+    if (this.#differsSince === undefined) return 'live'
+    return this.#begins(theirs) ? this.#begin(theirs) : 'live'
+  }
+
+  /** Who keeps less; and who told the same and has changed since, which the other can't know. */
+  #begins(theirs: Told): boolean {
+    const { ops, opsRoot } = this.#told!
+    if (ops !== theirs.ops) return ops < theirs.ops
+    return opsRoot <= theirs.opsRoot
+  }
+
+  #begin(theirs: Told): SyncState {
+    const { set } = this.#context
+    const vector = set.vector().length
+    const isVectorSmall = vector <= VECTOR_SMALL_BYTES || vector < Math.abs(theirs.ops - set.size) * ID_BYTES
+    if (!isVectorSmall && this.#parts.comparesIds) return this.#compareIds()
     this.#sendVector(true)
-    return 'asking'
+    return 'live'
   }
 
   answerVector({ vector, forks, opsRoot, ask }: FrameOf<'state-vector'>): SyncState {
     const { set } = this.#context
-    this.#send(updateFrames(set.space, set.after(decodeStateVector(vector))))
+    const theirs = decodeStateVector(vector)
+    this.#send(updateFrames(set.space, set.after(theirs)))
     this.#pushForks(forks)
-    if (ask && this.isLive) this.#sendVector(false)
+    if (ask && this.#lacksOf(theirs)) this.#sendVector(false)
     this.#differsSince = undefined
     const hasForks = forks.length > 0 || set.forks().length > 0
     if (!hasForks || opsRoot === set.opsRoot || this.#state === 'reconciling')
-      return this.#state === 'asking' ? 'live' : this.#state
+      return this.#state === 'telling' ? 'live' : this.#state
     return this.#compareIds()
+  }
+
+  #lacksOf(theirs: StateVector): boolean {
+    const own = this.#context.set.clocks()
+    return [...theirs].some(([client, clock]) => (own.get(client) ?? 0) < clock)
   }
 
   /** From a place of a chain on. */
@@ -158,7 +195,7 @@ export class SpaceSync {
 
   giveIds(ids: readonly OpId[], state: SyncState): SyncState {
     const { set } = this.#context
-    this.#send(recordFrames(set.space, inChainOrder(ids.flatMap((id) => set.get(id) ?? []))))
+    this.#send(opFrames(set, inChainOrder(ids.flatMap((id) => set.get(id) ?? []))))
     return state
   }
 
@@ -187,15 +224,15 @@ export class SpaceSync {
     this.#send(idFrames(set.space, 'iwant', lacked))
   }
 
-  compareRoots(opsRoot: SetRoot): SyncState {
-    this.noteRoots(opsRoot, 'live')
+  compareRoots(theirs: Told): SyncState {
+    this.noteRoots(theirs, 'live')
     if (this.#differsSince === undefined) return 'live'
     const { now, settings } = this.#context
     if (now() - this.#differsSince >= settings.differMs) return this.#compareIds()
     return 'live'
   }
 
-  noteRoots(opsRoot: SetRoot, state: SyncState): SyncState {
+  noteRoots({ opsRoot }: Told, state: SyncState): SyncState {
     const { set, now } = this.#context
     if (opsRoot === set.opsRoot) {
       this.#differsSince = undefined
@@ -205,16 +242,21 @@ export class SpaceSync {
   }
 
   tellRoots(state: SyncState): SyncState {
-    const { set, now, settings, send } = this.#context
-    if (now() - this.#rootToldAt < settings.rootsAfterChangeMs) return state
-    if (set.opsRoot !== this.#rootTold || this.#differsSince !== undefined)
+    const { set, now, settings } = this.#context
+    if (now() - this.#toldAt < settings.rootsAfterChangeMs) return state
+    if (set.opsRoot !== this.#told?.opsRoot || this.#differsSince !== undefined)
       this.#tellAgainMs = settings.rootsAfterChangeMs
-    if (now() - this.#rootToldAt < this.#tellAgainMs) return state
+    if (now() - this.#toldAt < this.#tellAgainMs) return state
     this.#tellAgainMs = Math.min(2 * this.#tellAgainMs, settings.rootsEveryMs)
-    this.#rootToldAt = now()
-    this.#rootTold = set.opsRoot
-    send({ t: 'roots', spaces: [{ space: set.space, ops: set.size, opsRoot: set.opsRoot }] })
+    this.#sendRoots()
     return state
+  }
+
+  #sendRoots(): void {
+    const { set, now, send } = this.#context
+    this.#told = { ops: set.size, opsRoot: set.opsRoot }
+    this.#toldAt = now()
+    send({ t: 'roots', spaces: [{ space: set.space, ...this.#told }] })
   }
 
   #compareIds(): SyncState {

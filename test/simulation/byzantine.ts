@@ -1,7 +1,8 @@
 /** A member that misbehaves: it signs what it likes and sends what it likes, over links that are its own. */
 import { emptyHead, headAfter, type ChainHead } from '../../src/core/author.ts'
 import { clientIdOf, encodeSigned, type SignedOp } from '../../src/core/op.ts'
-import type { OpId } from '../../src/core/ids.ts'
+import type { OpId, SetRoot } from '../../src/core/ids.ts'
+import { setRoot } from '../../src/core/merkle.ts'
 import type { Effect, LinkId } from '../../src/replication/effects.ts'
 import { encodeFrame, type FrameType } from '../../src/replication/frames.ts'
 import { packUpdate } from '../../src/replication/pack-update.ts'
@@ -22,7 +23,8 @@ export const BEHAVIOURS = [
   'withhold',
   'replay-hello',
 ] as const
-export type Behaviour = (typeof BEHAVIOURS)[number]
+/** A scenario names the last: what the others are drawn from is what a seed means. */
+export type Behaviour = (typeof BEHAVIOURS)[number] | 'lie-root'
 
 /** Yjs writes numbers seven bits a byte, as frames do. */
 const muting = (client: number): Uint8Array =>
@@ -36,6 +38,7 @@ export class Byzantine extends Host {
   #chain: ChainHead = emptyHead(1000)
   readonly #written: SignedOp[] = []
   #helloHeard: Uint8Array | undefined
+  readonly #rootsSeen: SetRoot[] = [setRoot([])]
 
   constructor(node: number, world: HostWorld, behaviours: readonly Behaviour[]) {
     super(node, world)
@@ -44,6 +47,10 @@ export class Byzantine extends Host {
 
   protected override out(effect: Extract<Effect, { t: 'send' }>): void {
     if (effect.type === 'hello-ack') this.#helloHeard ??= effect.frame
+    if (effect.type === 'roots' && this.#behaviours.includes('lie-root')) {
+      this.sendRaw(effect.link, this.#lie())
+      return
+    }
     const kept: readonly FrameType[] = ['hello', 'hello-ack', 'state-vector', 'roots']
     if (this.#behaviours.includes('withhold') && !kept.includes(effect.type)) return
     super.out(effect)
@@ -115,9 +122,22 @@ export class Byzantine extends Host {
       case 'replay-hello':
         if (this.#helloHeard !== undefined) this.sendRaw(one(), this.#helloHeard)
         return
+      case 'lie-root': {
+        this.sendRaw(one(), this.#lie())
+        return
+      }
       case 'withhold':
         return
     }
+  }
+
+  /** A root that it does not have: any, that of nothing, or one that it had before or is about to have. */
+  #lie(): Uint8Array {
+    const { luck, space } = this.world
+    const own = this.core?.set(space)
+    if (own !== undefined) this.#rootsSeen.push(own.opsRoot)
+    const opsRoot = luck.chance(0.5) ? luck.pick(this.#rootsSeen) : (this.#anyId() as string as SetRoot)
+    return encodeFrame({ t: 'roots', spaces: [{ space, ops: luck.below(200), opsRoot }] })
   }
 
   #anyId = (): OpId => Buffer.from(this.world.luck.bytes(32)).toString('hex') as OpId

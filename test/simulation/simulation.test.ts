@@ -38,6 +38,11 @@ test('[SIM-3] without faults every op is everywhere within seconds, told by few 
   expect(run.metrics.get('ops.known') ?? 0).toBeLessThan(2 * run.ops * 11)
 })
 
+test('[SYN-11] members that tell roots they do not have cost themselves alone', () => {
+  const lies: Scenario = { honest: 4, byzantine: 2, behaviours: ['lie-root', 'equivocate'], steps: 120 }
+  for (const seed of [1, 2, 3, 4, 5]) expect(told(seed, simulate(seed, lies).failures)).toEqual([])
+})
+
 describe('[SIM-4] the oracles notice', () => {
   /** Whether it is noticed in one of the first seeds. */
   const notices = (what: RegExp, scenario: Scenario, seeds = 20): boolean =>
