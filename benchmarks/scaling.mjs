@@ -70,7 +70,7 @@ const show = (kind, x, row) => {
   }
   rows[kind].push(shown)
   console.log(
-    `${kind} ${x}: ${row.known.toFixed(2)} s, ${shown.ratio.toFixed(2)} × cat + dd, ${shown.cpu.toFixed(2)} × in CPU time; ${Math.round(row.mib)} MiB`,
+    `${kind} ${x}: ${shown.known.toFixed(2)} s, ${shown.ratio.toFixed(2)} × cat + dd, ${shown.cpu.toFixed(2)} × in CPU time; ${Math.round(row.mib)} MiB`,
   )
 }
 const sized = (bytes) => inHalves(bytes, 'BF16')

@@ -52,23 +52,31 @@ export default defineGather({
   },
 })
 
-/** Coefficients of the left fold. `mix` is the merged model so far, as a combination of the contributions. */
+/** Coefficients of the left fold. `mix` is the merged model so far, as a combination of the contributions it is made of. */
 function fold(products: SquareMatrix, weights: readonly number[], t: number | undefined): readonly number[] {
-  let mix: readonly number[] = weights.map((_, i) => (i === 0 ? 1 : 0))
+  const mix = [1]
   let weightSoFar = at(weights, 0)
   for (let next = 1; next < weights.length; next++) {
     weightSoFar += at(weights, next)
     const share = t ?? at(weights, next) / weightSoFar
-    const withNext = mix.reduce((sum, c, i) => sum + c * at(at(products, i), next), 0)
-    const squared = mix.reduce(
-      (sum, c, i) => sum + c * mix.reduce((row, d, j) => row + d * at(at(products, i), j), 0),
-      0,
+    const own = at(products, next)
+    const squared = dot(
+      mix,
+      mix.map((_, i) => dot(mix, at(products, i))),
     )
     const norm = math.sqrt(Math.max(0, squared))
-    const [keep, take] = arc(norm, math.sqrt(at(at(products, next), next)), withNext, share)
-    mix = mix.map((c, i) => (i === next ? take : c * keep))
+    const [keep, take] = arc(norm, math.sqrt(at(own, next)), dot(mix, own), share)
+    for (let i = 0; i < next; i++) mix[i]! *= keep
+    mix.push(take)
   }
   return mix
+}
+
+/** Over as many as `a` has. */
+function dot(a: readonly number[], b: readonly number[]): number {
+  let sum = 0
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
+  return sum
 }
 
 const NO_DIRECTION = 1e-8

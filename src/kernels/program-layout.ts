@@ -11,8 +11,10 @@ import type { Address } from './wasm-instance.ts'
 export const STRIP = 512
 /** A line of the cache more than a strip, lest many planes begin in the same place of it. */
 const PLANE_BYTES = 8 * STRIP + 64
-/** Lanes and a total. */
-const SUM_BYTES = 72
+/** Lanes and a total, from one sum to the next. */
+const SUM_BYTES = 80
+/** From as many planes on, sums over all pairs are made together. */
+const TOGETHER_MIN = 3
 
 const codes = <Word extends string>(words: readonly Word[], first = 0) =>
   Object.fromEntries(words.map((word, i) => [word, first + i])) as Readonly<Record<Word, number>>
@@ -55,6 +57,7 @@ const OP = codes(
     'narrow',
     'scale',
     'nth',
+    'pairSums',
   ],
   1,
 )
@@ -65,6 +68,16 @@ interface State {
   /** Bytes from one number of the array to the next. */
   readonly stride: number
   readonly address: Address
+}
+
+/** Every pair once, each plane with itself too, row by row. */
+function isOfEveryPair(op: BlockSum, pairs: readonly (readonly [number, number])[], planes: number): boolean {
+  if (planes < TOGETHER_MIN || (op !== 'dot' && op !== 'squaredDistance')) return false
+  if (pairs.length !== (planes * (planes + 1)) / 2) return false
+  let next = 0
+  for (let i = 0; i < planes; i++)
+    for (let j = i; j < planes; j++, next++) if (pairs[next]![0] !== i || pairs[next]![1] !== j) return false
+  return true
 }
 
 /** Where everything of a program lies, from an address on. */
@@ -224,14 +237,14 @@ export class ProgramLayout {
     const plane = (i: number) => this.plane(at(planes, i))
     switch (measure.measure) {
       case 'sums': {
-        const first = this.#next
-        for (const [a, b] of measure.pairs) {
-          const lanes = this.#take(SUM_BYTES)
-          this.lanes.push(lanes)
-          this.words.push(OP.sum, BLOCK_SUM[measure.op], plane(a), plane(b), lanes)
-        }
-        const stride = Math.ceil(SUM_BYTES / 16) * 16
-        this.states.push({ array: measure.totals, stride, address: first + 64 })
+        const lanes = measure.pairs.map(() => this.#take(SUM_BYTES))
+        const first = at(lanes, 0)
+        for (const address of lanes) this.lanes.push(address)
+        const op = BLOCK_SUM[measure.op]
+        if (isOfEveryPair(measure.op, measure.pairs, planes.length))
+          this.words.push(OP.pairSums, op, this.#table(planes), planes.length, first)
+        else measure.pairs.forEach(([a, b], i) => this.words.push(OP.sum, op, plane(a), plane(b), at(lanes, i)))
+        this.states.push({ array: measure.totals, stride: SUM_BYTES, address: first + 64 })
         return
       }
       case 'greatest': {

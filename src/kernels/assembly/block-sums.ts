@@ -3,8 +3,8 @@
 @inline const SUM: i32 = 0
 @inline const L1: i32 = 1
 @inline const L2: i32 = 2
-@inline const DOT: i32 = 3
-@inline const DISTANCE: i32 = 4
+@inline export const DOT: i32 = 3
+@inline export const DISTANCE: i32 = 4
 
 @inline
 function term(op: i32, a: v128, b: v128): v128 {
@@ -55,7 +55,7 @@ function addLanes(op: i32, a: usize, b: usize, lanes: usize, n: i32): void {
   v128.store(lanes, l3, 48)
 }
 
-function addTerms(op: i32, a: usize, b: usize, lanes: usize, n: i32): void {
+export function addTerms(op: i32, a: usize, b: usize, lanes: usize, n: i32): void {
   switch (op) {
     case SUM: return addLanes(SUM, a, b, lanes, n)
     case L1: return addLanes(L1, a, b, lanes, n)
@@ -85,7 +85,11 @@ export function blockSum(op: i32, a: usize, b: usize, n: i32): f64 {
 /** A strip of a block. `state` is eight lanes and the sum of the blocks before, to which a block that ends is added. */
 export function laneSum(op: i32, a: usize, b: usize, state: usize, n: i32, ends: bool): void {
   addTerms(op, a, b, state, n)
-  if (!ends) return
+  if (ends) endBlock(state)
+}
+
+@inline
+export function endBlock(state: usize): void {
   store<f64>(state, load<f64>(state, 64) + folded(state), 64)
   clear(state)
 }

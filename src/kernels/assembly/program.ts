@@ -7,6 +7,7 @@ import { greatest, laneSum, strip } from './block-sums'
 import { decodeBf16, decodeF16, decodeF32 } from './decode'
 import { encodeBf16, encodeF16, encodeF32 } from './encode'
 import { scaled, scaledPair, weightedSum } from './exact'
+import { pairSums } from './gram'
 import { bracket, change, drop, narrow, nth, readBf16, readF32, scale, trim, widen } from './narrow'
 import { keep } from './random'
 import { aboveCutoff, histogram } from './selection'
@@ -43,6 +44,7 @@ import { votes } from './votes'
 @inline const NARROW: i32 = 23
 @inline const SCALE: i32 = 24
 @inline const NTH: i32 = 25
+@inline const PAIR_SUMS: i32 = 26
 
 @inline const BF16: i32 = 0
 @inline const F16: i32 = 1
@@ -230,6 +232,11 @@ export function runProgram(code: usize, streams: usize, out: usize, first: f64, 
         }
         case NTH: {
           nth(address(pc, 1), word(pc, 2), number(pc, 3) + first + at, address(pc, 4), n)
+          pc += 20
+          break
+        }
+        case PAIR_SUMS: {
+          pairSums(word(pc, 1), address(pc, 2), word(pc, 3), address(pc, 4), n, ends)
           pc += 20
           break
         }

@@ -1,0 +1,72 @@
+import { expect, test } from 'vitest'
+import { BLOCK } from '../../src/kernels/measures.ts'
+import { referenceKernels } from '../../src/kernels/reference.ts'
+import type { StripProgram } from '../../src/kernels/strip-program.ts'
+import { createWasmKernels } from '../../src/kernels/wasm.ts'
+import { numbersFrom } from '../merge-strategies/world.ts'
+
+const wasm = createWasmKernels()
+type Pair = readonly [number, number]
+const everyPair = (count: number): Pair[] =>
+  Array.from({ length: count }, (_, i) => Array.from({ length: count - i }, (_, j): Pair => [i, i + j])).flat()
+
+/** Some planes of f32, and what is added up over pairs of them before and behind `totals`. */
+function measured(op: 'dot' | 'squaredDistance', count: number, length: number, pairs: readonly Pair[]) {
+  const next = numbersFrom(count)
+  const streams = Array.from({ length: count }, () => {
+    const bytes = wasm.allocateBytes(4 * length)
+    new Float32Array(bytes.buffer, bytes.byteOffset, length).forEach((_, i, all) => {
+      all[i] = (next() - 0.5) * 2 ** Math.floor(20 * next())
+    })
+    return bytes
+  })
+  const totals = Float64Array.from(pairs, (_, i) => i / 3)
+  const planes = streams.map((_, i) => i)
+  const program: StripProgram = {
+    steps: [
+      ...planes.map((i) => ({ do: 'read', stream: i, narrow: false, out: i }) as const),
+      { do: 'measure', measure: { measure: 'sums', op, pairs, totals }, planes, narrow: false },
+    ],
+    constants: [],
+    buffers: count,
+    streams: planes.map(() => 'F32'),
+    dtype: undefined,
+  }
+  const right = pairs.map((pair, n) => {
+    const [a, b] = pair.map((i) => {
+      const bytes = streams[i]!
+      return Float64Array.from(new Float32Array(bytes.buffer, bytes.byteOffset, length))
+    })
+    let total = n / 3
+    for (let at = 0; at < length; at += BLOCK)
+      total += referenceKernels.reduce(op, a!.subarray(at, at + BLOCK), b!.subarray(at, at + BLOCK))
+    return total
+  })
+  const ended = wasm.compile(program)!(streams, 0, length)
+  wasm.reset()
+  return { ended, right, totals: [...totals] }
+}
+
+test.each(['dot', 'squaredDistance'] as const)(
+  '[KRN-95] %s of every pair of planes is what each pair gives alone',
+  (op) => {
+    for (const count of [2, 3, 4, 5, 6, 7, 8, 13])
+      for (const length of [1, 7, 8, 15, 16, 17, 511, 512, 513, 1000, BLOCK - 1, BLOCK, BLOCK + 33, 3 * BLOCK + 530]) {
+        const { ended, right, totals } = measured(op, count, length, everyPair(count))
+        expect(ended).toBe(true)
+        expect(totals).toEqual(right)
+      }
+  },
+)
+
+test('[KRN-95] pairs in another order, or not all of them, are measured too', () => {
+  for (const pairs of [
+    everyPair(4).reverse(),
+    everyPair(4).slice(1),
+    [...everyPair(3), [3, 3] as const],
+    [...everyPair(4).slice(0, -1), [3, 2] as const],
+  ]) {
+    const { right, totals } = measured('dot', 4, 5000, pairs)
+    expect(totals).toEqual(right)
+  }
+})
