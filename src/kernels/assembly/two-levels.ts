@@ -3,6 +3,7 @@
  * over memory. The first level's constant lies above the greatest element, the second's above the greatest of those that
  * the first may not take whole, however far below. What two levels don't hold goes to as many as it takes.
  */
+import { BIN_TERMS_MAX, sumEight } from './bins'
 import { BF16, bytesOf, F16, F16_SCALE, F32, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
 import { encodeEight, encodeEightF32 } from './encode'
 import { addThreeTwo, sumFour } from './levels'
@@ -20,20 +21,35 @@ export function divided(form: i32, s0: v128, s1: v128, s2: v128, s3: v128, by: v
   return form == F32 ? encodeEightF32(a, b, c, d, out) : encodeEight(form == BF16, a, b, c, d, out)
 }
 
-/** Eight elements by as many levels as it takes; `terms` has room for k times eight. */
-function allLevels(form: i32, table: usize, weights: usize, k: i32, by: v128, terms: usize, at: usize, out: usize): bool {
+/** Eight elements of any scales by bins, or by as many levels as it takes; `terms` has room for k times eight. */
+function anyScales(form: i32, table: usize, weights: usize, k: i32, by: v128, terms: usize, at: usize, out: usize): bool {
+  let most0 = f64x2.splat(0)
+  let most1 = most0
+  let least: f64 = Infinity
   for (let i = 0; i < k; i++) {
     const to = terms + (<usize>i << 6)
     const stream = streamOf(table, i, at)
     const weight = v128.load_splat<u64>(weights + (<usize>i << 3))
+    const size = abs(f64x2.extract_lane(weight, 0))
+    if (size > 0 && size < least) least = size
     const low = form == BF16 ? lowFour(BF16, stream) : form == F16 ? lowFour(F16, stream) : lowFour(F32, stream)
     const high = form == BF16 ? highFour(BF16, stream) : form == F16 ? highFour(F16, stream) : highFour(F32, stream)
-    v128.store(to, f64x2.mul(weight, lowTwo(low)))
-    v128.store(to, f64x2.mul(weight, highTwo(low)), 16)
-    v128.store(to, f64x2.mul(weight, lowTwo(high)), 32)
-    v128.store(to, f64x2.mul(weight, highTwo(high)), 48)
+    const a = f64x2.mul(weight, lowTwo(low))
+    const b = f64x2.mul(weight, highTwo(low))
+    const c = f64x2.mul(weight, lowTwo(high))
+    const d = f64x2.mul(weight, highTwo(high))
+    most0 = f64x2.pmax(f64x2.pmax(most0, f64x2.abs(a)), f64x2.abs(b))
+    most1 = f64x2.pmax(f64x2.pmax(most1, f64x2.abs(c)), f64x2.abs(d))
+    v128.store(to, a)
+    v128.store(to, b, 16)
+    v128.store(to, c, 32)
+    v128.store(to, d, 48)
   }
-  if (!sumFour(terms, 64, k, sums) || !sumFour(terms + 32, 64, k, sums + 32)) return false
+  most0 = f64x2.pmax(most0, most1)
+  const most = max(f64x2.extract_lane(most0, 0), f64x2.extract_lane(most0, 1))
+  const smallest = least * (form == BF16 ? 9.183549615799121e-41 : form == F16 ? 1.1479437019748901e-41 : 1.401298464324817e-45)
+  if (k <= BIN_TERMS_MAX && most >= smallest) sumEight(terms, k, smallest, most, sums)
+  else if (!sumFour(terms, 64, k, sums) || !sumFour(terms + 32, 64, k, sums + 32)) return false
   const scale = f64x2.splat(form == F16 ? F16_SCALE : 1)
   const s0 = f64x2.mul(scale, v128.load(sums))
   const s1 = f64x2.mul(scale, v128.load(sums, 16))
@@ -169,7 +185,7 @@ function twoLevels(form: i32, table: usize, weights: usize, k: i32, by: v128, te
     s3 = f64x2.mul(s3, scale)
   }
   if (!v128.any_true(left)) return divided(form, s0, s1, s2, s3, by, out)
-  return settled(form, s0, s1, s2, s3, by, k, out) || allLevels(form, table, weights, k, by, terms, at, out)
+  return settled(form, s0, s1, s2, s3, by, k, out) || anyScales(form, table, weights, k, by, terms, at, out)
 }
 
 /**
