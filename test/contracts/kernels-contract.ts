@@ -491,6 +491,29 @@ export function describeKernelsContract(name: string, make: () => Kernels<Plane>
         }
       })
 
+      test.each([250, 256])('[KRN-94] %i inputs with weights up to 120 binades apart, at every scale at once', (k) => {
+        const next = numbersFrom(k)
+        const [top, bottom] = dtype === 'F16' ? [6, -24] : dtype === 'BF16' ? [60, -133] : [60, -149]
+        const weights = Array.from({ length: k }, (_, j) => {
+          const up = [0, 60, -60, (((j & ~4) * 37) % 121) - 60][(j >> 3) % 4]!
+          return (j % 8 < 4 || j >= k - 2 ? 1 : -1) * Math.fround((1 + ((j >> 3) % 5) / 7) * 2 ** up)
+        })
+        // weights j and j + 4 are alike but for their signs, so equal elements there cancel
+        const columns = Array.from({ length: 72 }, (_, i) => {
+          const draw = () => (1 + next()) * 2 ** (bottom + Math.floor(next() * (top - bottom)))
+          const all = Array.from({ length: k }, draw)
+          if (i % 3 === 2) all.fill(dtype === 'F16' ? 2 ** 7 : 2 ** 61)
+          if (i % 3 > 0) all.forEach((value, j) => j % 8 < 4 && j + 4 < k - 2 && (all[j + 4] = value))
+          return all
+        })
+        const streams = weights.map((_, j) => {
+          const bytes = new Uint8Array(72 * size)
+          reference.encode(dtype, Float64Array.from(columns, (all) => all[j]!), bytes) // prettier-ignore
+          return bytes
+        })
+        for (const divisor of [2 ** 60, 2 ** 75 / 3]) expect(check(streams, weights, divisor)).toBe(name === 'WASM')
+      })
+
       test('[KRN-90] one input of tiny elements beside ordinary ones, here and there or everywhere', () => {
         const tiny = { BF16: 2 ** -133, F16: 2 ** -24, F32: 2 ** -149 }[dtype]
         for (const share of [0.02, 0.5, 1])
