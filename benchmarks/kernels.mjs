@@ -1,6 +1,6 @@
 /**
  * How fast each kernel is, on one thread, beside a memory copy and beside plain f64 sums of the same run: `npm run bench`.
- * Time is the thread's own where the system tells it, so other programs disturb less. Writes docs/benchmarks/README.md.
+ * Time is the thread's own where the system tells it, so other programs disturb less. Writes docs/benchmarks/kernels.md.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -143,8 +143,8 @@ const folder = join(root, 'docs', 'benchmarks')
 mkdirSync(folder, { recursive: true })
 writeFileSync(join(folder, 'kernels.svg'), svg)
 writeFileSync(
-  join(folder, 'README.md'),
-  `# Benchmarks
+  join(folder, 'kernels.md'),
+  `# Kernels
 
 Written by \`npm run bench\`. One thread, data in cache, best of ${RUNS}, the thread's own time. Ratios are of one run on one
 machine: ${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, Node ${process.version}; load when it ended: ${loadavg()[0].toFixed(1)}.
