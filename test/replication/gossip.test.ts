@@ -44,6 +44,15 @@ test('[GOS-2] who grafts is pushed to, and who prunes is told ids; the last one 
   expect(eager()).toEqual([11])
 })
 
+test('[GOS-2] an id is told once, and not at all to who has left', () => {
+  const { gossip } = gossipOf(12)
+  gossip.tellLater(8, idOf(1))
+  gossip.tellLater(9, idOf(1))
+  gossip.leave(8)
+  expect([...gossip.takeLazy()]).toEqual([[9, [idOf(1)]]])
+  expect([...gossip.takeLazy()]).toEqual([])
+})
+
 test('[GOS-2] who brought an op first is told the next ones at once', () => {
   const { gossip, eager } = gossipOf(12)
   expect(eager()).not.toContain(9)

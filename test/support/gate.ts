@@ -18,7 +18,7 @@ export const slotOf = (op: SignedOp): Slot => {
 /** An op as it lies in the document. */
 export const slotted = (op: SignedOp): SlotRecord => ({ ...slotOf(op), id: op.id, record: encodeSigned(op) })
 
-/** The way into a replica as it is shipped, with these ops durable: what an update does to it, and what is said of it. */
+/** The way into a replica as it is shipped, with these ops durable: what an update or single ops do to it, and what is said of it. */
 export function admitting(space: ASpace, held: readonly SignedOp[]) {
   const set = new SpaceSet(space.id)
   const said = new Map<string, number>()
@@ -35,9 +35,10 @@ export function admitting(space: ASpace, held: readonly SignedOp[]) {
     set.restore(set.keptOf(op))
     admission.kept(op)
   }
-  return (update: Uint8Array) => {
+  return (arrived: Uint8Array | readonly SignedOp[]) => {
     said.clear()
-    admission.enqueue({ link: 1, kind: 'update', update: packUpdate(update) })
+    if (arrived instanceof Uint8Array) admission.enqueue({ link: 1, kind: 'update', update: packUpdate(arrived) })
+    else admission.enqueue({ link: 1, kind: 'records', records: arrived.map(encodeSigned) })
     admission.pump()
     return {
       said: [...said],
