@@ -76,6 +76,7 @@ export async function startReplica(config: ReplicaConfig, between: Between = DIR
       report: (what, error) => server.log.error({ err: error }, what),
       onPeer: (who) => operations.peerChanged(who),
       giveTicket: operations.ticketFor,
+      readBlob: operations.readBlobFor,
       openSource: createHttpBlobSource,
       onSource: () => operations.sourcesChanged(),
     })

@@ -4,9 +4,10 @@ import { isTributaryError } from '../core/errors.ts'
 import { Exchange, type ExchangeParts } from './blobs/exchange.ts'
 import { LeafCache } from './blobs/leaf-cache.ts'
 import { giveTicket } from './blobs/give-ticket.ts'
-import { readBlob, readLeaves } from './blobs/read-blob.ts'
+import { readBlob, readBlobFor, readLeaves } from './blobs/read-blob.ts'
 import { createTickets } from './blobs/tickets.ts'
 import type { KeptSpaces } from '../replication/kept-spaces.ts'
+import type { ReadBlob } from '../replication/link-giving.ts'
 import type { Context } from './context.ts'
 import { contribute, findContribution, listContributions, proveContribution, retract, revoke } from './contributions.ts'
 import { EventFeed, toldJobs } from './events/event-feed.ts'
@@ -30,6 +31,8 @@ export interface RunningOperations extends Operations {
   readonly kept: KeptSpaces
   /** Leave to take the blobs of a space; undefined for a key that may not. */
   readonly ticketFor: (space: string, key: string) => string | undefined
+  /** For whoever is at the other end of a link, by what the space shows. */
+  readonly readBlobFor: ReadBlob
   /** Bytes that merges lack are fetched from there, from now on. */
   fetchFrom(parts: ExchangeParts): void
   /** There may be one more replica to fetch from. */
@@ -147,6 +150,7 @@ export function createOperations(given: Context): RunningOperations {
         throw error
       }
     },
+    readBlobFor: ({ kind, digest }, leave) => readBlobFor(desk, kind, digest, leave),
     fetchFrom: (parts) => exchange.start(parts),
     sourcesChanged: () => exchange.sourcesChanged(),
     start: () => queue.recover(),

@@ -1,5 +1,6 @@
 /** What goes into the replica core, and what comes out of it. It has no clock, no luck and no I/O of its own. */
 import type { OpId, ReplicaId, SpaceId } from '../core/ids.ts'
+import type { BlobEnd, BlobWant } from './blob-frames.ts'
 import type { FrameType, Known } from './frames.ts'
 import type { RefusalReason } from './gate.ts'
 import type { KeptOp } from './space-set.ts'
@@ -18,6 +19,7 @@ export type CloseReason =
 
 export type Metric =
   | `refused.${RefusalReason | 'parking-full' | 'waiting-full' | 'rate'}`
+  | `blobs.${'wants-full' | 'want-twice' | 'part-unasked' | 'part-misplaced' | 'part-too-long'}`
   | `frames.${FrameType | 'unknown' | 'malformed' | 'unexpected'}`
   | 'ops.admitted'
   | 'ops.known'
@@ -50,6 +52,18 @@ export type Effect =
     }
   /** Leave to take the blobs of a space from whoever is at the other end. */
   | { readonly t: 'ticket'; readonly link: LinkId; readonly space: SpaceId; readonly ticket: string }
+  /** The other end asks for bytes of a space that it may read: answered by parts and one end. */
+  | {
+      readonly t: 'blob-wanted'
+      readonly link: LinkId
+      readonly rid: ReplicaId
+      readonly request: number
+      readonly want: BlobWant
+    }
+  | { readonly t: 'blob-called-off'; readonly link: LinkId; readonly request: number }
+  /** The next bytes of what was asked for, and that no more come. */
+  | { readonly t: 'blob-part'; readonly link: LinkId; readonly request: number; readonly bytes: Uint8Array }
+  | { readonly t: 'blob-end'; readonly link: LinkId; readonly request: number; readonly how: BlobEnd }
   /** A space of a peer that the operator named is kept from now on. */
   | { readonly t: 'adopted'; readonly space: SpaceId; readonly link: LinkId }
   /** A space of another peer costs nothing until the operator adopts it. */

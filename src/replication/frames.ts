@@ -7,6 +7,7 @@ import { isTributaryError, TributaryError } from '../core/errors.ts'
 import type { OpId, ReplicaId, SetRoot, SpaceId } from '../core/ids.ts'
 import { at } from '../core/invariant.ts'
 import { SIGNATURE_BYTES } from '../core/signature.ts'
+import { BLOB_FRAMES, type BlobBodies } from './blob-frames.ts'
 import { WireReader, WireWriter } from './wire.ts'
 
 export const PROTOCOL_VERSION = 1
@@ -42,7 +43,7 @@ export interface SpaceRoots {
 export const ID_KINDS = ['ihave', 'iwant', 'graft', 'prune'] as const
 export type IdKind = (typeof ID_KINDS)[number]
 
-interface Bodies {
+interface Bodies extends BlobBodies {
   readonly hello: {
     readonly versions: readonly [min: number, max: number]
     readonly rid: ReplicaId
@@ -239,6 +240,7 @@ const KINDS: { readonly [T in FrameType]: Kind<T> } = {
     write: ({ code, retryAfterMs }, writer) => void writer.text(code).natural(retryAfterMs),
     read: (reader) => ({ code: reader.text(64), retryAfterMs: reader.natural() }),
   },
+  ...BLOB_FRAMES,
 }
 
 export const FRAME_TYPES = Object.keys(KINDS) as FrameType[]

@@ -1,9 +1,13 @@
-/** The replicas at the other ends of links as sources of bytes, each under the ticket that its link gave for a space. */
+/**
+ * The replicas at the other ends of links as sources of bytes: by HTTP where their address is known, each under the ticket
+ * that its link gave for a space; else, and where HTTP fails, over the link itself.
+ */
 import type { Clock } from '../core/clock.ts'
 import { entry } from '../core/forks.ts'
 import type { ReplicaId, SpaceId } from '../core/ids.ts'
 import type { ModelSource } from '../transport/blob-source.ts'
 import type { Address } from '../transport/transport.ts'
+import { eitherSource } from './either-source.ts'
 import type { LinkId } from './effects.ts'
 
 /** A ticket lasts five minutes: a new one is asked for before that. */
@@ -22,6 +26,15 @@ interface LinkSourcesParts {
   readonly clock: Clock
   readonly openSource: OpenSource | undefined
   readonly ask: (link: LinkId, space: SpaceId) => void
+  /** The link itself as a source. */
+  readonly overLink: (link: LinkId, rid: ReplicaId, space: SpaceId) => ModelSource
+}
+
+export interface SourceAt {
+  readonly link: LinkId
+  readonly rid: ReplicaId
+  /** Where HTTP reaches it, as far as that is known. */
+  readonly address: Address | undefined
 }
 
 interface Leave {
@@ -39,19 +52,16 @@ export class LinkSources {
     this.#parts = parts
   }
 
-  of(at: { readonly link: LinkId; readonly rid: ReplicaId; readonly address: Address }, space: SpaceId): ModelSource[] {
-    const { openSource, clock } = this.#parts
-    if (openSource === undefined) return []
-    const leaves = entry(this.#leaves, at.link, () => new Map<SpaceId, Leave>())
+  of({ link, rid, address }: SourceAt, space: SpaceId): ModelSource[] {
+    const { openSource, overLink, clock } = this.#parts
+    if (openSource === undefined || address === undefined) return [overLink(link, rid, space)]
+    const leaves = entry(this.#leaves, link, () => new Map<SpaceId, Leave>())
     const leave = entry(leaves, space, (): Leave => {
-      const authorization = () => this.#authorization(at.link, space)
-      return {
-        source: openSource({ id: at.rid, address: at.address, authorization }),
-        ticket: undefined,
-        askedAt: undefined,
-      }
+      const authorization = () => this.#authorization(link, space)
+      const http = openSource({ id: rid, address, authorization })
+      return { source: eitherSource(http, overLink(link, rid, space), clock), ticket: undefined, askedAt: undefined }
     })
-    this.#renew(at.link, space, leave)
+    this.#renew(link, space, leave)
     return leave.ticket !== undefined && clock.now() - leave.ticket.at < TICKET_LIFE_MS ? [leave.source] : []
   }
 

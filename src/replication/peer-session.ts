@@ -71,6 +71,9 @@ const ignoring = (state: SessionState) => ({
   roots: ignore(state),
   'ticket-want': ignore(state),
   ticket: ignore(state),
+  'blob-want': ignore(state),
+  'blob-part': ignore(state),
+  'blob-end': ignore(state),
 })
 
 const bye = (session: PeerSession): SessionState => session.close('bye')
@@ -90,6 +93,9 @@ const TABLE: Table = {
     roots: pass,
     'ticket-want': pass,
     ticket: pass,
+    'blob-want': pass,
+    'blob-part': pass,
+    'blob-end': pass,
     bye,
   },
   closed: { ...ignoring('closed'), hello: ignore('closed'), 'hello-ack': ignore('closed'), bye: ignore('closed') },

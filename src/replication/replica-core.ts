@@ -7,6 +7,7 @@ import type { ReplicaId, SetRoot, SpaceId } from '../core/ids.ts'
 import { invariant } from '../core/invariant.ts'
 import { type SignedOp, spaceOf } from '../core/op.ts'
 import { isMalformed } from './admission.ts'
+import { BlobLinks } from './blob-links.ts'
 import type { ReplicaCoreOptions } from './core-options.ts'
 import type { CloseReason, Effect, LinkId, Metric } from './effects.ts'
 import { decodeFrame, encodeFrame, type Frame, type SpaceOffer, SPACES_MAX } from './frames.ts'
@@ -23,6 +24,13 @@ export class ReplicaCore {
   readonly #settings: Settings
   readonly #sessions = new Map<LinkId, PeerSession>()
   readonly #spaces = new Map<SpaceId, KeptSpace>()
+  readonly #blobs: BlobLinks
+  readonly #outward: Pick<SpaceContext, 'report' | 'blame' | 'send' | 'effect'> = {
+    report: (metric, count) => this.#report(metric, count),
+    blame: (link, misdeed) => this.#sessions.get(link)?.blame(misdeed),
+    send: (link, frame) => this.#send(link, frame),
+    effect: (effect) => void this.#effects.push(effect),
+  }
   #adopted = 0
   #now = 0
   #effects: Effect[] = []
@@ -30,6 +38,12 @@ export class ReplicaCore {
   constructor(options: ReplicaCoreOptions) {
     this.#options = options
     this.#settings = options.settings ?? DEFAULT_SETTINGS
+    this.#blobs = new BlobLinks({
+      ...this.#outward,
+      giveTicket: options.giveTicket,
+      rid: (link) => this.#sessions.get(link)?.rid,
+      mayRead: (link, space) => this.#spaces.has(space) && this.#mayRead(this.#sessions.get(link)!, space),
+    })
   }
 
   // what happens
@@ -54,7 +68,7 @@ export class ReplicaCore {
     return this.#during(() => {
       const session = this.#sessions.get(link)
       if (session === undefined) return
-      if (session.affords(bytes.length)) {
+      if (this.#blobs.expects(link, bytes) || session.affords(bytes.length)) {
         this.#frame(session, bytes)
         return
       }
@@ -91,11 +105,9 @@ export class ReplicaCore {
     })
   }
 
-  /** Leave is wanted to take the blobs of a space from whoever is at the other end. */
-  askTicket(link: LinkId, space: SpaceId): readonly Effect[] {
-    return this.#during(() => {
-      if (this.#sessions.get(link)?.isOpen === true) this.#send(link, { t: 'ticket-want', space })
-    })
+  /** Bytes over links: what is wanted of them, and given to them. */
+  blobs(act: (blobs: BlobLinks) => void): readonly Effect[] {
+    return this.#during(() => act(this.#blobs))
   }
 
   /** The batch of this space is durable. */
@@ -127,10 +139,6 @@ export class ReplicaCore {
   agreements(link: LinkId): readonly { readonly space: SpaceId; readonly inSync: boolean }[] {
     const syncs = this.#sessions.get(link)?.syncs ?? new Map<SpaceId, SpaceSync>()
     return [...syncs].map(([space, { agreed }]) => ({ space, inSync: agreed === this.set(space)?.opsRoot }))
-  }
-
-  peers(): readonly { readonly link: LinkId; readonly rid: ReplicaId | undefined }[] {
-    return [...this.#sessions.values()].map(({ link, rid }) => ({ link, rid }))
   }
 
   // frames
@@ -177,15 +185,12 @@ export class ReplicaCore {
         kept.arrived(session.link, this.#syncWith(session, frame.space), frame)
         return
       }
-      case 'ticket-want': {
-        const mayRead = this.#spaces.has(frame.space) && this.#mayRead(session, frame.space)
-        const ticket = mayRead ? this.#options.giveTicket?.(frame.space, session.rid!) : undefined
-        if (ticket === undefined) this.#report('frames.unexpected', 1)
-        else this.#send(session.link, { t: 'ticket', space: frame.space, ticket })
-        return
-      }
-      case 'ticket': {
-        this.#effects.push({ t: 'ticket', link: session.link, space: frame.space, ticket: frame.ticket })
+      case 'ticket-want':
+      case 'ticket':
+      case 'blob-want':
+      case 'blob-part':
+      case 'blob-end': {
+        this.#blobs.arrived(session.link, frame)
         return
       }
       case 'hello':
@@ -256,14 +261,11 @@ export class ReplicaCore {
       sessions: this.#sessions,
       settings: this.#settings,
       now: () => this.#now,
-      report: (metric, count) => this.#report(metric, count),
-      blame: (link, misdeed) => this.#sessions.get(link)?.blame(misdeed),
+      ...this.#outward,
       vouches: (link, isMember) => {
         const session = this.#sessions.get(link)
         return session?.rid !== undefined && (this.#isNamed(session) || isMember(session.rid))
       },
-      send: (link, frame) => this.#send(link, frame),
-      effect: (effect) => void this.#effects.push(effect),
     }
   }
 
@@ -274,7 +276,7 @@ export class ReplicaCore {
       identity: this.#options.identity,
       settings: this.#settings,
       now: () => this.#now,
-      send: (link, frame) => this.#send(link, frame),
+      ...this.#outward,
       close: (link, why) => this.#close(link, why),
       offersTo: (session, rid) => this.#offersTo(session, rid),
       opened: (session, offers) => this.#opened(session, offers),
@@ -322,6 +324,7 @@ export class ReplicaCore {
 
   #forget(link: LinkId): void {
     this.#sessions.delete(link)
+    this.#blobs.closed(link)
     for (const { gossip } of this.#spaces.values()) gossip.leave(link)
   }
 

@@ -13,9 +13,11 @@ import { CLOSE, type Dialer, type Link, type LinkEnd, type Listener } from '../t
 import type { CloseReason, Effect, LinkId, Metric } from './effects.ts'
 import type { KeptSpaces } from './kept-spaces.ts'
 import type { KeptOp } from './space-set.ts'
-import { LinkSources, type OpenSource } from './link-sources.ts'
+import { LinkBytes } from './link-bytes.ts'
+import type { ReadBlob } from './link-giving.ts'
+import type { OpenSource } from './link-sources.ts'
 import type { Identity } from './peer-session.ts'
-import type { PeerView } from './peer-view.ts'
+import { type PeerView, peerViews } from './peer-view.ts'
 import { ReplicaCore } from './replica-core.ts'
 
 const TICK_MS = 200
@@ -42,7 +44,9 @@ export interface ReplicatorParts {
   readonly onPeer?: (who: string) => void
   /** Leave for this replica to take the blobs of a space, where it may. */
   readonly giveTicket?: (space: SpaceId, rid: ReplicaId) => string | undefined
-  /** Without it no bytes are fetched. */
+  /** Without it no bytes are given over links. */
+  readonly readBlob?: ReadBlob
+  /** Without it bytes are fetched over links alone. */
   readonly openSource?: OpenSource
   /** Bytes of this space may be had from one more replica. */
   readonly onSource?: (space: SpaceId) => void
@@ -72,18 +76,18 @@ export class Replicator {
   readonly #resting = new Map<ReplicaId, ((end: LinkEnd) => void)[]>()
   readonly #offered = new Map<SpaceId, ReplicaId>()
   readonly #counts = new Map<Metric, number>()
-  readonly #sources: LinkSources
+  readonly #bytes: LinkBytes
   #nextLink = 1
   #isStopped = false
   #stopTick = (): void => undefined
 
   constructor(parts: ReplicatorParts) {
     this.#parts = parts
-    const { identity, kept, giveTicket, openSource, clock } = parts
-    this.#sources = new LinkSources({
-      clock,
-      openSource,
-      ask: (link, space) => this.#do(this.#core.askTicket(link, space)),
+    const { identity, kept, giveTicket, openSource, readBlob, onSource, report, clock } = parts
+    this.#bytes = new LinkBytes({
+      ...{ clock, openSource, readBlob, onSource, report },
+      tell: (act) => this.#do(this.#core.blobs(act)),
+      bufferedBytes: (link) => this.#open.get(link)?.link.bufferedBytes,
     })
     this.#core = new ReplicaCore({
       identity,
@@ -120,12 +124,13 @@ export class Replicator {
   }
 
   peers(): readonly PeerView[] {
-    const dialed = [...this.#dialings].map(([url, dialing]) => this.#viewOf(url, dialing))
-    const shown = new Set(dialed.map(({ rid }) => rid))
-    const accepted = [...this.#open].filter(
-      ([, { url, rid }]) => url === undefined && !(rid !== undefined && shown.has(rid)),
-    )
-    return [...dialed, ...accepted.map(([id, open]) => this.#viewOfLink(id, open))]
+    return peerViews({
+      open: this.#open,
+      dialings: this.#dialings,
+      offered: this.#offered,
+      ridAt: (url) => this.#parts.peers.find(url)?.rid,
+      agreements: (link) => this.#core.agreements(link),
+    })
   }
 
   /** Where the bytes of a space may be had now; leave to take them is asked for where it is not here yet. */
@@ -133,8 +138,8 @@ export class Replicator {
     const named = this.#parts.peers.list().filter(({ origin }) => origin === 'operator')
     return [...this.#open].flatMap(([link, { rid, url }]) => {
       const address = url ?? named.find((peer) => rid !== undefined && peer.rid === rid)?.url
-      if (rid === undefined || address === undefined) return []
-      return this.#sources.of({ link, rid, address: { url: address } }, space)
+      if (rid === undefined) return []
+      return this.#bytes.sourcesAt({ link, rid, address: address === undefined ? undefined : { url: address } }, space)
     })
   }
 
@@ -177,6 +182,7 @@ export class Replicator {
     link.attach({
       onFrame: (frame) => this.#do(this.#core.frameArrived(id, frame)),
       onDrain: () => link.resume(),
+      onSent: () => this.#bytes.sent(id),
       onClose: (end) => this.#closed(id, end),
     })
     this.#do(this.#core.linkOpened({ link: id, nonce: randomBytes(NONCE_BYTES), named: url !== undefined }))
@@ -186,7 +192,7 @@ export class Replicator {
     const open = this.#open.get(id)
     if (open === undefined) return
     this.#open.delete(id)
-    this.#sources.closed(id)
+    this.#bytes.closed(id)
     this.#do(this.#core.linkClosed(id))
     const { rid, ended, url } = open
     if (url !== undefined) this.#dialings.get(url)!.sinceMs = this.#parts.now()
@@ -256,9 +262,12 @@ export class Replicator {
         this.#parts.kept.raise(effect.known.ep)
         return
       }
-      case 'ticket': {
-        const { link, space, ticket } = effect
-        if (this.#sources.ticketCame(link, space, ticket)) this.#parts.onSource?.(space)
+      case 'ticket':
+      case 'blob-wanted':
+      case 'blob-called-off':
+      case 'blob-part':
+      case 'blob-end': {
+        this.#bytes.on(effect)
         return
       }
       case 'report': {
@@ -317,33 +326,5 @@ export class Replicator {
   #namedReplicas(): ReadonlySet<ReplicaId> {
     const named = this.#parts.peers.list().filter(({ origin }) => origin === 'operator')
     return new Set(named.flatMap(({ rid }) => rid ?? []))
-  }
-
-  #viewOf(url: string, { sinceMs, lastFailure }: Dialing): PeerView {
-    const open = [...this.#open].find(([, one]) => one.url === url)
-    if (open !== undefined) return this.#viewOfLink(...open)
-    const rid = this.#parts.peers.find(url)?.rid
-    const other = rid && [...this.#open].find(([, one]) => one.rid === rid)
-    if (other) return { ...this.#viewOfLink(...other), url } // it dialed us first
-    return {
-      url,
-      ...(rid !== undefined && { rid }),
-      state: 'dialing',
-      sinceMs,
-      spaces: [],
-      offered: [],
-      ...(lastFailure !== undefined && { lastFailure }),
-    }
-  }
-
-  #viewOfLink(id: LinkId, { url, rid, sinceMs }: Open): PeerView {
-    return {
-      ...(url !== undefined && { url }),
-      ...(rid !== undefined && { rid }),
-      state: rid === undefined ? 'greeting' : 'linked',
-      sinceMs,
-      spaces: this.#core.agreements(id),
-      offered: [...this.#offered].filter(([, by]) => by === rid).map(([space]) => space),
-    }
   }
 }

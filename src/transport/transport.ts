@@ -28,6 +28,8 @@ export interface LinkEvents {
   readonly onFrame: (frame: Uint8Array) => void
   /** After `send` answered false: there is room again. */
   readonly onDrain?: () => void
+  /** Some of what was sent has left: `bufferedBytes` is less. For who holds back what is not urgent. */
+  readonly onSent?: () => void
   /** Once, after everything else; never inside a call of ours. */
   readonly onClose: (end: LinkEnd) => void
 }

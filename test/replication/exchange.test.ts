@@ -93,6 +93,7 @@ test('[XCH-22] a lying source is named and counted, and the other completes the 
 test('[XCH-23] a fetch that breaks off is told of, tried again later, and goes on when the source is back', async () => {
   const world = new World()
   let isDead = true
+  world.givesOverLinks = false
   world.tamper = (_, source): ModelSource => ({
     ...source,
     async *read(...asked) {
@@ -138,4 +139,57 @@ test('[XCH-25] a base that only its content names is found by it, fetched and he
   const { merge } = await two.replica.startMerge('lab', { strategy: 'task_arithmetic' })
   await world.until(() => stateOf(two, merge.id) === 'done', 'the merge is done')
   expect(two.replica.storage.pins.holdersOf(base.model as never)).toContain(`base:${two.replica.findSpace('lab').id}`)
+})
+
+test('[XCH-27] a replica that can only dial out gives its bytes over the link that it opened', async () => {
+  const world = new World()
+  const hub = await world.stand(1)
+  await hub.replica.createSpace({ name: 'lab' })
+  const site = await world.stand(2, [named(1)])
+  await world.until(() => site.replica.listSpaces().length === 1, 'the space is known at the site')
+  const bytes = safetensors([{ name: 'a', shape: [300_000], values: Array.from({ length: 300_000 }, (_, i) => i) }])
+  const model = await upload(site, bytes, 'a')
+  await world.until(() => hasManifests(hub, model), 'its manifest came')
+  const id = await finished(world, hub)
+  expect((await outputOf(hub, id)).equals(await outputOf(site, await finished(world, site)))).toBe(true)
+  const file = await hub.replica.readModelFile(model, 'model.safetensors')
+  expect(Buffer.from(await collect(file.read(0, file.bytes))).equals(bytes)).toBe(true)
+  expect(hub.replicator.counts().get('frames.blob-part')).toBeGreaterThan(5)
+  expect([...hub.replica.faults, ...site.replica.faults]).toEqual([])
+})
+
+test('[XCH-27] over a link bytes of a space of members go to members alone', async () => {
+  const world = new World()
+  const hub = await world.stand(1)
+  const site = await world.stand(2, [named(1)])
+  await site.replica.createSpace({ name: 'closed', access: 'members' })
+  const { model } = await site.replica.uploadModel(streamOf(tinyFile(1)))
+  await site.replica.contribute('closed', { model, name: 'a' })
+  const key = hub.replica.identity().replica
+  const ask = () =>
+    site.replica.readBlobFor({ kind: 'manifest', digest: model }, { space: idOfClosed, rid: key as never })
+  const idOfClosed = site.replica.findSpace('closed').id as never
+  await expect(ask()).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+  await site.replica.addMember('closed', { key, role: 'reader' })
+  expect((await ask()).bytes).toBeGreaterThan(100)
+  await site.replica.removeMember('closed', key)
+  await expect(ask()).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+})
+
+test('[XCH-31] where HTTP fails a named replica is asked over its link', async () => {
+  const world = new World()
+  let asked = 0
+  world.tamper = (_, source): ModelSource => ({
+    ...source,
+
+    async *read() {
+      asked += 1
+      throw new TributaryError('NETWORK', 'the proxy lets websockets through and nothing else')
+    },
+  })
+  const { two, models } = await twoReplicas(world)
+  await world.until(() => hasManifests(two, ...models), 'both manifests came')
+  await finished(world, two)
+  expect(asked).toBeGreaterThan(0)
+  expect(asked).toBeLessThan(5) // the first that were under way
 })

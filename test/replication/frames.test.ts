@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { compareHex, hex } from '../../src/core/bytes.ts'
 import type { OpId, ReplicaId, SpaceId } from '../../src/core/ids.ts'
 import { isTributaryError } from '../../src/core/errors.ts'
+import { BLOB_ENDS, BLOB_KINDS, WANT_BYTES_MAX } from '../../src/replication/blob-frames.ts'
 import {
   decodeFrame,
   encodeFrame,
@@ -66,6 +67,19 @@ const anyFrame: fc.Arbitrary<Frame> = fc.oneof(
   }),
   fc.record({ t: fc.constant('ticket-want' as const), space }),
   fc.record({ t: fc.constant('ticket' as const), space, ticket: bytes(12).map((raw) => hex(raw)) }),
+  fc
+    .record({
+      t: fc.constant('blob-want' as const),
+      request: natural,
+      space,
+      kind: fc.constantFrom(...BLOB_KINDS),
+      digest: id,
+      start: fc.nat(),
+      length: fc.nat(WANT_BYTES_MAX),
+    })
+    .map(({ length, ...want }) => ({ ...want, end: want.start + length })),
+  fc.record({ t: fc.constant('blob-part' as const), request: natural, offset: natural, bytes: short }),
+  fc.record({ t: fc.constant('blob-end' as const), request: natural, how: fc.constantFrom(...BLOB_ENDS) }),
   fc.record({ t: fc.constant('bye' as const), code: fc.constantFrom('restart', 'slow'), retryAfterMs: natural }),
 )
 
@@ -109,7 +123,7 @@ describe('[FRM-1] a frame', () => {
 describe('[FRM-2] what is no frame', () => {
   test('is refused by name, whatever bytes they are', () => {
     fc.assert(
-      fc.property(fc.nat(14), fc.uint8Array({ maxLength: 300 }), (number, body) => {
+      fc.property(fc.nat(17), fc.uint8Array({ maxLength: 300 }), (number, body) => {
         const read = outcome(framed(number, body))
         if (read === 'FRAME_INVALID') return
         expect(typeof read).toBe('object')

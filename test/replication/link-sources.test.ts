@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
+import { TributaryError } from '../../src/core/errors.ts'
 import type { ReplicaId, SpaceId } from '../../src/core/ids.ts'
+import { eitherSource } from '../../src/replication/either-source.ts'
 import { LinkSources, type SourceOpening } from '../../src/replication/link-sources.ts'
 import type { ModelSource } from '../../src/transport/blob-source.ts'
 import { aReplica } from '../support/replica.ts'
@@ -17,6 +19,7 @@ function aBench() {
   let closed = 0
   const sources = new LinkSources({
     clock,
+    overLink: (_, id) => ({ id: `${id} over its link`, close: () => undefined }) as unknown as ModelSource,
     ask: (link, of) => void asked.push(`${link} ${of}`),
     openSource(opening) {
       openings.push(opening)
@@ -52,6 +55,54 @@ test('[XCH-26] a ticket is asked for anew after four minutes, shown until then, 
   expect(openings[0]!.authorization()).toBe('Ticket two')
   clock.pass(300_000)
   expect(sources.of(at, space)).toEqual([])
+})
+
+test('[XCH-31] a replica without an address is asked over its link, at once', () => {
+  const { asked, openings, sources } = aBench()
+  const over = sources.of({ ...at, address: undefined }, space)
+  expect(over.map(({ id }) => id)).toEqual([`${at.rid} over its link`])
+  expect([asked, openings]).toEqual([[], []])
+})
+
+test('[XCH-31] after HTTP failed all goes over the link for a minute; what it lacks, it lacks over the link too', async () => {
+  const clock = new HeldClock()
+  let failure: TributaryError | undefined
+  let begun = 0
+  const sourceOf = (id: string, fails: () => TributaryError | undefined) =>
+    ({
+      id,
+      async *read() {
+        for (let i = 0; i < begun; i++) yield new Uint8Array(1)
+        const why = fails()
+        if (why !== undefined) throw why
+        yield Uint8Array.from(Buffer.from(id))
+      },
+      async has() {
+        const why = fails()
+        if (why !== undefined) throw why
+        return id === 'link'
+      },
+    }) as unknown as ModelSource
+  const source = eitherSource(sourceOf('http', () => failure), sourceOf('link', () => undefined), clock) // prettier-ignore
+  const signal = new AbortController().signal
+  const read = async () => {
+    let last: Uint8Array | undefined
+    for await (const piece of source.read('' as never, 0, 1, signal)) last = piece
+    return Buffer.from(last!).toString()
+  }
+  expect([source.id, await read(), await source.has('', signal)]).toEqual(['http', 'http', false])
+  failure = new TributaryError('BLOB_NOT_FOUND', 'not here')
+  await expect(read()).rejects.toBe(failure)
+  failure = new TributaryError('NETWORK', 'cut')
+  begun = 1
+  await expect(read()).rejects.toBe(failure) // what began by one way ends by it
+  begun = 0
+  expect([await read(), await source.has('', signal)]).toEqual(['link', true])
+  failure = undefined
+  clock.pass(59_999)
+  expect(await read()).toBe('link')
+  clock.pass(1)
+  expect(await read()).toBe('http')
 })
 
 test('[XCH-26] bytes of a space of members go to members alone', async () => {

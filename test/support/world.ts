@@ -1,5 +1,6 @@
 /** Whole replicas, operations and storage included, over links in memory and a clock that is held. */
 import { expect, onTestFinished } from 'vitest'
+import { TributaryError } from '../../src/core/errors.ts'
 import { sign, verify } from '../../src/core/signature.ts'
 import type { FileReading } from '../../src/operations/operations.ts'
 import type { SourceOpening } from '../../src/replication/link-sources.ts'
@@ -9,6 +10,7 @@ import { createMemoryNetwork, type MemoryNetwork } from '../../src/transport/mem
 import { HeldClock } from './held-clock.ts'
 import { aReplica, type TestReplica } from './replica.ts'
 
+const cut = new TributaryError('NETWORK', 'cut')
 /** A disk that takes half a second for a piece is no stalled source yet. */
 const FASTER = 30
 
@@ -24,6 +26,9 @@ export class World {
   readonly #all: Standing[] = []
   /** Stands between a replica and what it gives out of its blobs. */
   tamper: (from: Standing, source: ModelSource) => ModelSource = (_, source) => source
+
+  /** Do replicas give bytes over their links? */
+  givesOverLinks = true
 
   async stand(seed: number, peers: readonly string[] = [], given?: TestReplica): Promise<Standing> {
     const replica = given ?? (await aReplica({ seed }))
@@ -47,6 +52,7 @@ export class World {
       randomBytes: (count) => new Uint8Array(count).fill(seed * 16 + (drawn += 1)),
       report: (_, error) => replica.faults.push(error),
       giveTicket: replica.ticketFor,
+      readBlob: (blob, leave) => (this.givesOverLinks ? replica.readBlobFor(blob, leave) : Promise.reject(cut)),
       openSource: (opening) => this.#sourceOf(opening),
       onSource: () => replica.sourcesChanged(),
       onPeer: (who) => replica.peerChanged(who),

@@ -172,6 +172,7 @@ async function fetchFile(fetching: ModelFetching, digest: FileDigest, bytesMax: 
     let ownFailure: unknown
     try {
       for await (const piece of whole((inner) => source.file(digest, bytesMax, inner), fetching)) {
+        if (piece.length === 0) continue // a sign of life
         try {
           if (isFirst && path !== undefined) refusePickle(path, piece.subarray(0, 1024))
           isFirst = false

@@ -8,7 +8,7 @@ import type { BlobKind, FileReading } from '../operations.ts'
 import type { SpaceBook } from '../space-book.ts'
 import { CHUNK_BYTES, chunksIn, LEAF_BYTES } from '../../replication/fetch-plan.ts'
 import type { LeafCache } from './leaf-cache.ts'
-import type { Tickets } from './tickets.ts'
+import type { Leave, Tickets } from './tickets.ts'
 
 export interface BlobDesk {
   readonly context: Context
@@ -25,8 +25,22 @@ const notHere = (kind: BlobKind, digest: string) =>
 
 /** Without a ticket everything is given: whoever asks has shown the token. */
 export async function readBlob(desk: BlobDesk, kind: BlobKind, text: string, ticket?: string): Promise<FileReading> {
+  return readShown(desk, kind, text, spaceOf(desk, leaveOf(desk, ticket)))
+}
+
+/** For the key on the other side of a link, which has proved it: what its ticket would open. */
+export async function readBlobFor(desk: BlobDesk, kind: BlobKind | 'leaves', text: string, leave: Leave) {
+  const space = spaceOf(desk, leave)
+  return kind === 'leaves' ? leavesShown(desk, text, space) : readShown(desk, kind, text, space)
+}
+
+async function readShown(
+  desk: BlobDesk,
+  kind: BlobKind,
+  text: string,
+  space: SpaceState | undefined,
+): Promise<FileReading> {
   const { blobs, models } = desk.context.storage
-  const space = spaceOf(desk, ticket)
   if (kind === 'manifest') {
     const given = parseModelId(text)
     const id = models.find(given)?.id ?? models.findByContent(given)[0]?.id // who knows of a base knows its content alone
@@ -46,8 +60,12 @@ export async function readBlob(desk: BlobDesk, kind: BlobKind, text: string, tic
 }
 
 export async function readLeaves(desk: BlobDesk, text: string, ticket?: string): Promise<FileReading> {
+  return leavesShown(desk, text, spaceOf(desk, leaveOf(desk, ticket)))
+}
+
+async function leavesShown(desk: BlobDesk, text: string, space: SpaceState | undefined): Promise<FileReading> {
   const digest = parseTensorRoot(text)
-  const tensor = await readBlob(desk, 'tensor', digest, ticket)
+  const tensor = await readShown(desk, 'tensor', digest, space)
   const bytes = chunksIn(tensor.bytes) * LEAF_BYTES
   return reading(bytes, `${digest}-leaves`, (start, end) => {
     if (start !== 0 || end !== bytes)
@@ -68,11 +86,13 @@ const reading = (bytes: number, etag: string, read: FileReading['read']): FileRe
   read,
 })
 
-function spaceOf({ context, book, tickets }: BlobDesk, ticket: string | undefined): SpaceState | undefined {
-  if (ticket === undefined) return undefined
-  const { rid, space } = tickets.check(ticket, context.now())
-  const state = book.find(space)
-  checkMayRead(state, rid) // who was removed since loses it at once
+const leaveOf = ({ context, tickets }: BlobDesk, ticket: string | undefined): Leave | undefined =>
+  ticket === undefined ? undefined : tickets.check(ticket, context.now())
+
+function spaceOf({ book }: BlobDesk, leave: Leave | undefined): SpaceState | undefined {
+  if (leave === undefined) return undefined
+  const state = book.find(leave.space)
+  checkMayRead(state, leave.rid) // who was removed since loses it at once
   return state
 }
 

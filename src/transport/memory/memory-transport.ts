@@ -135,7 +135,9 @@ class MemoryLink implements Link {
   }
 
   drained(): void {
-    if (this.#end === undefined && this.#guard.drains(this.bufferedBytes)) this.#events?.onDrain?.()
+    if (this.#end !== undefined) return
+    if (this.#guard.drains(this.bufferedBytes)) this.#events?.onDrain?.()
+    this.#events?.onSent?.()
   }
 }
 

@@ -100,7 +100,9 @@ export class WebSocketLink implements Accepted {
   }
 
   #drained(): void {
-    if (this.#end === undefined && this.#guard.drains(this.#socket.bufferedAmount)) this.#events?.onDrain?.()
+    if (this.#end !== undefined) return
+    if (this.#guard.drains(this.#socket.bufferedAmount)) this.#events?.onDrain?.()
+    this.#events?.onSent?.()
   }
 
   #heard(): void {
