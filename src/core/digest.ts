@@ -1,5 +1,5 @@
 /** SHA-256 with a domain: what is hashed for one purpose can never be read as another. */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { type Canonical, canonicalBytes } from './canonical.ts'
 
 export const DOMAINS = {
@@ -38,8 +38,17 @@ export const sha256Hex = (...parts: readonly Uint8Array[]): string => {
 }
 
 /** SHA-256(domain ‖ 0x00 ‖ bytes), in hex. */
-export const digestBytes = <Id extends string>(domain: Domain, bytes: Uint8Array): Id =>
-  sha256Hex(prefixes[domain], bytes) as Id
+export function digestBytes<Id extends string>(domain: Domain, bytes: Uint8Array): Id {
+  const prefix = prefixes[domain]
+  const length = prefix.length + bytes.length
+  if (length > joined.length) return sha256Hex(prefix, bytes) as Id
+  joined.set(prefix)
+  joined.set(bytes, prefix.length)
+  return hash('sha256', joined.subarray(0, length), 'hex') as Id
+}
+
+// what is hashed most is small, and hashing it in one call takes half the time
+const joined = Buffer.alloc(4096 + 64)
 
 /** Digest of a value's canonical form. */
 export const digestOf = <Id extends string>(domain: Domain, value: Canonical): Id =>

@@ -252,5 +252,5 @@ const TYPES: ReadonlySet<string> = new Set([
 export const isInert = (record: OpRecord): record is Envelope & InertBody => !TYPES.has(record.t)
 
 /** Ops that say who may do what: `acl` is the tree head over their ids. */
-export const isMembershipOp = ({ t }: OpRecord): boolean =>
+export const isMembershipOp = ({ t }: { readonly t: string }): boolean =>
   t === 'space.init' || t === 'member.add' || t === 'member.remove' || t === 'amnesty'

@@ -42,17 +42,11 @@ export const makeOp = <R extends OpRecord>(record: R): Op<R> => opOf(parseOpReco
 export const parseOp = (bytes: Uint8Array): Op =>
   opOf(parseOpRecord(parseCanonical(bytes, SIZE_LIMITS.evidence)), bytes)
 
-/**
- * From one's own storage, where only ops lie that were read and verified when they came: nothing is judged again.
- * `one` answers for equal strings the same one, so that a hundred thousand ops share what they repeat.
- */
-export function trustOp(id: OpId, bytes: Uint8Array, one: (text: string) => string = (text) => text): Op {
+/** From one's own storage, where only ops lie that were read and verified when they came: nothing is judged again. */
+export function readOp(bytes: Uint8Array): OpRecord {
   const record = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')) as OpRecord
-  const shared = record as { -readonly [Field in 'rid' | 'sp' | 'acl' | 'prev']?: string }
-  for (const field of ['rid', 'sp', 'acl', 'prev'] as const)
-    if (shared[field] !== undefined) shared[field] = one(shared[field])
   if (record.t === 'add') trustContribution(record.contribution, contributionIn(bytes))
-  return { id, record, bytes }
+  return record
 }
 
 /** In canonical bytes `acl` stands before it and `ep` after it, and neither does anywhere behind that. */

@@ -12,6 +12,7 @@ import { invariant } from './invariant.ts'
 import { LayeredMap } from './layered-map.ts'
 import { type Authority, judgeMembership, type Member } from './membership.ts'
 import { sortedIds } from './merkle.ts'
+import { headerOf, whileRead } from './shelved-op.ts'
 import { aclOf, isSpaceInit, type Op, spaceIdOf, spaceOf } from './op.ts'
 import { isMembershipOp, type OpRecord, type Policy, type SpaceInitRecord } from './op-schemas.ts'
 import {
@@ -31,16 +32,20 @@ const GENERATION_KNOWN = 0
 /** Verified ops of one space, its first among them. */
 export function fold(ops: Iterable<Op>): SpaceState {
   const opsById = new Map<OpId, Op>()
-  let init: Op<SpaceInitRecord> | undefined
+  let init: Op | undefined
   for (const op of ops) {
     opsById.set(op.id, op)
-    if (isSpaceInit(op)) init = op
+    if (headerOf(op).t === 'space.init') init = op
   }
-  if (init === undefined) throw new TributaryError('SPACE_NOT_FOUND', 'the first op of this space is not here')
+  if (init === undefined || !isSpaceInit(init))
+    throw new TributaryError('SPACE_NOT_FOUND', 'the first op of this space is not here')
   return foldOf(init, opsById)
 }
 
-function foldOf(init: Op<SpaceInitRecord>, given: ReadonlyMap<OpId, Op>): SpaceState {
+const foldOf = (init: Op<SpaceInitRecord>, given: ReadonlyMap<OpId, Op>): SpaceState =>
+  whileRead(given.values(), () => folded(init, given))
+
+function folded(init: Op<SpaceInitRecord>, given: ReadonlyMap<OpId, Op>): SpaceState {
   const { rid, policy } = init.record
   const space = spaceIdOf(init)
   const ops = new LayeredMap(given)
@@ -204,7 +209,7 @@ export class SpaceState {
 
   /** What the next op says of the membership ops its author has seen. */
   get acl(): SetRoot {
-    const papers = () => [...this.ops.values()].filter(({ record }) => isMembershipOp(record))
+    const papers = () => [...this.ops.values()].filter((op) => isMembershipOp(headerOf(op)))
     return (this.#acl ??= aclOf(papers().map(({ id }) => id)))
   }
 

@@ -8,7 +8,7 @@ export const keptSpaces = (context: Context, book: SpaceBook): KeptSpaces => {
   const { storage, lease, key } = context
   return {
     list: () => storage.spaces.list().map(({ id }) => id),
-    ops: (space) => [...book.ops(space)].sort(({ record: a }, { record: b }) => a.ep - b.ep || a.seq - b.seq),
+    ops: (space) => book.ops(space),
     root(space) {
       if (storage.spaces.find(space) === undefined) return undefined
       const state = book.state(space)

@@ -5,10 +5,11 @@
 import { authorOp, authorSpace } from '../core/author.ts'
 import { TributaryError } from '../core/errors.ts'
 import { isSpaceId, type OpId, type SpaceId } from '../core/ids.ts'
-import { isSpaceInit, type Op, type SignedOp, spaceIdOf, spaceOf, trustOp } from '../core/op.ts'
+import { isSpaceInit, type Op, type SignedOp, spaceIdOf, spaceOf } from '../core/op.ts'
 import { invariant } from '../core/invariant.ts'
 import type { Body, SpaceInitBody } from '../core/op-schemas.ts'
 import { fold, type SpaceState } from '../core/or-set.ts'
+import { bytesOn, type ShelvedOp, Shelver } from '../core/shelved-op.ts'
 import { isSound, soundOps } from '../core/sound-ops.ts'
 import type { StoredOp } from '../storage/op-log.ts'
 import type { Context } from './context.ts'
@@ -143,46 +144,40 @@ export class SpaceBook {
   /** What the disk lost is taken from peers again; they may know more of our own, so the next op begins an epoch. */
   #sound(id: SpaceId): readonly SignedOp[] {
     const { storage, key, lease, report } = this.#context
-    const stored = storage.ops.forSpace(id)
-    const readable = stored.filter(isSound)
-    if (readable.length === stored.length) return this.#read(stored)
-    const sound = soundOps(this.#read(readable))
+    const { ops, rotten } = this.#read(id)
+    if (rotten.length === 0) return ops
+    const sound = soundOps(ops)
     const kept = new Set(sound.map((op) => op.id))
-    const gone = stored.filter((op) => !kept.has(op.id))
+    const gone = [...rotten, ...ops.map((op) => op.id)].filter((op) => !kept.has(op))
     const error = new TributaryError(
       'DIGEST_MISMATCH',
       `${gone.length} stored ops of the space ${id} are not what their ids say, or follow such an op`,
-      { details: { space: id, ops: gone.slice(0, 10).map((op) => op.id) }, hint: 'check the disk' },
+      { details: { space: id, ops: gone.slice(0, 10) }, hint: 'check the disk' },
     )
     if (!sound.some(isSpaceInit)) throw error // nobody can give back a space that nothing names
-    storage.ops.remove(gone.map((op) => op.id))
-    if (gone.some(({ rid }) => rid === key.rid)) lease.raise(lease.epoch)
+    const isOwn = gone.some((op) => storage.ops.find(op)?.rid === key.rid)
+    storage.ops.remove(gone)
+    if (isOwn) lease.raise(lease.epoch)
     report('reading a space', error)
     return sound
   }
 
   #stored(id: SpaceId): readonly SignedOp[] {
-    return this.#read(this.#context.storage.ops.forSpace(id))
+    return this.#read(id).ops
   }
 
-  #read(stored: readonly StoredOp[]): readonly SignedOp[] {
-    const texts = new Map<string, string>()
-    const one = (text: string): string => {
-      const same = texts.get(text)
-      if (same === undefined) texts.set(text, text)
-      return same ?? text
-    }
-    // one buffer for all: a hundred thousand small ones take as much room again
-    const shelf = new Uint8Array(stored.reduce((sum, { bytes, signature }) => sum + bytes.length + signature.length, 0))
-    let end = 0
-    const shelved = (bytes: Uint8Array): Uint8Array => {
-      shelf.set(bytes, end)
-      return shelf.subarray(end, (end += bytes.length))
-    }
-    return stored.map(({ id: op, bytes, signature }) => ({
-      ...trustOp(one(op) as OpId, shelved(bytes), one),
-      signature: shelved(signature),
-    }))
+  /** What lies under an id and is not that op is told apart. */
+  #read(id: SpaceId): { readonly ops: readonly ShelvedOp[]; readonly rotten: readonly OpId[] } {
+    const ops: ShelvedOp[] = []
+    const rotten: OpId[] = []
+    const shelver = new Shelver()
+    for (const { ids, records, ends } of this.#context.storage.ops.pagesOfSpace(id))
+      for (const [i, op] of ids.entries()) {
+        const shelf = { records, start: ends[i - 1] ?? 0, end: ends[i]! }
+        if (isSound({ id: op, bytes: bytesOn(shelf) })) ops.push(shelver.shelve(op, shelf))
+        else rotten.push(op)
+      }
+    return { ops, rotten }
   }
 
   /** Whoever tells other replicas: each op written here, once it is durable. */

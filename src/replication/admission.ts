@@ -6,6 +6,7 @@ import { fromBase64url } from '../core/bytes.ts'
 import { isTributaryError } from '../core/errors.ts'
 import type { OpId, ReplicaId } from '../core/ids.ts'
 import { encodeSigned, type SignedOp } from '../core/op.ts'
+import { headerOf } from '../core/shelved-op.ts'
 import type { Policy } from '../core/op-schemas.ts'
 import type { LinkId, Metric } from './effects.ts'
 import { placeAll } from './fork-lattice.ts'
@@ -94,7 +95,7 @@ export class Admission {
   /** An own op, or one from storage: papers count, and what waited for it goes on. */
   kept(op: SignedOp): void {
     this.#note(op)
-    this.#unpark(op.record)
+    this.#unpark(headerOf(op))
   }
 
   sourcesOf(id: OpId): ReadonlySet<LinkId> {
@@ -194,6 +195,7 @@ export class Admission {
 
   /** What waited for this chain is placed again; what still waits keeps its age. */
   #unpark(chain: { readonly rid: ReplicaId; readonly ep: number }): void {
+    if (this.#parking.count === 0) return
     const parked = this.#parking.take(chain).filter(({ op }) => this.set.slotOf(op.id) === undefined)
     if (parked.length === 0) return
     const byId = new Map(parked.map((one) => [one.op.id, one]))
@@ -214,7 +216,10 @@ export class Admission {
     return this.set.keptOf(op)
   }
 
-  #note({ record }: SignedOp): void {
+  #note(op: SignedOp): void {
+    const { t } = headerOf(op)
+    if (t !== 'space.init' && t !== 'member.add') return
+    const { record } = op
     if (record.t === 'space.init') {
       this.#access = record.policy.access
       this.#members.add(record.rid)

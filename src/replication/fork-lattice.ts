@@ -6,6 +6,7 @@ import { compareHex } from '../core/bytes.ts'
 import { entry } from '../core/forks.ts'
 import type { OpId, ReplicaId } from '../core/ids.ts'
 import type { Op } from '../core/op.ts'
+import { headerOf } from '../core/shelved-op.ts'
 import type { Fork, Known } from './frames.ts'
 import type { ChainView } from './gate-view.ts'
 
@@ -81,18 +82,33 @@ class Chain implements ChainView {
 
 /** The same for many, in any order: each is placed once what it needs is. Answers those that have no place. */
 export function placeAll<O extends Op>(ops: Iterable<O>, place: (op: O, twin?: O) => Placed['kind']): readonly O[] {
-  const places = new Map<string, O[]>()
-  const sorted = [...ops].sort((a, b) => a.record.seq - b.record.seq)
-  for (const op of sorted) entry(places, `${op.record.rid}/${op.record.ep}/${op.record.seq}`, () => []).push(op)
-  const left: O[] = []
-  for (const group of places.values()) {
-    const gaps = group.filter((op) => place(op) === 'gap')
-    const still = gaps.filter((op) => place(op) === 'gap')
-    const [one, two, ...more] = still
-    if (one === undefined || two === undefined || place(two, one) === 'gap') left.push(...still)
-    else for (const op of more) place(op)
+  const chains = new Map<ReplicaId, Map<number, O[]>>()
+  for (const op of ops) {
+    const { rid, ep } = headerOf(op)
+    const epochs = entry(chains, rid, () => new Map<number, O[]>())
+    entry(epochs, ep, () => []).push(op)
   }
+  const left: O[] = []
+  for (const epochs of chains.values())
+    for (const chain of epochs.values())
+      for (const group of placesOf(chain)) {
+        const gaps = group.filter((op) => place(op) === 'gap')
+        const still = gaps.filter((op) => place(op) === 'gap')
+        const [one, two, ...more] = still
+        if (one === undefined || two === undefined || place(two, one) === 'gap') left.push(...still)
+        else for (const op of more) place(op)
+      }
   return left
+}
+
+/** Ops of one chain by their place, the lowest first. */
+function* placesOf<O extends Op>(chain: O[]): Iterable<readonly O[]> {
+  const seqOf = (op: O): number => headerOf(op).seq
+  chain.sort((a, b) => seqOf(a) - seqOf(b))
+  for (let from = 0, to = 0; from < chain.length; from = to) {
+    while (to < chain.length && seqOf(chain[to]!) === seqOf(chain[from]!)) to++
+    yield chain.slice(from, to)
+  }
 }
 
 export class ForkLattice {
@@ -102,11 +118,11 @@ export class ForkLattice {
    * Of an op that is not kept yet. Two ops for one place are a fork even where neither follows the op before it: the
    * one that did may have been pushed out elsewhere by these two. So a gap may bring its twin, which then is kept too.
    */
-  place({ id, record }: Op, twin?: Op): Placed {
-    const { rid, ep, seq } = record
+  place(op: Op, twin?: Op): Placed {
+    const { rid, ep, seq, prev } = headerOf(op)
     const epochs = entry(this.#chains, rid, () => new Map<number, Chain>())
     const chain = epochs.get(ep) ?? new Chain(rid, ep)
-    const placed = chain.place(id, seq, record.t === 'space.init' ? undefined : record.prev, twin?.id)
+    const placed = chain.place(op.id, seq, prev, twin?.id)
     if (placed.kind === 'kept') epochs.set(ep, chain)
     return placed
   }

@@ -45,10 +45,10 @@ export class KeptSpace {
 
   /** Ops that are durable already, in any order. Those above a fork are removed from storage. */
   restore(ops: Iterable<SignedOp>): void {
-    const all = Array.from(ops, (op) => ({ ...this.set.keptOf(op), id: op.id, record: op.record, bytes: op.bytes }))
-    const left = placeAll(all, (kept, twin) => this.set.restore(kept, twin))
+    const all = [...ops]
+    const left = placeAll(all, (op, twin) => this.set.restore(op, twin))
     invariant(left.length === 0, `${left[0]?.id} follows nothing that is stored`)
-    for (const { op } of all) if (this.set.get(op.id) !== undefined) this.admission.kept(op)
+    for (const op of all) if (this.set.has(op.id)) this.admission.kept(op)
   }
 
   arrived(link: LinkId, sync: SpaceSync, frame: SpaceFrame): void {

@@ -4,7 +4,7 @@ import type { SignedOp } from '../core/op.ts'
 
 export interface KeptSpaces {
   list(): readonly SpaceId[]
-  /** Of each author each op after the one before it. */
+  /** In any order. */
   ops(space: SpaceId): readonly SignedOp[]
   /** Undefined where the first op is not here, or the space's rules are not known. */
   root(space: SpaceId): SetRoot | undefined

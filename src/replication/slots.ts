@@ -1,6 +1,7 @@
 /** Where an op lies in the Yjs document of its space: its author's chain is a Yjs client, its place there a clock. */
 import type { OpId } from '../core/ids.ts'
 import { encodeSigned, type SignedOp } from '../core/op.ts'
+import { headerOf } from '../core/shelved-op.ts'
 
 export interface Slot {
   /** `clientIdOf` the op's chain. */
@@ -27,7 +28,7 @@ export class OpSlot implements SlotRecord {
   }
 
   get clock(): number {
-    return this.#op.record.seq
+    return headerOf(this.#op).seq
   }
   get id(): OpId {
     return this.#op.id

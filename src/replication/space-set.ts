@@ -6,6 +6,7 @@ import { IdSet } from '../core/id-set.ts'
 import type { OpId, ReplicaId, SetRoot, SpaceId } from '../core/ids.ts'
 import { invariant } from '../core/invariant.ts'
 import { clientIdOf, type SignedOp, type Verify } from '../core/op.ts'
+import { headerOf, type OpHeader } from '../core/shelved-op.ts'
 import { ForkLattice, placeAll, type Placed } from './fork-lattice.ts'
 import type { Fork, Known } from './frames.ts'
 import type { ChainView, GateView } from './gate-view.ts'
@@ -31,7 +32,7 @@ export class SpaceSet implements GateView {
   readonly generation = GENERATION
   readonly verify?: Verify
   readonly #lattice: ForkLattice
-  readonly #durable = new Map<OpId, KeptOp>()
+  readonly #durable = new Map<OpId, SignedOp>()
   #insert = new Map<OpId, KeptOp>()
   #remove = new Set<OpId>()
   #storing: ReadonlyMap<OpId, KeptOp> | undefined
@@ -61,16 +62,14 @@ export class SpaceSet implements GateView {
   }
   /** Two replicas of one opsRoot keep the same. */
   get opsRoot(): SetRoot {
-    if (this.#changed.size > 0) {
-      this.#opIds = this.#opIds.with(new Map(this.#changed), () => this.#durable.keys())
-      this.#changed.clear()
-    }
+    if (this.#changed.size > 0) this.#opIds = this.#opIds.with(new Map(this.#changed), () => this.#durable.keys())
+    this.#changed.clear()
     return this.#opIds.root
   }
 
   /** An op with its place, by what it says itself. */
   keptOf(op: SignedOp): KeptOp {
-    return { op, slot: new OpSlot(this.#clientOf(op.record), op) }
+    return { op, slot: new OpSlot(this.#clientOf(headerOf(op)), op) }
   }
   slotOf(id: OpId): Slot | undefined {
     return this.#kept(id)?.slot
@@ -88,15 +87,19 @@ export class SpaceSet implements GateView {
     return this.#lattice.highest(rid)
   }
   get(id: OpId): KeptOp | undefined {
-    return this.#durable.get(id)
+    const op = this.#durable.get(id)
+    return op && this.keptOf(op)
   }
-  ops(): Iterable<KeptOp> {
-    return this.#durable.values()
+  has(id: OpId): boolean {
+    return this.#durable.has(id)
+  }
+  *ops(): Iterable<KeptOp> {
+    for (const op of this.#durable.values()) yield this.keptOf(op)
   }
   /** Durable ops of a chain from a place on. */
   *from(rid: ReplicaId, ep: number, seq: number): Iterable<KeptOp> {
     for (const id of this.#lattice.from(rid, ep, seq)) {
-      const kept = this.#durable.get(id)
+      const kept = this.get(id)
       if (kept !== undefined) yield kept
     }
   }
@@ -134,13 +137,13 @@ export class SpaceSet implements GateView {
   }
 
   /** An op that is durable already: one's own, or one read from storage. */
-  restore({ op, slot }: KeptOp, twin?: KeptOp): Placed['kind'] {
-    const placed = this.#lattice.place(op, twin?.op)
+  restore(op: SignedOp, twin?: SignedOp): Placed['kind'] {
+    const placed = this.#lattice.place(op, twin)
     if (placed.kind === 'void') this.#remove.add(op.id)
     if (placed.kind !== 'kept') return placed.kind
     if (twin !== undefined) this.#show(twin)
-    this.#show({ op, slot })
-    if (op.record.t === 'space.init') this.#initId = op.id
+    this.#show(op)
+    if (headerOf(op).t === 'space.init') this.#initId = op.id
     this.#letFall(placed.fellOut)
     return placed.kind
   }
@@ -157,7 +160,7 @@ export class SpaceSet implements GateView {
   /** It is durable: from now on it is shown. */
   endStoring(): Batch {
     const batch = this.#endOfBatch()
-    for (const kept of batch.insert) this.#show(kept)
+    for (const { op } of batch.insert) this.#show(op)
     for (const id of batch.remove) this.#hide(id)
     return batch
   }
@@ -165,35 +168,34 @@ export class SpaceSet implements GateView {
   /** It could not be stored. The chains are what the durable ops make of them, as if nothing had come. */
   abandonStoring(): void {
     const { insert, remove } = this.#endOfBatch()
-    const touched = [...insert, ...remove.map((id) => this.#durable.get(id)!), ...this.#insert.values()]
+    const gone = remove.flatMap((id) => this.#durable.get(id) ?? [])
+    const touched = [...[...insert, ...this.#insert.values()].map(({ op }) => op), ...gone].map(headerOf)
     this.#insert = new Map()
     this.#remove = new Set()
-    const chains = new Map(touched.filter(Boolean).map(({ op }) => [`${op.record.rid}/${op.record.ep}`, op.record]))
+    const chains = new Map(touched.map((header) => [`${header.rid}/${header.ep}`, header]))
     for (const { rid, ep } of chains.values()) {
       this.#lattice.forget(rid, ep)
-      const ops = [...this.#durable.values()].filter(({ op }) => op.record.rid === rid && op.record.ep === ep)
-      const left = placeAll(
-        ops.map(({ op }) => op),
-        (op, twin) => this.#placeAgain(op, twin),
-      )
+      const isOfChain = (header: OpHeader): boolean => header.rid === rid && header.ep === ep
+      const ops = [...this.#durable.values()].filter((op) => isOfChain(headerOf(op)))
+      const left = placeAll(ops, (op, twin) => this.#placeAgain(op, twin))
       invariant(left.length === 0, 'what was durable had its place')
     }
     if (this.#initId !== undefined && !this.#durable.has(this.#initId)) this.#initId = undefined
   }
 
-  #show(kept: KeptOp): void {
-    this.#durable.set(kept.op.id, this.keptOf(kept.op)) // what came in a frame is let go with it
-    this.timedIds.insert({ ms: kept.op.record.hlc, id: kept.op.id })
-    this.#changed.set(kept.op.id, true)
+  #show(op: SignedOp): void {
+    this.#durable.set(op.id, op)
+    this.timedIds.insert({ ms: headerOf(op).hlc, id: op.id })
+    if (this.#opIds.isHashed) this.#changed.set(op.id, true)
   }
 
   #hide(id: OpId): void {
-    const kept = this.#durable.get(id)
+    const op = this.#durable.get(id)
     this.#remove.delete(id)
-    if (kept === undefined) return
+    if (op === undefined) return
     this.#durable.delete(id)
-    this.timedIds.delete({ ms: kept.op.record.hlc, id })
-    this.#changed.set(id, false)
+    this.timedIds.delete({ ms: headerOf(op).hlc, id })
+    if (this.#opIds.isHashed) this.#changed.set(id, false)
   }
 
   #placeAgain(op: SignedOp, twin: SignedOp | undefined): Placed['kind'] {
@@ -216,7 +218,7 @@ export class SpaceSet implements GateView {
 
   #kept(id: OpId): KeptOp | undefined {
     if (this.#remove.has(id)) return undefined
-    return this.#durable.get(id) ?? this.#insert.get(id) ?? this.#storing?.get(id)
+    return this.get(id) ?? this.#insert.get(id) ?? this.#storing?.get(id)
   }
 
   #clientOf({ rid, ep }: { readonly rid: ReplicaId; readonly ep: number }): number {

@@ -31,6 +31,15 @@ export interface OpHead {
   readonly lastHlc: number
 }
 
+/** Ops of a space, one after the other: many rows cost little more than their bytes. */
+export interface OpPage {
+  readonly ids: readonly OpId[]
+  /** `signature ‖ bytes` of each. */
+  readonly records: Uint8Array
+  /** Where each of them ends in `records`; the next begins there. */
+  readonly ends: readonly number[]
+}
+
 export interface OpLog {
   /** False for a known id: a duplicate, whatever its signature, changes nothing. */
   append(op: StoredOp): boolean
@@ -39,6 +48,8 @@ export interface OpLog {
   find(id: OpId): StoredOp | undefined
   /** By (hlc, id): one order on every replica that holds the same ops. */
   forSpace(space: SpaceId): readonly StoredOp[]
+  /** The same ops in the same order. */
+  pagesOfSpace(space: SpaceId): Iterable<OpPage>
   /** Sorted: what `ops_root` is made of. */
   idsOfSpace(space: SpaceId): readonly OpId[]
   /** Both sides of a fork, when there is one. */

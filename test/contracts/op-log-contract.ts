@@ -1,6 +1,6 @@
 /** What every OpLog promises. */
 import { describe, expect, test } from 'vitest'
-import { utf8 } from '../../src/core/bytes.ts'
+import { concat, utf8 } from '../../src/core/bytes.ts'
 import type { OpId } from '../../src/core/ids.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { anOp, idOf, spaceOf } from '../support/stored-facts.ts'
@@ -49,6 +49,24 @@ export function describeOpLog(name: string, open: () => Promise<Storage>): void 
         expect(ops.idsOfSpace(spaceOf('space'))).toEqual(expected.map(({ id }) => id).sort())
         expect([ops.countBySpace(spaceOf('space')), ops.countBySpace(spaceOf('none')), ops.count()]).toEqual([3, 0, 4])
       }
+    })
+
+    test('[STO-13] pages hold the same ops in the same order, signature and bytes as they lie', async () => {
+      const { ops, transact } = await open()
+      expect([...ops.pagesOfSpace(spaceOf('space'))]).toEqual([])
+      const put = Array.from({ length: 4100 }, (_, i) =>
+        anOp({ id: idOf(`${i}`), hlc: i % 7, bytes: new Uint8Array(i % 5).fill(i % 256) }),
+      )
+      transact(() => put.forEach((op) => ops.append(op)))
+      ops.append(anOp({ id: idOf('elsewhere'), space: spaceOf('other') }))
+      const read = [...ops.pagesOfSpace(spaceOf('space'))].flatMap(({ ids, records, ends }) =>
+        ids.map((id, i) => ({ id, record: records.slice(ends[i - 1] ?? 0, ends[i]) })),
+      )
+      const expected = ops.forSpace(spaceOf('space'))
+      expect(read.map(({ id }) => id)).toEqual(expected.map(({ id }) => id))
+      expect(concat(...read.map(({ record }) => record))).toEqual(
+        concat(...expected.flatMap(({ signature, bytes }) => [signature, bytes])),
+      )
     })
 
     test('[STO-14] a head tells where an author goes on in one space, generation and epoch', async () => {

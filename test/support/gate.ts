@@ -32,7 +32,7 @@ export function admitting(space: ASpace, held: readonly SignedOp[]) {
     duplicate: () => undefined,
   })
   for (const op of held) {
-    set.restore(set.keptOf(op))
+    set.restore(op)
     admission.kept(op)
   }
   return (arrived: Uint8Array | readonly SignedOp[]) => {

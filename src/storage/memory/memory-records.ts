@@ -1,5 +1,5 @@
 /** Ops, spaces, receipts, settings and leases in maps: the ports that only ever add, find and list. */
-import { compareHex, compareUtf8 } from '../../core/bytes.ts'
+import { compareHex, compareUtf8, concat } from '../../core/bytes.ts'
 import type { MergeId, OpId, ReplicaId, SpaceId } from '../../core/ids.ts'
 import { invariant } from '../../core/invariant.ts'
 import type { LeaseRepository } from '../lease-repository.ts'
@@ -8,6 +8,9 @@ import type { ReceiptRepository, StoredReceipt } from '../receipt-repository.ts'
 import type { SettingsRepository } from '../settings-repository.ts'
 import type { SpaceRepository, StoredSpace } from '../space-repository.ts'
 import type { Journal } from './journal.ts'
+
+const PAGE_OPS = 100
+const inOrder = (a: StoredOp, b: StoredOp): number => a.hlc - b.hlc || compareHex(a.id, b.id)
 
 export function createMemoryOpLog(journal: Journal): OpLog {
   const ops = journal.map<OpId, StoredOp>()
@@ -22,7 +25,20 @@ export function createMemoryOpLog(journal: Journal): OpLog {
     },
     remove: (ids) => ids.forEach((id) => ops.delete(id)),
     find: (id) => ops.get(id),
-    forSpace: (space) => inSpace(space).sort((a, b) => a.hlc - b.hlc || compareHex(a.id, b.id)),
+    forSpace: (space) => inSpace(space).sort(inOrder),
+    *pagesOfSpace(space) {
+      const all = inSpace(space).sort(inOrder)
+      for (let from = 0; from < all.length; from += PAGE_OPS) {
+        const some = all.slice(from, from + PAGE_OPS)
+        const records = some.map(({ signature, bytes }) => concat(signature, bytes))
+        let end = 0
+        yield {
+          ids: some.map(({ id }) => id),
+          records: concat(...records),
+          ends: records.map(({ length }) => (end += length)),
+        }
+      }
+    },
     idsOfSpace: (space) =>
       inSpace(space)
         .map(({ id }) => id)
