@@ -15,6 +15,10 @@ export interface ReplicaConfig {
   readonly publicHosts: readonly string[]
   /** Replicas to link to, as the operator names them. */
   readonly peers: readonly string[]
+  /** Addresses of this replica that other replicas are told. */
+  readonly advertised: readonly string[]
+  /** Blocks in which addresses told by other replicas may be dialed, though they are not public. */
+  readonly openBlocks: readonly string[]
   readonly logLevel: string
   readonly resources: Resources
 }
@@ -26,10 +30,15 @@ export interface ConfigFlags extends ResourceFlags {
   readonly tokenFile?: string
   readonly publicHost?: readonly string[]
   readonly peer?: readonly string[]
+  readonly advertise?: readonly string[]
+  readonly openBlock?: readonly string[]
   readonly logLevel?: string
 }
 
 export const DEFAULTS = { data: './tributary-data', host: '127.0.0.1', port: 8420 } as const
+
+const ADVERTISED_MAX = 4
+const ADVERTISED_CHARACTERS_MAX = 256
 
 const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug']
 
@@ -52,20 +61,37 @@ export function makeConfig(
   const token = environment['TRIBUTARY_TOKEN']
   if (token !== undefined && token.length < 16)
     throw wrong('TRIBUTARY_TOKEN is shorter than 16 characters', 'use a longer one, or leave it unset and one is made')
-  const hosts = flags.publicHost ?? environment['TRIBUTARY_PUBLIC_HOSTS']?.split(',').map((host) => host.trim()) ?? []
-  const peers = flags.peer ?? environment['TRIBUTARY_PEERS']?.split(',').map((peer) => peer.trim()) ?? []
+  const listOf = (given: readonly string[] | undefined, name: string) =>
+    Object.freeze((given ?? environment[name]?.split(',') ?? []).map((one) => one.trim()).filter((one) => one !== ''))
+  const publicHosts = listOf(flags.publicHost, 'TRIBUTARY_PUBLIC_HOSTS')
+  const advertised = listOf(flags.advertise, 'TRIBUTARY_ADVERTISE')
+  if (advertised.length > ADVERTISED_MAX || advertised.some(({ length }) => length > ADVERTISED_CHARACTERS_MAX))
+    throw wrong(
+      `other replicas are told ${ADVERTISED_MAX} addresses of at most ${ADVERTISED_CHARACTERS_MAX} characters`,
+      'give --advertise the one or two that are reached best',
+    )
   return Object.freeze({
     dataDirectory: flags.data ?? environment['TRIBUTARY_DATA'] ?? DEFAULTS.data,
     host: flags.host ?? environment['TRIBUTARY_HOST'] ?? DEFAULTS.host,
     port,
     token,
     tokenFile: flags.tokenFile ?? environment['TRIBUTARY_TOKEN_FILE'],
-    publicHosts: Object.freeze(hosts.filter((host) => host !== '')),
-    peers: Object.freeze(peers.filter((peer) => peer !== '')),
+    publicHosts,
+    peers: listOf(flags.peer, 'TRIBUTARY_PEERS'),
+    advertised:
+      advertised.length > 0 ? Object.freeze(advertised.filter((one) => one !== 'none')) : addressesOf(publicHosts),
+    openBlocks: listOf(flags.openBlock, 'TRIBUTARY_OPEN_BLOCKS'),
     logLevel,
     resources: makeResources(flags, environment, cores),
   })
 }
+
+/** A public name stands for a proxy that speaks TLS. What is no name of the world's is advertised by hand or not at all. */
+const addressesOf = (publicHosts: readonly string[]): readonly string[] =>
+  publicHosts
+    .filter((host) => /[.][a-z-]+(:[0-9]+)?$/i.test(host))
+    .map((host) => `https://${host.toLowerCase()}`)
+    .slice(0, ADVERTISED_MAX)
 
 export interface ResourceFlags {
   readonly workers?: string

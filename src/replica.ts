@@ -1,5 +1,6 @@
 /** Composition root: the only file that knows every driver. It chooses, wires, starts and stops in order; no logic. */
 import { randomBytes } from 'node:crypto'
+import { lookup } from 'node:dns/promises'
 import { join } from 'node:path'
 import { strategies } from '../merge-strategies/index.ts'
 import { systemClock } from './api/clock.ts'
@@ -18,6 +19,7 @@ import { createNodeFileSystem } from './storage/fs/node-file-system.ts'
 import { openReplicaKey } from './storage/fs/replica-key.ts'
 import { openSqliteStorage } from './storage/sqlite/sqlite-storage.ts'
 import { createHttpBlobSource } from './transport/http/http-blob-source.ts'
+import { parseBlock } from './transport/judge-address.ts'
 import { type Between, DIRECT } from './transport/partition.ts'
 import { LINK_LIMITS } from './transport/transport.ts'
 import { createWebSocketDialer } from './transport/websocket/websocket-dialer.ts'
@@ -67,6 +69,12 @@ export async function startReplica(config: ReplicaConfig, between: Between = DIR
       },
       kept: operations.kept,
       peers: storage.peers,
+      addresses: {
+        urls: config.advertised.map((url) => parsePeerUrl(url)),
+        allowed: config.openBlocks.map(parseBlock),
+        stored: storage.addresses,
+        resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
+      },
       dialer: between.dialer(createWebSocketDialer(systemClock)),
       listener: between.listener(listener),
       clock: systemClock,

@@ -93,7 +93,7 @@ function peerMetrics(registry: Registry, peers: Peers): () => void {
   })
   return () => {
     const all = peers.list()
-    for (const state of ['dialing', 'greeting', 'linked'])
+    for (const state of ['dialing', 'greeting', 'linked', 'known'])
       linked.set({ state }, all.filter((peer) => peer.state === state).length)
     behind.set(all.flatMap(({ spaces }) => spaces.filter(({ in_sync: inSync }) => !inSync)).length)
     for (const [event, count] of peers.counts()) events.set({ event }, count)

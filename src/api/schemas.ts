@@ -137,7 +137,13 @@ const PeerSchema = component(
     {
       url: optional(Type.String({ description: 'Where it is dialed; absent for one that dialed us' })),
       replica: optional(Id),
-      state: Type.Enum(['dialing', 'greeting', 'linked']),
+      state: Type.Enum(['dialing', 'greeting', 'linked', 'known'], {
+        description: 'known: an address that was told, and that is not dialed now',
+      }),
+      source: Type.Enum(['operator', 'learned', 'accepted'], {
+        description: 'Named by the operator, told of by other replicas, or it dialed us',
+      }),
+      told_by: optional(Id),
       since: Time,
       last_seen: optional(Time),
       spaces: Type.Array(Type.Object({ id: Type.String(), in_sync: Type.Boolean() }, closed), {

@@ -10,6 +10,9 @@ export interface PeerView {
   readonly url?: string
   readonly replica?: string
   readonly state: Seen['state']
+  readonly source: Seen['source']
+  /** Of a learned one: the replica that told its address. */
+  readonly told_by?: string
   readonly since: string
   readonly last_seen?: string
   readonly spaces: readonly { readonly id: string; readonly in_sync: boolean }[]
@@ -27,6 +30,7 @@ export interface Peers {
 }
 
 const NAMED_MAX = 256
+const JUST_NAMED = { state: 'dialing', source: 'operator', since: isoTime(0), spaces: [], offered: [] } as const
 const URL_CHARACTERS_MAX = 512
 
 /** An address as the operator types it: trusted, and spelled in one way. */
@@ -59,17 +63,22 @@ export function createPeers(replicator: Replicator, peers: PeerRepository): Peer
         })
       replicator.name(url)
       const peer = list().find((one) => one.url === url)
-      return { peer: peer ?? { url, state: 'dialing', since: isoTime(0), spaces: [], offered: [] }, created }
+      return { peer: peer ?? { url, ...JUST_NAMED }, created }
     },
   }
 }
 
-function viewOf({ url, rid, state, sinceMs, spaces, offered, lastFailure }: Seen, peers: PeerRepository): PeerView {
+function viewOf(
+  { url, rid, state, source, toldBy, sinceMs, spaces, offered, lastFailure }: Seen,
+  peers: PeerRepository,
+): PeerView {
   const seen = url === undefined ? undefined : peers.find(url)?.lastSeenMs
   return {
     ...(url !== undefined && { url }),
     ...(rid !== undefined && { replica: rid }),
     state,
+    source,
+    ...(toldBy !== undefined && { told_by: toldBy }),
     since: isoTime(sinceMs),
     ...(seen !== undefined && { last_seen: isoTime(seen) }),
     spaces: spaces.map(({ space, inSync }) => ({ id: space, in_sync: inSync })),

@@ -1,6 +1,7 @@
 /** What a replica core is told and asks of whoever runs it. */
 import type { ReplicaId, SetRoot, SpaceId } from '../core/ids.ts'
 import type { Verify } from '../core/op.ts'
+import type { AddressOptions } from './address-exchange.ts'
 import type { ForkLattice } from './fork-lattice.ts'
 import type { Identity } from './peer-session.ts'
 import type { Settings } from './settings.ts'
@@ -21,6 +22,8 @@ export interface ReplicaCoreOptions {
   readonly parts?: SyncParts
   /** Leave for this replica to take the blobs of a space, where it may. */
   readonly giveTicket?: (space: SpaceId, rid: ReplicaId) => string | undefined
+  /** Without it nothing is told of addresses, and nothing learned. */
+  readonly addresses?: AddressOptions
   /** Another lattice, for the same reason. */
   readonly latticeOf?: () => ForkLattice
 }

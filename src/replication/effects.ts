@@ -1,5 +1,6 @@
 /** What goes into the replica core, and what comes out of it. It has no clock, no luck and no I/O of its own. */
 import type { OpId, ReplicaId, SpaceId } from '../core/ids.ts'
+import type { KeptAddress } from './address-book.ts'
 import type { BlobEnd, BlobWant } from './blob-frames.ts'
 import type { FrameType, Known } from './frames.ts'
 import type { RefusalReason } from './gate.ts'
@@ -13,6 +14,7 @@ export type CloseReason =
   | 'hello' // no hello, or not one that holds
   | 'version' // no protocol version in common
   | 'self' // the link leads back here
+  | 'other' // somebody else answers at an address than who signed it
   | 'timeout' // no hello in time
   | 'score' // too many misdeeds
   | 'bye' // the peer said so
@@ -30,6 +32,10 @@ export type Metric =
   | 'store.failed'
   | 'reconciliations'
   | 'blobs.lies'
+  | 'addresses.learned'
+  | 'addresses.refused'
+  | 'addresses.full'
+  | 'addresses.failed'
 
 export type Effect =
   | { readonly t: 'send'; readonly link: LinkId; readonly type: FrameType; readonly frame: Uint8Array }
@@ -70,4 +76,9 @@ export type Effect =
   | { readonly t: 'offered'; readonly space: SpaceId; readonly link: LinkId; readonly by: ReplicaId }
   /** Somebody knows ops of this replica that it does not: its storage is older than its word. */
   | { readonly t: 'amnesia'; readonly space: SpaceId; readonly known: Known }
+  /** A link is wanted to this replica, at any of these addresses: answered by a link that expects it, or a failure. */
+  | { readonly t: 'dial'; readonly rid: ReplicaId; readonly urls: readonly string[] }
+  /** Addresses that are kept from now on, each in place of what that replica said before. */
+  | { readonly t: 'learned'; readonly addresses: readonly KeptAddress[] }
+  | { readonly t: 'forgotten'; readonly rid: ReplicaId }
   | { readonly t: 'report'; readonly metric: Metric; readonly count: number }

@@ -7,6 +7,7 @@ import { isTributaryError, TributaryError } from '../core/errors.ts'
 import type { OpId, ReplicaId, SetRoot, SpaceId } from '../core/ids.ts'
 import { at } from '../core/invariant.ts'
 import { SIGNATURE_BYTES } from '../core/signature.ts'
+import { ADDRESS_BYTES_MAX } from './address-limits.ts'
 import { BLOB_FRAMES, type BlobBodies } from './blob-frames.ts'
 import { WireReader, WireWriter } from './wire.ts'
 
@@ -77,6 +78,8 @@ interface Bodies extends BlobBodies {
   /** Asks for leave to take the blobs of a space over HTTP. */
   readonly 'ticket-want': { readonly space: SpaceId }
   readonly ticket: { readonly space: SpaceId; readonly ticket: string }
+  /** Where the sender may be dialed, and those that it is linked to: each record as its owner signed it. */
+  readonly addresses: { readonly addresses: readonly Uint8Array[] }
   readonly bye: { readonly code: string; readonly retryAfterMs: number }
 }
 
@@ -91,6 +94,7 @@ export const SPACES_MAX = 128
 export const FORKS_MAX = 256
 export const RECORDS_MAX = 10_000
 export const TICKET_CHARACTERS_MAX = 512
+export const ADDRESSES_MAX = 20
 
 interface Kind<T extends FrameType> {
   readonly number: number
@@ -241,6 +245,12 @@ const KINDS: { readonly [T in FrameType]: Kind<T> } = {
     read: (reader) => ({ code: reader.text(64), retryAfterMs: reader.natural() }),
   },
   ...BLOB_FRAMES,
+  addresses: {
+    number: 16,
+    bytesMax: 32 * KiB,
+    write: ({ addresses }, writer) => void writer.list(addresses, (one, address) => one.bytes(address)),
+    read: (reader) => ({ addresses: reader.list(ADDRESSES_MAX, (one) => one.bytes(ADDRESS_BYTES_MAX)) }),
+  },
 }
 
 export const FRAME_TYPES = Object.keys(KINDS) as FrameType[]

@@ -21,6 +21,13 @@ export interface SpaceContext extends Omit<AdmissionContext, 'needs' | 'duplicat
   readonly effect: (effect: Effect) => void
 }
 
+/** What waits. */
+export interface Load {
+  readonly parked: number
+  readonly waiting: number
+  readonly awaited: number
+}
+
 export type SpaceFrame =
   FrameOf<'update'> | FrameOf<'records'> | FrameOf<'need'> | FrameOf<'ids'> | FrameOf<'reconcile'>
 
@@ -49,6 +56,11 @@ export class KeptSpace {
     const left = placeAll(all, (op, twin) => this.set.restore(op, twin))
     invariant(left.length === 0, `${left[0]?.id} follows nothing that is stored`)
     for (const op of all) if (this.set.has(op.id)) this.admission.kept(op)
+  }
+
+  get load(): Load {
+    const { admission, gossip } = this
+    return { parked: admission.parked, waiting: admission.waiting, awaited: gossip.awaited }
   }
 
   arrived(link: LinkId, sync: SpaceSync, frame: SpaceFrame): void {

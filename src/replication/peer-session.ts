@@ -31,6 +31,8 @@ export interface LinkOpened {
   readonly nonce: Uint8Array
   /** Did the operator name this peer? Its spaces are adopted by themselves. */
   readonly named: boolean
+  /** Who signed the address that was dialed: nobody else may answer there. */
+  readonly expected?: ReplicaId
 }
 
 export interface SessionContext {
@@ -74,6 +76,7 @@ const ignoring = (state: SessionState) => ({
   'blob-want': ignore(state),
   'blob-part': ignore(state),
   'blob-end': ignore(state),
+  addresses: ignore(state),
 })
 
 const bye = (session: PeerSession): SessionState => session.close('bye')
@@ -96,6 +99,7 @@ const TABLE: Table = {
     'blob-want': pass,
     'blob-part': pass,
     'blob-end': pass,
+    addresses: pass,
     bye,
   },
   closed: { ...ignoring('closed'), hello: ignore('closed'), 'hello-ack': ignore('closed'), bye: ignore('closed') },
@@ -108,6 +112,7 @@ export class PeerSession {
   readonly #context: SessionContext
   readonly #nonce: Uint8Array
   readonly #openedAt: number
+  readonly #expected: ReplicaId | undefined
   readonly #frames: TokenBucket
   readonly #bytes: TokenBucket
   #state: SessionState = 'greeting'
@@ -115,11 +120,12 @@ export class PeerSession {
   #theirNonce: Uint8Array | undefined
   #score
 
-  constructor({ link, nonce, named }: LinkOpened, context: SessionContext) {
+  constructor({ link, nonce, named, expected }: LinkOpened, context: SessionContext) {
     this.link = link
     this.named = named
     this.#context = context
     this.#nonce = nonce
+    this.#expected = expected
     const { identity, settings, now } = context
     this.#openedAt = now()
     this.#frames = new TokenBucket(settings.framesPerSecond, settings.framesPerSecond * settings.burstSeconds, now())
@@ -172,6 +178,7 @@ export class PeerSession {
     const { identity, offersTo, send } = this.#context
     if (min > PROTOCOL_VERSION || max < PROTOCOL_VERSION) return this.close('version')
     if (rid === identity.rid) return this.close('self')
+    if (rid !== (this.#expected ?? rid)) return this.close('other')
     this.#rid = rid
     this.#theirNonce = nonce
     const ack = { version: PROTOCOL_VERSION, spaces: offersTo(this, rid) }

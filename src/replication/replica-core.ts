@@ -6,13 +6,17 @@ import { entry } from '../core/forks.ts'
 import type { ReplicaId, SetRoot, SpaceId } from '../core/ids.ts'
 import { invariant } from '../core/invariant.ts'
 import { type SignedOp, spaceOf } from '../core/op.ts'
+import type { KeptAddress } from './address-book.ts'
+import { AddressExchange } from './address-exchange.ts'
 import { isMalformed } from './admission.ts'
 import { BlobLinks } from './blob-links.ts'
 import type { ReplicaCoreOptions } from './core-options.ts'
-import type { CloseReason, Effect, LinkId, Metric } from './effects.ts'
-import { decodeFrame, encodeFrame, type Frame, type SpaceOffer, SPACES_MAX } from './frames.ts'
-import { KeptSpace, type SpaceContext } from './kept-space.ts'
+import { EffectQueue } from './effect-queue.ts'
+import type { CloseReason, Effect, LinkId } from './effects.ts'
+import { decodeFrame, type Frame, type SpaceOffer, SPACES_MAX } from './frames.ts'
+import { KeptSpace, type Load, type SpaceContext } from './kept-space.ts'
 import { type LinkOpened, PeerSession, type SessionContext } from './peer-session.ts'
+import { isNamed, mayRead, type Reader } from './readers.ts'
 import { DEFAULT_SETTINGS, type Settings } from './settings.ts'
 import { SpaceSet } from './space-set.ts'
 import { ALL_PARTS, SpaceSync, type SyncContext } from './space-sync.ts'
@@ -25,15 +29,16 @@ export class ReplicaCore {
   readonly #sessions = new Map<LinkId, PeerSession>()
   readonly #spaces = new Map<SpaceId, KeptSpace>()
   readonly #blobs: BlobLinks
+  readonly #addresses: AddressExchange | undefined
+  readonly #out = new EffectQueue()
   readonly #outward: Pick<SpaceContext, 'report' | 'blame' | 'send' | 'effect'> = {
-    report: (metric, count) => this.#report(metric, count),
+    report: this.#out.report,
     blame: (link, misdeed) => this.#sessions.get(link)?.blame(misdeed),
-    send: (link, frame) => this.#send(link, frame),
-    effect: (effect) => void this.#effects.push(effect),
+    send: this.#out.send,
+    effect: this.#out.push,
   }
   #adopted = 0
   #now = 0
-  #effects: Effect[] = []
 
   constructor(options: ReplicaCoreOptions) {
     this.#options = options
@@ -44,6 +49,10 @@ export class ReplicaCore {
       rid: (link) => this.#sessions.get(link)?.rid,
       mayRead: (link, space) => this.#spaces.has(space) && this.#mayRead(this.#sessions.get(link)!, space),
     })
+    const { identity, addresses } = options
+    this.#addresses =
+      addresses &&
+      new AddressExchange(addresses, { identity, settings: this.#settings, now: () => this.#now, ...this.#outward })
   }
 
   // what happens
@@ -61,6 +70,7 @@ export class ReplicaCore {
   linkOpened(opened: LinkOpened): readonly Effect[] {
     return this.#during(() => {
       this.#sessions.set(opened.link, new PeerSession(opened, this.#sessionContext()))
+      if (opened.expected !== undefined) this.#addresses?.dialed(opened.link, opened.expected)
     })
   }
 
@@ -72,7 +82,7 @@ export class ReplicaCore {
         this.#frame(session, bytes)
         return
       }
-      this.#report('refused.rate', 1)
+      this.#out.report('refused.rate', 1)
       session.blame('floods')
     })
   }
@@ -81,7 +91,8 @@ export class ReplicaCore {
     return this.#during(() => this.#forget(link))
   }
 
-  tick(now: number): readonly Effect[] {
+  /** `wallMs`: milliseconds since 1970, for what expires by a date. */
+  tick(now: number, wallMs = now): readonly Effect[] {
     return this.#during(() => {
       this.#now = Math.max(this.#now, now)
       for (const session of [...this.#sessions.values()]) {
@@ -89,6 +100,7 @@ export class ReplicaCore {
         for (const sync of session.syncs.values()) sync.on({ t: 'tick' })
       }
       for (const kept of this.#spaces.values()) kept.tick()
+      this.#addresses?.tick(wallMs)
     })
   }
 
@@ -108,6 +120,11 @@ export class ReplicaCore {
   /** Bytes over links: what is wanted of them, and given to them. */
   blobs(act: (blobs: BlobLinks) => void): readonly Effect[] {
     return this.#during(() => act(this.#blobs))
+  }
+
+  /** What is known of where replicas are changes from without. */
+  addressing(act: (addresses: AddressExchange) => void): readonly Effect[] {
+    return this.#during(() => this.#addresses && act(this.#addresses))
   }
 
   /** The batch of this space is durable. */
@@ -130,9 +147,12 @@ export class ReplicaCore {
   }
 
   /** What waits, for metrics and for tests that nothing grows. */
-  load(space: SpaceId): { readonly parked: number; readonly waiting: number; readonly awaited: number } {
-    const { admission, gossip } = this.#spaces.get(space) ?? {}
-    return { parked: admission?.parked ?? 0, waiting: admission?.waiting ?? 0, awaited: gossip?.awaited ?? 0 }
+  load(space: SpaceId): Load {
+    return this.#spaces.get(space)?.load ?? { parked: 0, waiting: 0, awaited: 0 }
+  }
+
+  addresses(): readonly KeptAddress[] {
+    return this.#addresses?.kept() ?? []
   }
 
   /** Of the spaces that are synced over this link: did both keep the same, when they last told? */
@@ -146,11 +166,11 @@ export class ReplicaCore {
   #frame(session: PeerSession, bytes: Uint8Array): void {
     try {
       const frame = decodeFrame(bytes)
-      this.#report(`frames.${frame.t}`, 1)
+      this.#out.report(`frames.${frame.t}`, 1)
       if (frame.t !== 'unknown') session.on(frame)
     } catch (error) {
       if (!isMalformed(error)) throw error
-      this.#report('frames.malformed', 1)
+      this.#out.report('frames.malformed', 1)
       if (session.isOpen) session.blame('malformed')
       else session.refuse('malformed')
     }
@@ -178,27 +198,25 @@ export class ReplicaCore {
       case 'ids':
       case 'reconcile': {
         const kept = this.#spaces.get(frame.space)
-        if (kept === undefined || !this.#mayRead(session, frame.space)) {
-          this.#report('frames.unexpected', 1)
-          return
-        }
-        kept.arrived(session.link, this.#syncWith(session, frame.space), frame)
+        if (kept !== undefined && this.#mayRead(session, frame.space))
+          kept.arrived(session.link, this.#syncWith(session, frame.space), frame)
+        else this.#out.report('frames.unexpected', 1)
         return
       }
       case 'ticket-want':
       case 'ticket':
       case 'blob-want':
       case 'blob-part':
-      case 'blob-end': {
+      case 'blob-end':
         this.#blobs.arrived(session.link, frame)
         return
-      }
+      case 'addresses':
+        this.#addresses?.arrived(session.link, frame)
+        return
       case 'hello':
       case 'hello-ack':
-      case 'bye': {
-        this.#report('frames.unexpected', 1)
-        return
-      }
+      case 'bye':
+        this.#out.report('frames.unexpected', 1)
     }
   }
 
@@ -206,11 +224,8 @@ export class ReplicaCore {
 
   #keep(space: SpaceId): KeptSpace {
     const { verify, latticeOf } = this.#options
-    return entry(
-      this.#spaces,
-      space,
-      () => new KeptSpace(new SpaceSet(space, verify, latticeOf?.()), this.#spaceContext()),
-    )
+    const make = () => new KeptSpace(new SpaceSet(space, verify, latticeOf?.()), this.#spaceContext())
+    return entry(this.#spaces, space, make)
   }
 
   #storing(space: SpaceId): KeptSpace {
@@ -222,14 +237,14 @@ export class ReplicaCore {
   /** Is the space kept, or adopted now? */
   #isKept(session: PeerSession, space: SpaceId): boolean {
     if (this.#spaces.has(space)) return this.#mayRead(session, space)
-    if (this.#isNamed(session) && this.#adopted < this.#settings.adoptedSpaces) {
+    if (isNamed(this.#options, session) && this.#adopted < this.#settings.adoptedSpaces) {
       this.#adopted++
       this.#keep(space)
-      this.#effects.push({ t: 'adopted', space, link: session.link })
+      this.#out.push({ t: 'adopted', space, link: session.link })
       this.#startAll(space)
       return true
     }
-    this.#effects.push({ t: 'offered', space, link: session.link, by: session.rid! })
+    this.#out.push({ t: 'offered', space, link: session.link, by: session.rid! })
     return false
   }
 
@@ -249,8 +264,8 @@ export class ReplicaCore {
         settings: this.#settings,
         now: () => this.#now,
         rootOf: (of) => this.#options.rootOf?.(of) ?? NO_ROOT,
-        send: (frame) => this.#send(session.link, frame),
-        report: (metric, count) => this.#report(metric, count),
+        send: (frame) => this.#out.send(session.link, frame),
+        report: this.#out.report,
       }
       return new SpaceSync(context, this.#options.parts ?? ALL_PARTS)
     })
@@ -264,7 +279,7 @@ export class ReplicaCore {
       ...this.#outward,
       vouches: (link, isMember) => {
         const session = this.#sessions.get(link)
-        return session?.rid !== undefined && (this.#isNamed(session) || isMember(session.rid))
+        return session?.rid !== undefined && (isNamed(this.#options, session) || isMember(session.rid))
       },
     }
   }
@@ -281,7 +296,7 @@ export class ReplicaCore {
       offersTo: (session, rid) => this.#offersTo(session, rid),
       opened: (session, offers) => this.#opened(session, offers),
       arrived: (session, frame) => this.#arrived(session, frame),
-      unexpected: () => this.#report('frames.unexpected', 1),
+      unexpected: () => this.#out.report('frames.unexpected', 1),
     }
   }
 
@@ -294,23 +309,18 @@ export class ReplicaCore {
     })
   }
 
-  #isNamed({ named, rid }: Pick<PeerSession, 'named' | 'rid'>): boolean {
-    return named || (rid !== undefined && this.#options.isNamed?.(rid) === true)
-  }
-
-  #mayRead(session: Pick<PeerSession, 'named' | 'rid'>, space: SpaceId): boolean {
-    const { mayRead } = this.#options
-    if (mayRead === undefined || this.#isNamed(session)) return true
-    return mayRead(space, session.rid)
+  #mayRead(reader: Reader, space: SpaceId): boolean {
+    return mayRead(this.#options, reader, space)
   }
 
   #opened(session: PeerSession, offers: readonly SpaceOffer[]): void {
-    this.#effects.push({ t: 'opened', link: session.link, rid: session.rid! })
+    this.#out.push({ t: 'opened', link: session.link, rid: session.rid! })
+    this.#addresses?.opened(session.link, session.rid!)
     for (const { space, known } of offers) {
       if (!this.#isKept(session, space)) continue
       const own = this.#spaces.get(space)!.set.highest(this.#options.identity.rid)
       const isNews = known && (own === undefined || known.ep > own.ep || (known.ep === own.ep && known.seq > own.seq))
-      if (isNews) this.#effects.push({ t: 'amnesia', space, known })
+      if (isNews) this.#out.push({ t: 'amnesia', space, known })
       this.#syncWith(session, space).on({ t: 'start' })
     }
     for (const space of this.#spaces.keys())
@@ -318,30 +328,19 @@ export class ReplicaCore {
   }
 
   #close(link: LinkId, why: CloseReason): void {
-    this.#effects.push({ t: 'close', link, why })
+    this.#out.push({ t: 'close', link, why })
     this.#forget(link)
   }
 
   #forget(link: LinkId): void {
     this.#sessions.delete(link)
     this.#blobs.closed(link)
+    this.#addresses?.closed(link)
     for (const { gossip } of this.#spaces.values()) gossip.leave(link)
   }
 
-  // effects
-
-  #send(link: LinkId, frame: Frame): void {
-    this.#effects.push({ t: 'send', link, type: frame.t, frame: encodeFrame(frame) })
-  }
-
-  #report(metric: Metric, count: number): void {
-    this.#effects.push({ t: 'report', metric, count })
-  }
-
-  #during(act: () => void): readonly Effect[] {
+  #during(act: () => unknown): readonly Effect[] {
     act()
-    const effects = this.#effects
-    this.#effects = []
-    return effects
+    return this.#out.take()
   }
 }

@@ -2,23 +2,21 @@
  * The replica core put to work: links carry its frames, storage makes its ops durable, a clock ticks. It decides nothing
  * that matters to correctness; the core does, and the simulator drives the same core without this.
  */
-import type { Clock } from '../core/clock.ts'
 import { isTributaryError } from '../core/errors.ts'
 import { entry } from '../core/forks.ts'
 import type { ReplicaId, SpaceId } from '../core/ids.ts'
-import type { PeerRepository } from '../storage/peer-repository.ts'
 import type { ModelSource } from '../transport/blob-source.ts'
 import { keepDialing } from '../transport/redial.ts'
-import { CLOSE, type Dialer, type Link, type LinkEnd, type Listener } from '../transport/transport.ts'
+import { type Address, CLOSE, type Link, type LinkEnd } from '../transport/transport.ts'
 import type { CloseReason, Effect, LinkId, Metric } from './effects.ts'
-import type { KeptSpaces } from './kept-spaces.ts'
 import type { KeptOp } from './space-set.ts'
+import { LearnedAddresses } from './learned-addresses.ts'
+import type { JudgedAddress } from './learned-dialer.ts'
 import { LinkBytes } from './link-bytes.ts'
-import type { ReadBlob } from './link-giving.ts'
-import type { OpenSource } from './link-sources.ts'
-import type { Identity } from './peer-session.ts'
-import { type PeerView, peerViews } from './peer-view.ts'
+import { type Dialing, type Open, peerList } from './peer-list.ts'
+import type { PeerView } from './peer-view.ts'
 import { ReplicaCore } from './replica-core.ts'
+import type { ReplicatorParts } from './replicator-parts.ts'
 
 const TICK_MS = 200
 /** The operator's peers are few and wanted: after a cut of any length they are linked again soon. */
@@ -27,44 +25,12 @@ const NONCE_BYTES = 32
 /** Spaces that were offered and not adopted are remembered, so that people can be told; no more than these. */
 const OFFERED_MAX = 256
 
-export interface ReplicatorParts {
-  readonly identity: Identity
-  readonly kept: KeptSpaces
-  readonly peers: PeerRepository
-  readonly dialer: Dialer
-  readonly listener: Listener
-  readonly clock: Clock
-  /** Milliseconds since 1970, for people. */
-  readonly now: () => number
-  /** From 0 to 1. */
-  readonly random: () => number
-  readonly randomBytes: (count: number) => Uint8Array
-  readonly report: (what: string, error: unknown) => void
-  /** The link to this replica, or to whoever will answer there, came or went. */
-  readonly onPeer?: (who: string) => void
-  /** Leave for this replica to take the blobs of a space, where it may. */
-  readonly giveTicket?: (space: SpaceId, rid: ReplicaId) => string | undefined
-  /** Without it no bytes are given over links. */
-  readonly readBlob?: ReadBlob
-  /** Without it bytes are fetched over links alone. */
-  readonly openSource?: OpenSource
-  /** Bytes of this space may be had from one more replica. */
-  readonly onSource?: (space: SpaceId) => void
-}
-
-interface Open {
-  readonly link: Link
-  readonly url: string | undefined
-  readonly sinceMs: number
-  rid: ReplicaId | undefined
-  /** The redialing of its address waits for this. */
-  readonly ended: (end: LinkEnd) => void
-}
-
-interface Dialing {
-  readonly stop: () => void
-  sinceMs: number
-  lastFailure: string | undefined
+/** How a link came about: accepted, or dialed at an address of the operator, or at one that its owner signed. */
+interface Taken {
+  readonly url?: string
+  readonly judged?: JudgedAddress
+  readonly expected?: ReplicaId
+  readonly ended?: (end: LinkEnd) => void
 }
 
 export class Replicator {
@@ -77,6 +43,7 @@ export class Replicator {
   readonly #offered = new Map<SpaceId, ReplicaId>()
   readonly #counts = new Map<Metric, number>()
   readonly #bytes: LinkBytes
+  readonly #learned: LearnedAddresses | undefined
   #nextLink = 1
   #isStopped = false
   #stopTick = (): void => undefined
@@ -84,6 +51,16 @@ export class Replicator {
   constructor(parts: ReplicatorParts) {
     this.#parts = parts
     const { identity, kept, giveTicket, openSource, readBlob, onSource, report, clock } = parts
+    const { addresses, dialer, now, randomBytes } = parts
+    if (addresses !== undefined)
+      this.#learned = new LearnedAddresses({
+        ...{ addresses, dialer, clock, now, salt: randomBytes(NONCE_BYTES) },
+        onLink: (link, judged, expected) => {
+          if (this.#isStopped) link.close(CLOSE.goingAway, 'it is not wanted any more')
+          else this.#take(link, { url: judged.url, judged, expected })
+        },
+        onFailure: (rid) => this.#do(this.#core.addressing((known) => known.dialFailed(rid))),
+      })
     this.#bytes = new LinkBytes({
       ...{ clock, openSource, readBlob, onSource, report },
       tell: (act) => this.#do(this.#core.blobs(act)),
@@ -95,15 +72,17 @@ export class Replicator {
       mayRead: (space, rid) => kept.mayRead(space, rid),
       isNamed: (rid) => this.#namedReplicas().has(rid),
       ...(giveTicket && { giveTicket }),
+      ...(this.#learned && { addresses: this.#learned.options }),
     })
   }
 
   start(): void {
-    const { kept, listener, peers, clock } = this.#parts
-    this.#do(this.#core.tick(clock.now()))
+    const { kept, listener, peers, clock, now } = this.#parts
+    this.#do(this.#core.tick(clock.now(), now()))
+    for (const known of this.#learned?.stored() ?? []) this.#do(this.#core.addressing((all) => all.restore(known)))
     for (const space of kept.list()) this.#do(this.#core.adoptSpace(space, kept.ops(space)))
     kept.watch((op) => this.#do(this.#core.opWritten(op)))
-    listener.onLink((link) => this.#take(link, undefined, () => undefined))
+    listener.onLink((link) => this.#take(link, {}))
     for (const { url, origin } of peers.list()) if (origin === 'operator') this.#dial(url)
     this.#tick()
   }
@@ -111,6 +90,7 @@ export class Replicator {
   stop(): void {
     this.#isStopped = true
     this.#stopTick()
+    this.#learned?.dialer.stop()
     for (const { stop } of this.#dialings.values()) stop()
     for (const { link } of this.#open.values()) link.close(CLOSE.goingAway, 'this replica is stopping')
     this.#parts.listener.close()
@@ -124,11 +104,12 @@ export class Replicator {
   }
 
   peers(): readonly PeerView[] {
-    return peerViews({
+    return peerList({
       open: this.#open,
       dialings: this.#dialings,
-      offered: this.#offered,
       ridAt: (url) => this.#parts.peers.find(url)?.rid,
+      addresses: this.#core.addresses(),
+      offered: this.#offered,
       agreements: (link) => this.#core.agreements(link),
     })
   }
@@ -136,10 +117,12 @@ export class Replicator {
   /** Where the bytes of a space may be had now; leave to take them is asked for where it is not here yet. */
   sourcesFor(space: SpaceId): readonly ModelSource[] {
     const named = this.#parts.peers.list().filter(({ origin }) => origin === 'operator')
-    return [...this.#open].flatMap(([link, { rid, url }]) => {
-      const address = url ?? named.find((peer) => rid !== undefined && peer.rid === rid)?.url
+    return [...this.#open].flatMap(([link, { rid, url, judged }]) => {
       if (rid === undefined) return []
-      return this.#bytes.sourcesAt({ link, rid, address: address === undefined ? undefined : { url: address } }, space)
+      const given = judged === undefined ? url : undefined
+      const typed = given ?? named.find((peer) => peer.rid === rid)?.url
+      const address: Address | undefined = typed === undefined ? judged : { url: typed }
+      return this.#bytes.sourcesAt({ link, rid, address }, space)
     })
   }
 
@@ -167,7 +150,7 @@ export class Replicator {
       address: () => ({ url }),
       onLink: (link, ended) => {
         dialing.lastFailure = undefined
-        this.#take(link, url, ended)
+        this.#take(link, { url, ended })
       },
       onFailure: (error) => {
         dialing.lastFailure = isTributaryError(error) ? error.message : String(error)
@@ -175,17 +158,19 @@ export class Replicator {
     })
   }
 
-  #take(link: Link, url: string | undefined, ended: (end: LinkEnd) => void): void {
+  #take(link: Link, how: Taken): void {
     const { now, randomBytes } = this.#parts
+    const { url, judged, expected, ended = () => undefined } = how
     const id = this.#nextLink++
-    this.#open.set(id, { link, url, ended, sinceMs: now(), rid: undefined })
+    this.#open.set(id, { link, url, judged, ended, sinceMs: now(), rid: undefined })
     link.attach({
       onFrame: (frame) => this.#do(this.#core.frameArrived(id, frame)),
       onDrain: () => link.resume(),
       onSent: () => this.#bytes.sent(id),
       onClose: (end) => this.#closed(id, end),
     })
-    this.#do(this.#core.linkOpened({ link: id, nonce: randomBytes(NONCE_BYTES), named: url !== undefined }))
+    const opened = { link: id, nonce: randomBytes(NONCE_BYTES), named: url !== undefined && judged === undefined }
+    this.#do(this.#core.linkOpened({ ...opened, ...(expected !== undefined && { expected }) }))
   }
 
   #closed(id: LinkId, end: LinkEnd): void {
@@ -194,8 +179,9 @@ export class Replicator {
     this.#open.delete(id)
     this.#bytes.closed(id)
     this.#do(this.#core.linkClosed(id))
-    const { rid, ended, url } = open
-    if (url !== undefined) this.#dialings.get(url)!.sinceMs = this.#parts.now()
+    const { rid, ended, url, judged } = open
+    if (url !== undefined && judged === undefined) this.#dialings.get(url)!.sinceMs = this.#parts.now()
+    if (rid === undefined && judged !== undefined) this.#learned?.dialer.rest(judged)
     if (rid !== undefined) this.#parts.onPeer?.(url ?? rid)
     const other = rid !== undefined && [...this.#open.values()].some((one) => one.rid === rid)
     if (other) entry(this.#resting, rid, () => []).push(ended)
@@ -214,7 +200,8 @@ export class Replicator {
     const { peers, now, identity } = this.#parts
     open.rid = rid
     open.link.welcome()
-    if (open.url !== undefined) peers.saw(open.url, rid, now())
+    if (open.judged !== undefined) this.#learned?.dialer.answered(open.judged)
+    else if (open.url !== undefined) peers.saw(open.url, rid, now())
     const same = [...this.#open].filter(([, one]) => one.rid === rid)
     if (same.length < 2) {
       this.#parts.onPeer?.(open.url ?? rid)
@@ -234,22 +221,18 @@ export class Replicator {
 
   #effect(effect: Effect): void {
     switch (effect.t) {
-      case 'send': {
+      case 'send':
         this.#send(effect.link, effect.frame)
         return
-      }
-      case 'store': {
+      case 'store':
         this.#store(effect)
         return
-      }
-      case 'close': {
+      case 'close':
         this.#close(effect.link, effect.why)
         return
-      }
-      case 'opened': {
+      case 'opened':
         this.#opened(effect.link, effect.rid)
         return
-      }
       case 'visible':
         return
       case 'adopted':
@@ -258,21 +241,27 @@ export class Replicator {
       case 'offered':
         if (this.#offered.size < OFFERED_MAX) this.#offered.set(effect.space, effect.by)
         return
-      case 'amnesia': {
+      case 'amnesia':
         this.#parts.kept.raise(effect.known.ep)
         return
-      }
       case 'ticket':
       case 'blob-wanted':
       case 'blob-called-off':
       case 'blob-part':
-      case 'blob-end': {
+      case 'blob-end':
         this.#bytes.on(effect)
         return
-      }
-      case 'report': {
+      case 'dial':
+        void this.#learned?.dial(effect.rid, effect.urls)
+        return
+      case 'learned':
+        this.#learned?.keep(effect.addresses)
+        return
+      case 'forgotten':
+        this.#learned?.forget(effect.rid)
+        return
+      case 'report':
         this.#count(effect.metric, effect.count)
-      }
     }
   }
 
@@ -316,7 +305,7 @@ export class Replicator {
   #tick(): void {
     const { clock } = this.#parts
     this.#stopTick = clock.after(TICK_MS, () => {
-      this.#do(this.#core.tick(clock.now()))
+      this.#do(this.#core.tick(clock.now(), this.#parts.now()))
       this.#tick()
     })
   }

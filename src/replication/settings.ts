@@ -24,6 +24,12 @@ export interface Settings {
   readonly awaitedIds: number
   /** Spaces that are adopted from peers the operator named. */
   readonly adoptedSpaces: number
+  /** Peers are told addresses so often at the most. */
+  readonly addressesEveryMs: number
+  /** While links are fewer than this, learned addresses are dialed: so long apart, and so long waited for. */
+  readonly meshLinks: number
+  readonly learnedDialEveryMs: number
+  readonly learnedDialMs: number
   readonly framesPerSecond: number
   readonly bytesPerSecond: number
   /** A bucket holds the tokens of so many seconds. */
@@ -45,6 +51,10 @@ export const DEFAULT_SETTINGS: Settings = {
   lazyIds: 4096,
   awaitedIds: 4096,
   adoptedSpaces: 64,
+  addressesEveryMs: 60_000,
+  meshLinks: 5,
+  learnedDialEveryMs: 5000,
+  learnedDialMs: 30_000,
   framesPerSecond: 500,
   bytesPerSecond: 8 * 1024 * 1024,
   burstSeconds: 8,

@@ -2,6 +2,7 @@
  * Port: everything a replica keeps. Facts are synchronous and transactional, bytes are not: publish bytes first, then
  * commit the facts that name them, then tell. What `transact` answered is durable.
  */
+import type { AddressRepository } from './address-repository.ts'
 import type { BlobStore } from './blob-store.ts'
 import type { FetchRepository } from './fetch-repository.ts'
 import type { JobRepository } from './job-repository.ts'
@@ -38,6 +39,7 @@ export interface Facts {
   readonly settings: SettingsRepository
   readonly pins: PinRepository
   readonly peers: PeerRepository
+  readonly addresses: AddressRepository
   readonly fetches: FetchRepository
   readonly manifests: ManifestRepository
   readonly results: TensorResultRepository

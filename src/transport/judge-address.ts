@@ -11,7 +11,7 @@ interface Ip {
   readonly value: bigint
 }
 
-interface Block extends Ip {
+export interface Block extends Ip {
   readonly prefix: number
 }
 
@@ -127,6 +127,12 @@ export function checkAddressForm(text: string): { readonly url: URL; readonly ho
   if (url.username !== '' || url.password !== '') throw refused('the address holds a user name or password')
   if (url.search !== '' || url.hash !== '') throw refused('the address holds more than a place')
   return { url, host: url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '') }
+}
+
+/** May it be dialed, as far as that can be said before its name is looked up? */
+export function mayBeDialed(text: string, allowed: readonly Block[] = []): boolean {
+  const ip = parseIp(checkAddressForm(text).host)
+  return ip === undefined || allowed.some((block) => isIn(ip, block)) || closedFor(ip) === undefined
 }
 
 /**

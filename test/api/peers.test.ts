@@ -8,6 +8,7 @@ const config = { host: '127.0.0.1', port: 8420, token: undefined, publicHosts: [
 const peer: PeerView = {
   url: 'http://10.0.0.7:8420',
   state: 'linked',
+  source: 'operator',
   since: '2026-01-01T00:00:00.000Z',
   spaces: [{ id: 'a'.repeat(32), in_sync: true }],
   offered: [],

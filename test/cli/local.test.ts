@@ -333,6 +333,30 @@ describe('up', () => {
     expect(stage.stderr()).toBe('stop it with Ctrl-C\nstopping; Ctrl-C again ends it at once\nstopped\n')
   })
 
+  test('[PEX-7] what other replicas are told comes from --advertise, else from public names, and may be nothing', async () => {
+    const toldWith = async (...flags: string[]) => {
+      const { stage, seen } = starting()
+      expect(await stage.run('up', ...flags)).toBe(0)
+      return (seen[0] as { advertised: readonly string[] }).advertised
+    }
+    const named = [
+      '--public-host',
+      'Merge.example.org:8443',
+      '--public-host',
+      'localhost',
+      '--public-host',
+      '10.0.0.1:80',
+    ]
+    expect(await toldWith()).toEqual([])
+    expect(await toldWith(...named)).toEqual(['https://merge.example.org:8443'])
+    expect(await toldWith(...named, '--advertise', 'http://a.example:8420')).toEqual(['http://a.example:8420'])
+    expect(await toldWith(...named, '--advertise', 'none')).toEqual([])
+    const { stage } = starting()
+    expect(await stage.run('up', '--advertise', `http://${'a'.repeat(260)}`)).toBe(2)
+    const five = [1, 2, 3, 4, 5].flatMap((n) => ['--advertise', `http://a${n}.example`])
+    expect(await stage.run('up', ...five)).toBe(2)
+  })
+
   test('[CLI-13] a token that was just made is shown once, one that was given never', async () => {
     const made = starting('made-token-0123456789')
     await made.stage.run('up')

@@ -31,6 +31,7 @@ const contribution = (more: Partial<ContributionView>): ContributionView => ({
 const peer = {
   url: 'http://other:8420',
   state: 'linked',
+  source: 'operator',
   since: 'then',
   spaces: [
     { id: space.id, in_sync: false },

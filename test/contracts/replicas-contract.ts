@@ -1,4 +1,4 @@
-/** What every PeerRepository, FetchRepository and ManifestRepository promises. */
+/** What every PeerRepository, AddressRepository, FetchRepository and ManifestRepository promises. */
 import { describe, expect, test } from 'vitest'
 import type { ContentRoot, ModelId, ReplicaId, TensorRoot } from '../../src/core/ids.ts'
 import type { StoredFetch } from '../../src/storage/fetch-repository.ts'
@@ -47,6 +47,16 @@ export function describeReplicas(name: string, open: () => Promise<Storage>): vo
       expect(peers.list().map(({ url }) => url)).toEqual([urls[0], urls[1], urls[2], urls[4]])
       expect(peers.trimLearned(1)).toBe(2)
       expect(peers.list().map(({ url }) => url)).toEqual([urls[0], urls[4]])
+    })
+
+    test('[STO-33] of each replica the latest record of its address is kept, as it was signed, until it is removed', async () => {
+      const { addresses } = await open()
+      const [a, b] = [idOf<ReplicaId>('a'), idOf<ReplicaId>('b')].sort()
+      const of = (rid: ReplicaId, byte: number) => ({ rid, record: Uint8Array.of(byte), toldBy: a!, learnedAtMs: byte })
+      addresses.put([of(b!, 1), of(a!, 2)])
+      addresses.put([of(b!, 3)])
+      expect(addresses.list()).toEqual([of(a!, 2), of(b!, 3)])
+      expect([addresses.remove(b!), addresses.remove(b!), addresses.list()]).toEqual([true, false, [of(a!, 2)]])
     })
 
     test('[STO-32] a manifest is kept once and found by its model and by its content', async () => {

@@ -18,6 +18,8 @@ test(
         token: undefined,
         tokenFile: undefined,
         publicHosts: [],
+        advertised: [],
+        openBlocks: [],
         peers,
         logLevel: 'silent',
         resources: { workers: 1 },

@@ -66,6 +66,7 @@ const anyFrame: fc.Arbitrary<Frame> = fc.oneof(
     spaces: fc.array(fc.record({ space, ops: natural, opsRoot: id }), { maxLength: 4 }),
   }),
   fc.record({ t: fc.constant('ticket-want' as const), space }),
+  fc.record({ t: fc.constant('addresses' as const), addresses: fc.array(bytes(90), { maxLength: 20 }) }),
   fc.record({ t: fc.constant('ticket' as const), space, ticket: bytes(12).map((raw) => hex(raw)) }),
   fc
     .record({

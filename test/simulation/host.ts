@@ -226,6 +226,9 @@ export class Host implements Endpoint {
       case 'adopted':
       case 'offered':
       case 'ticket':
+      case 'dial':
+      case 'learned':
+      case 'forgotten':
         return
     }
   }

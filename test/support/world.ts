@@ -29,8 +29,15 @@ export class World {
 
   /** Do replicas give bytes over their links? */
   givesOverLinks = true
+  /** What names stand for: the world's, or one's own house. */
+  resolve: (host: string) => readonly string[] = (host) => [`9.9.9.${host.replace('replica-', '')}`]
 
-  async stand(seed: number, peers: readonly string[] = [], given?: TestReplica): Promise<Standing> {
+  async stand(
+    seed: number,
+    peers: readonly string[] = [],
+    given?: TestReplica,
+    { advertises = false } = {},
+  ): Promise<Standing> {
     const replica = given ?? (await aReplica({ seed }))
     const { key } = replica.context
     const url = `http://replica-${seed}`
@@ -44,6 +51,14 @@ export class World {
       },
       kept: replica.kept,
       peers: replica.storage.peers,
+      ...(advertises && {
+        addresses: {
+          urls: [url],
+          allowed: [],
+          stored: replica.storage.addresses,
+          resolve: async (host: string) => this.resolve(host),
+        },
+      }),
       dialer: this.network.dialer,
       listener: this.network.listen(url),
       clock: this.clock,

@@ -15,6 +15,16 @@ export const up: Command = {
     { flags: '--token-file <FILE>', about: 'file that holds the token (default: TRIBUTARY_TOKEN, else one is made)' },
     { flags: '--public-host <NAME>', about: 'another name that clients may call it by', repeated: true },
     { flags: '--peer <URL>', about: 'another replica to link to, now and after every start', repeated: true },
+    {
+      flags: '--advertise <URL>',
+      about: 'where other replicas may link to this one; none tells nobody (default: https:// and each public name)',
+      repeated: true,
+    },
+    {
+      flags: '--open-block <CIDR>',
+      about: 'dial addresses that other replicas tell in this block too, though it is not public',
+      repeated: true,
+    },
     { flags: '--demo', about: 'start three replicas that know each other, with sample models, and show them agree' },
     ...RESOURCE_OPTIONS,
     { flags: '--log-level <LEVEL>', about: 'silent, error, warn, info or debug (default: info)' },
@@ -25,8 +35,10 @@ export const up: Command = {
   async run(frame, given) {
     if (given.flag('demo')) return runDemo(frame, given)
     const { io, toolbox, talk, signal, json, answer } = frame
-    const hosts = given.list('publicHost')
-    const peers = given.list('peer')
+    const list = (name: string) => {
+      const values = given.list(name)
+      return values.length === 0 ? {} : { [name]: values }
+    }
     const flag = (name: string, option: string) => {
       const value = given.text(option)
       return value === undefined ? {} : { [name]: value }
@@ -39,8 +51,10 @@ export const up: Command = {
         ...flag('host', 'host'),
         ...flag('tokenFile', 'tokenFile'),
         ...flag('logLevel', 'logLevel'),
-        ...(hosts.length > 0 && { publicHost: hosts }),
-        ...(peers.length > 0 && { peer: peers }),
+        ...list('publicHost'),
+        ...list('peer'),
+        ...list('advertise'),
+        ...list('openBlock'),
       },
       io.env,
     )

@@ -10,7 +10,7 @@ import { Demo, type Tell } from './demo.ts'
 
 const REPLICAS = 3
 /** What makes no sense with three replicas that only this machine reaches. */
-const NOT_WITH_DEMO = ['host', 'tokenFile', 'publicHost', 'peer'] as const
+const NOT_WITH_DEMO = ['host', 'tokenFile', 'publicHost', 'peer', 'advertise', 'openBlock'] as const
 
 export async function runDemo(frame: Frame, given: Given): Promise<undefined> {
   const { io, toolbox, talk, signal, answer } = frame

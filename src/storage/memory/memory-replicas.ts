@@ -1,6 +1,7 @@
-/** Peers, fetches and manifests in maps. */
+/** Peers, addresses, fetches and manifests in maps. */
 import { compareUtf8 } from '../../core/bytes.ts'
-import type { ModelId, TensorRoot } from '../../core/ids.ts'
+import type { ModelId, ReplicaId, TensorRoot } from '../../core/ids.ts'
+import type { AddressRepository, StoredAddress } from '../address-repository.ts'
 import type { FetchRepository, StoredFetch } from '../fetch-repository.ts'
 import type { ManifestRepository, StoredManifest } from '../manifest-repository.ts'
 import type { PeerRepository, StoredPeer } from '../peer-repository.ts'
@@ -33,6 +34,17 @@ export function createMemoryPeerRepository(journal: Journal): PeerRepository {
       for (const { url } of surplus) peers.delete(url)
       return surplus.length
     },
+  }
+}
+
+export function createMemoryAddressRepository(journal: Journal): AddressRepository {
+  const addresses = journal.map<ReplicaId, StoredAddress>()
+  return {
+    put(given) {
+      for (const address of given) addresses.set(address.rid, address)
+    },
+    list: () => addresses.values().sort((a, b) => compareUtf8(a.rid, b.rid)),
+    remove: (rid) => addresses.delete(rid),
   }
 }
 

@@ -14,6 +14,7 @@ import {
   createMemorySpaceRepository,
 } from './memory-records.ts'
 import {
+  createMemoryAddressRepository,
   createMemoryFetchRepository,
   createMemoryManifestRepository,
   createMemoryPeerRepository,
@@ -33,6 +34,7 @@ const memoryFacts = (journal: Journal): Facts => ({
   lease: createMemoryLeaseRepository(journal),
   settings: createMemorySettingsRepository(journal),
   peers: createMemoryPeerRepository(journal),
+  addresses: createMemoryAddressRepository(journal),
   fetches: createMemoryFetchRepository(journal),
   manifests: createMemoryManifestRepository(journal),
   results: createMemoryTensorResultRepository(journal),

@@ -7,6 +7,7 @@ import type { Facts, Storage } from '../storage.ts'
 import type { Database } from './database.ts'
 import { lockDirectory } from './lock-directory.ts'
 import { type OpenDatabaseOptions, openDatabase, placeOf } from './open-database.ts'
+import { createSqliteAddressRepository } from './sqlite-address-repository.ts'
 import { createSqliteFetchRepository } from './sqlite-fetch-repository.ts'
 import { createSqliteJobRepository } from './sqlite-job-repository.ts'
 import { createSqliteLeaseRepository } from './sqlite-lease-repository.ts'
@@ -37,6 +38,7 @@ const sqliteFacts = (db: Database, place: string): Facts => ({
   settings: createSqliteSettingsRepository(db),
   pins: createSqlitePinRepository(db),
   peers: createSqlitePeerRepository(db),
+  addresses: createSqliteAddressRepository(db),
   fetches: createSqliteFetchRepository(db),
   manifests: createSqliteManifestRepository(db),
   results: createSqliteTensorResultRepository(db),
