@@ -226,6 +226,10 @@ export class Host implements Endpoint {
       case 'adopted':
       case 'offered':
       case 'ticket':
+      case 'blob-wanted':
+      case 'blob-called-off':
+      case 'blob-part':
+      case 'blob-end':
       case 'dial':
       case 'learned':
       case 'forgotten':
