@@ -19,18 +19,14 @@ export function setKey(low: i32, high: i32): void {
   }
 }
 
-/** Low words of two pairs of 64-bit products, each first split into its low and its high words. */
-@inline
-function split(products: v128): v128 {
-  return v128.shuffle<i32>(products, products, 0, 2, 1, 3)
-}
+/** Low and high words of two pairs of 64-bit products. */
 @inline
 function lows(first: v128, second: v128): v128 {
-  return v128.shuffle<i64>(first, second, 0, 2)
+  return v128.shuffle<i32>(first, second, 0, 2, 4, 6)
 }
 @inline
 function highs(first: v128, second: v128): v128 {
-  return v128.shuffle<i64>(first, second, 1, 3)
+  return v128.shuffle<i32>(first, second, 1, 3, 5, 7)
 }
 
 @inline
@@ -40,10 +36,16 @@ function store16(c0: v128, c1: v128, c2: v128, c3: v128, to: usize): void {
   const b = v128.shuffle<i32>(c2, c3, 0, 4, 1, 5)
   const c = v128.shuffle<i32>(c0, c1, 2, 6, 3, 7)
   const d = v128.shuffle<i32>(c2, c3, 2, 6, 3, 7)
-  v128.store(to, lows(a, b))
-  v128.store(to, highs(a, b), 16)
-  v128.store(to, lows(c, d), 32)
-  v128.store(to, highs(c, d), 48)
+  v128.store(to, v128.shuffle<i64>(a, b, 0, 2))
+  v128.store(to, v128.shuffle<i64>(a, b, 1, 3), 16)
+  v128.store(to, v128.shuffle<i64>(c, d, 0, 2), 32)
+  v128.store(to, v128.shuffle<i64>(c, d, 1, 3), 48)
+}
+
+/** Of the second round, in whose first word no counter is: the product of that word. */
+@inline
+function secondProduct(block: u64): u64 {
+  return <u64>(<u32>M0) * <u64>(<u32>(block >> 32) ^ load<u32>(keys))
 }
 
 /** Sixteen words, of the blocks `block` … `block` + 3; `block` is a multiple of four, so nothing carries. */
@@ -51,15 +53,23 @@ function store16(c0: v128, c1: v128, c2: v128, c3: v128, to: usize): void {
 export function row(block: u64): void {
   const m0 = i32x4.splat(M0)
   const m1 = i32x4.splat(M1)
+  // two words of the counter are zero, so that the first two rounds have one product each
+  const second = secondProduct(block)
   let c0 = i32x4.add(i32x4.splat(<i32>block), i32x4(0, 1, 2, 3))
-  let c1 = i32x4.splat(<i32>(block >> 32))
-  let c2 = i32x4.splat(0)
-  let c3 = i32x4.splat(0)
-  for (let at: usize = 0; at < 320; at += 32) {
-    const p0 = split(i64x2.extmul_low_i32x4_u(m0, c0))
-    const p1 = split(i64x2.extmul_high_i32x4_u(m0, c0))
-    const q0 = split(i64x2.extmul_low_i32x4_u(m1, c2))
-    const q1 = split(i64x2.extmul_high_i32x4_u(m1, c2))
+  let p0 = i64x2.extmul_low_i32x4_u(m0, c0)
+  let p1 = i64x2.extmul_high_i32x4_u(m0, c0)
+  let c2 = v128.xor(highs(p0, p1), v128.load(keys, 16))
+  let q0 = i64x2.extmul_low_i32x4_u(m1, c2)
+  let q1 = i64x2.extmul_high_i32x4_u(m1, c2)
+  c0 = v128.xor(highs(q0, q1), v128.load(keys, 32))
+  let c1 = lows(q0, q1)
+  c2 = v128.xor(v128.xor(i32x4.splat(<i32>(second >> 32)), lows(p0, p1)), v128.load(keys, 48))
+  let c3 = i32x4.splat(<i32>second)
+  for (let at: usize = 64; at < 320; at += 32) {
+    p0 = i64x2.extmul_low_i32x4_u(m0, c0)
+    p1 = i64x2.extmul_high_i32x4_u(m0, c0)
+    q0 = i64x2.extmul_low_i32x4_u(m1, c2)
+    q1 = i64x2.extmul_high_i32x4_u(m1, c2)
     c0 = v128.xor(v128.xor(highs(q0, q1), c1), v128.load(keys + at))
     c1 = lows(q0, q1)
     c2 = v128.xor(v128.xor(highs(p0, p1), c3), v128.load(keys + at, 16))
@@ -73,27 +83,44 @@ export function row(block: u64): void {
 export function rows(block: u64): void {
   const m0 = i32x4.splat(M0)
   const m1 = i32x4.splat(M1)
+  const second = secondProduct(block)
   let c0 = i32x4.add(i32x4.splat(<i32>block), i32x4(0, 1, 2, 3))
-  let c1 = i32x4.splat(<i32>(block >> 32))
-  let c2 = i32x4.splat(0)
-  let c3 = i32x4.splat(0)
   let d0 = i32x4.add(i32x4.splat(<i32>block), i32x4(4, 5, 6, 7))
-  let d1 = c1
-  let d2 = c2
-  let d3 = c3
-  for (let at: usize = 0; at < 320; at += 32) {
-    const p0 = split(i64x2.extmul_low_i32x4_u(m0, c0))
-    const p1 = split(i64x2.extmul_high_i32x4_u(m0, c0))
-    const q0 = split(i64x2.extmul_low_i32x4_u(m1, c2))
-    const q1 = split(i64x2.extmul_high_i32x4_u(m1, c2))
+  let p0 = i64x2.extmul_low_i32x4_u(m0, c0)
+  let p1 = i64x2.extmul_high_i32x4_u(m0, c0)
+  let r0 = i64x2.extmul_low_i32x4_u(m0, d0)
+  let r1 = i64x2.extmul_high_i32x4_u(m0, d0)
+  const key = v128.load(keys, 16)
+  let c2 = v128.xor(highs(p0, p1), key)
+  let d2 = v128.xor(highs(r0, r1), key)
+  const constant = v128.xor(i32x4.splat(<i32>(second >> 32)), v128.load(keys, 48))
+  let c3 = v128.xor(constant, lows(p0, p1))
+  let d3 = v128.xor(constant, lows(r0, r1))
+  let q0 = i64x2.extmul_low_i32x4_u(m1, c2)
+  let q1 = i64x2.extmul_high_i32x4_u(m1, c2)
+  let s0 = i64x2.extmul_low_i32x4_u(m1, d2)
+  let s1 = i64x2.extmul_high_i32x4_u(m1, d2)
+  c0 = v128.xor(highs(q0, q1), v128.load(keys, 32))
+  d0 = v128.xor(highs(s0, s1), v128.load(keys, 32))
+  let c1 = lows(q0, q1)
+  let d1 = lows(s0, s1)
+  c2 = c3
+  d2 = d3
+  c3 = i32x4.splat(<i32>second)
+  d3 = c3
+  for (let at: usize = 64; at < 320; at += 32) {
+    p0 = i64x2.extmul_low_i32x4_u(m0, c0)
+    p1 = i64x2.extmul_high_i32x4_u(m0, c0)
+    q0 = i64x2.extmul_low_i32x4_u(m1, c2)
+    q1 = i64x2.extmul_high_i32x4_u(m1, c2)
     c0 = v128.xor(v128.xor(highs(q0, q1), c1), v128.load(keys + at))
     c1 = lows(q0, q1)
     c2 = v128.xor(v128.xor(highs(p0, p1), c3), v128.load(keys + at, 16))
     c3 = lows(p0, p1)
-    const r0 = split(i64x2.extmul_low_i32x4_u(m0, d0))
-    const r1 = split(i64x2.extmul_high_i32x4_u(m0, d0))
-    const s0 = split(i64x2.extmul_low_i32x4_u(m1, d2))
-    const s1 = split(i64x2.extmul_high_i32x4_u(m1, d2))
+    r0 = i64x2.extmul_low_i32x4_u(m0, d0)
+    r1 = i64x2.extmul_high_i32x4_u(m0, d0)
+    s0 = i64x2.extmul_low_i32x4_u(m1, d2)
+    s1 = i64x2.extmul_high_i32x4_u(m1, d2)
     d0 = v128.xor(v128.xor(highs(s0, s1), d1), v128.load(keys + at))
     d1 = lows(s0, s1)
     d2 = v128.xor(v128.xor(highs(r0, r1), d3), v128.load(keys + at, 16))
