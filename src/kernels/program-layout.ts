@@ -58,6 +58,7 @@ const OP = codes(
     'scale',
     'nth',
     'pairSums',
+    'elect',
   ],
   1,
 )
@@ -177,6 +178,7 @@ export class ProgramLayout {
       case 'trim':
       case 'drop':
       case 'votes':
+      case 'elect':
         this.#fused(step)
     }
   }
@@ -224,6 +226,12 @@ export class ProgramLayout {
       }
       case 'votes':
         put(OP.votes, this.#table(step.planes), this.#list(step.weights), step.planes.length, this.#table(step.outs))
+        return
+      case 'elect': {
+        const { planes, weights, divisors } = step
+        const by = divisors ? this.#list(divisors) : 0
+        put(OP.elect, this.#table(planes), this.#list(weights), planes.length, by, plane(step.out))
+      }
     }
   }
 

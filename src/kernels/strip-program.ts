@@ -66,6 +66,17 @@ export type Fused =
       readonly weights: readonly number[]
       readonly outs: readonly number[]
     }
+  /**
+   * Of such votes the camp whose sum is the greater, above zero where they are equal, over a divisor where there are any:
+   * these are by the contributions in the camp, bit i of the index being set for the i-th. Weights are not negative.
+   */
+  | {
+      readonly do: 'elect'
+      readonly planes: readonly number[]
+      readonly weights: readonly number[]
+      readonly divisors: readonly number[] | undefined
+      readonly out: number
+    }
 
 /** What is known of all elements once they have been seen. Arrays go in with what was seen before, and come out. */
 export type Measure =

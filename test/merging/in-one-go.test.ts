@@ -215,12 +215,38 @@ test('[KRN-41] changes, what is left of them and votes are single steps of a pro
     return [...new Set(last.steps.map((step) => step.do))]
   }
   const asked = { own: { density: 0.5 }, count: 3, elements: [5_000] }
-  expect(stepsOf({ ...asked, strategy: 'ties' })).toEqual(expect.arrayContaining(['change', 'trim', 'votes']))
+  expect(stepsOf({ ...asked, strategy: 'ties' })).toEqual(expect.arrayContaining(['change', 'trim', 'elect']))
+  const counted = { ...asked, strategy: 'ties', params: { consensus: 'count' } }
+  expect(stepsOf(counted)).toEqual(expect.arrayContaining(['change', 'trim', 'votes']))
+  expect(stepsOf({ ...asked, strategy: 'ties', count: 9 })).toContain('votes')
   expect(stepsOf({ ...asked, strategy: 'ties' })).not.toContain('weightedSum')
   expect(stepsOf({ ...asked, strategy: 'dare_linear' })).toEqual(expect.arrayContaining(['change', 'drop', 'scale']))
   expect(stepsOf({ ...asked, strategy: 'dare_ties' })).toEqual(
-    expect.arrayContaining(['change', 'drop', 'scale', 'votes']),
+    expect.arrayContaining(['change', 'drop', 'scale', 'elect']),
   )
+})
+
+test('[KRN-41] votes that cancel, that need more than f64 or that are all of one sign elect as the primitives do', () => {
+  const full = (next: () => number): number => Math.fround((next() - 0.5) * 2 ** -9)
+  const wide = (next: () => number): number => Math.fround((next() - 0.5) * 2 ** (Math.floor(next() * 90) - 60))
+  const agreed = (next: () => number, input: number): number => (input === 0 ? 0 : Math.fround(next() ** 8))
+  const opposed = (_: () => number, input: number, element: number): number =>
+    input === 0 ? 0 : Math.fround(Math.sqrt(1 + (element % 97))) * ((input + (element >> 3)) & 1 ? 1 : -1)
+  const huge = (next: () => number, input: number): number => (input === 0 ? 0 : (next() - 0.5) * 2 ** 127)
+  const zeros = (next: () => number): number => (next() < 0.5 ? -0 : next() < 0.5 ? 0 : Math.fround(next() - 0.5))
+  const formulas = [
+    { strategy: 'ties', params: {}, own: { density: 1 } },
+    { strategy: 'ties', params: { normalize: false, lambda: 2 ** -20 }, own: { density: 0.7 } },
+    { strategy: 'dare_ties', params: { normalize: true, lambda: 0.3 }, own: { density: 0.5 } },
+  ] as const
+  for (const value of [full, wide, agreed, opposed, huge, zeros])
+    for (const count of [3, 9])
+      for (const formula of formulas) {
+        const asked = { ...formula, count, elements: [133], dtypes: ['F32'] as const, value }
+        const { kernels, seen } = watched()
+        expect(outcome(asked, kernels)).toEqual(outcome(asked, referenceKernels))
+        if (value !== huge) expect(seen.refused).toBe(0)
+      }
 })
 
 test('[KRN-40] a tensor large enough to be sampled has the cutoff of one that is not', () => {

@@ -5,6 +5,7 @@
 import { binary, choose, OVER, unary } from './element-wise'
 import { greatest, laneSum, strip } from './block-sums'
 import { decodeBf16, decodeF16, decodeF32 } from './decode'
+import { elect } from './elect'
 import { encodeBf16, encodeF16, encodeF32 } from './encode'
 import { scaled, scaledPair, weightedSum } from './exact'
 import { pairSums } from './gram'
@@ -45,6 +46,7 @@ import { votes } from './votes'
 @inline const SCALE: i32 = 24
 @inline const NTH: i32 = 25
 @inline const PAIR_SUMS: i32 = 26
+@inline const ELECT: i32 = 27
 
 @inline const BF16: i32 = 0
 @inline const F16: i32 = 1
@@ -238,6 +240,11 @@ export function runProgram(code: usize, streams: usize, out: usize, first: f64, 
         case PAIR_SUMS: {
           pairSums(word(pc, 1), address(pc, 2), word(pc, 3), address(pc, 4), n, ends)
           pc += 20
+          break
+        }
+        case ELECT: {
+          if (!elect(address(pc, 1), address(pc, 2), word(pc, 3), address(pc, 4), address(pc, 5), n)) return false
+          pc += 24
           break
         }
         default: unreachable()

@@ -2,39 +2,8 @@
  * Exact sums of the products that are above zero, of those below, and of the weights of either. Where each addition but the
  * last loses nothing, the plain sum is the exact one rounded once; elements of which that is not shown go to the exact sums.
  */
+import { campFour, planeOf } from './camps'
 import { lostTwo } from './error-free'
-import { weightedSum } from './exact'
-
-/** Contributions at most. */
-@inline const MOST: i32 = 64
-
-/** Planes of four elements, their table, and their sums. */
-const planes: usize = memory.data(2048, 16)
-const table: usize = memory.data(256, 16)
-const sums: usize = memory.data(32, 16)
-
-@inline
-function planeOf(from: usize, i: i32): usize {
-  return <usize>load<u32>(from + (<usize>i << 2))
-}
-
-/** Four elements of one camp by the exact sums. */
-function exactFour(from: usize, weights: usize, k: i32, at: usize, positive: bool, out: usize): void {
-  for (let i = 0; i < k; i++) {
-    const plane = planes + (<usize>i << 5)
-    store<u32>(table + (<usize>i << 2), <u32>plane)
-    const weight = load<f64>(weights + (<usize>i << 3))
-    for (let j: usize = 0; j < 4; j++) {
-      const value = <f64>load<f32>(planeOf(from, i) + at + (j << 2))
-      const product = weight * value
-      const hit = positive ? product > 0 : product < 0
-      store<f64>(plane + (j << 3), select<f64>(value, 0, hit))
-    }
-  }
-  weightedSum(table, weights, k, sums, 4)
-  v128.store(out, v128.load(sums))
-  v128.store(out, v128.load(sums, 16), 16)
-}
 
 /**
  * `outs` is a table of four planes: positive, negative, and the weights of both, which are sums that lose nothing. Rows of
@@ -101,8 +70,8 @@ export function votes(from: usize, weights: usize, k: i32, outs: usize, n: i32):
     v128.store(negativeWeight + to, v0)
     v128.store(negativeWeight + to, v1, 16)
     if (v128.any_true(v128.or(f64x2.ne(lostP, zero), f64x2.ne(lostN, zero)))) {
-      if (v128.any_true(f64x2.ne(lostP, zero))) exactFour(from, weights, k, at, true, positive + to)
-      if (v128.any_true(f64x2.ne(lostN, zero))) exactFour(from, weights, k, at, false, negative + to)
+      if (v128.any_true(f64x2.ne(lostP, zero))) campFour(from, weights, k, at, true, positive + to)
+      if (v128.any_true(f64x2.ne(lostN, zero))) campFour(from, weights, k, at, false, negative + to)
     }
   }
   return f64x2.extract_lane(odd, 0) == 0 && f64x2.extract_lane(odd, 1) == 0

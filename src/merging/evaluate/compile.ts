@@ -60,6 +60,7 @@ function wordsFor<B>(step: Step<B>, streams: StreamRef[]): readonly ProgramStep[
     case 'trim':
     case 'drop':
     case 'votes':
+    case 'elect':
       return [step]
   }
 }

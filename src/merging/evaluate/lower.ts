@@ -15,6 +15,7 @@ import {
 import type { RandomKey } from '../../core/philox.ts'
 import { sumsExactly } from '../../kernels/exact.ts'
 import type { Cutoff } from '../../kernels/selection.ts'
+import { elected } from './elected.ts'
 import type { StreamRef } from './evaluation.ts'
 import { layOut, type Origin, type Schedule, type Step } from './schedule.ts'
 import { narrowed, used } from './narrow.ts'
@@ -91,7 +92,7 @@ export class Lowering<B> {
   #laid(output: number | undefined): Schedule<B> {
     const steps = this.#atOnce
       ? used(
-          narrowed(this.#steps, this.#constants, () => this.#made++),
+          narrowed(elected(this.#steps, this.#constants), this.#constants, () => this.#made++),
           output,
         )
       : this.#steps

@@ -71,7 +71,7 @@ export function narrowed<B>(
     else if (step.do === 'read') made.push(narrow.has(step.out) ? { ...step, narrow: true } : step)
     else if (step.do === 'sink' && step.planes.every((value) => narrow.has(value)) && step.sink.narrow)
       made.push({ ...step, narrow: true })
-    else if (step.do === 'votes') made.push({ ...step, planes: step.planes.map(kept) })
+    else if (step.do === 'votes' || step.do === 'elect') made.push({ ...step, planes: step.planes.map(kept) })
     else made.push(withOperands(step, widened))
   }
   return made
@@ -119,6 +119,7 @@ function withOperands<B>(step: Step<B>, to: (value: Value) => Value): Step<B> {
     case 'trim':
     case 'drop':
     case 'votes':
+    case 'elect':
       return step
   }
 }

@@ -91,6 +91,7 @@ export function usesOf(step: Step<unknown>): readonly number[] {
     case 'weightedSum':
     case 'sort':
     case 'votes':
+    case 'elect':
     case 'sink':
       return step.planes
   }
@@ -133,6 +134,7 @@ function renamed<B>(step: Step<B>, to: (value: number) => number): Step<B> {
     case 'choose':
       return { ...step, mask: to(step.mask), a: to(step.a), b: to(step.b), out: to(step.out) }
     case 'weightedSum':
+    case 'elect':
       return { ...step, planes: step.planes.map(to), out: to(step.out) }
     case 'clear':
       return step

@@ -145,6 +145,7 @@ export class Strips<B> {
       case 'trim':
       case 'drop':
       case 'votes':
+      case 'elect':
         invariant(false, `only programs say ${step.do}`)
         return
       case 'sink':
