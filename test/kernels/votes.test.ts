@@ -45,21 +45,21 @@ function everyBit(planes: readonly Float64Array[], stepTo: (out: number) => Prog
   return parts[0]!.map((high, i) => high + (parts[1]![i]! + parts[2]![i]!))
 }
 
-const { binary, weightedSum, compare, choose, fill } = referenceKernels
+const plain = referenceKernels
 
 function camps(planes: readonly Float64Array[], weights: readonly number[]) {
   const zero = new Float64Array(LENGTH)
-  const positive = weightedSum(
-    planes.map((plane) => binary('max', plane, zero)),
+  const positive = plain.weightedSum(
+    planes.map((plane) => plain.binary('max', plane, zero)),
     weights,
   )
-  const negative = weightedSum(
-    planes.map((plane) => binary('min', plane, zero)),
+  const negative = plain.weightedSum(
+    planes.map((plane) => plain.binary('min', plane, zero)),
     weights,
   )
-  const weightOf = (camp: (plane: Float64Array) => Float64Array) => weightedSum(planes.map(camp), weights)
-  const positiveWeight = weightOf((plane) => compare('above', plane, zero))
-  const negativeWeight = weightOf((plane) => compare('above', zero, plane))
+  const weightOf = (camp: (plane: Float64Array) => Float64Array) => plain.weightedSum(planes.map(camp), weights)
+  const positiveWeight = weightOf((plane) => plain.compare('above', plane, zero))
+  const negativeWeight = weightOf((plane) => plain.compare('above', zero, plane))
   return [positive, negative, positiveWeight, negativeWeight] as const
 }
 
@@ -92,7 +92,7 @@ test.each(CASES)('[KRN-41] votes of %d over %d binades are the exact sums of bot
   for (const [place, camp] of expected.entries()) {
     const outs = (first: number) => [0, 1, 2, 3].map((i) => first + i)
     const votes = (first: number): ProgramStep => ({ do: 'votes', planes: inputs, weights, outs: outs(first) })
-    expect(everyBit(planes, votes, place)).toEqual(binary('plus', camp, new Float64Array(LENGTH)))
+    expect(everyBit(planes, votes, place)).toEqual(plain.binary('plus', camp, new Float64Array(LENGTH)))
   }
 })
 
@@ -102,16 +102,16 @@ test.each(CASES)('[KRN-41] what %d elect over %d binades is the exact sum of the
   const inputs = planes.map((_, i) => i)
   const [positive, negative, positiveWeight, negativeWeight] = camps(planes, weights)
   const zero = new Float64Array(LENGTH)
-  const up = compare('atLeast', binary('plus', positive, negative), zero)
-  const sum = choose(up, positive, negative)
-  const weight = choose(up, positiveWeight, negativeWeight)
+  const up = plain.compare('atLeast', plain.binary('plus', positive, negative), zero)
+  const sum = plain.choose(up, positive, negative)
+  const weight = plain.choose(up, positiveWeight, negativeWeight)
   const elect = (divisors: readonly number[] | undefined) => (out: number) =>
     ({ do: 'elect', planes: inputs, weights, divisors, out }) as const
-  expect(everyBit(planes, elect(undefined))).toEqual(binary('plus', sum, zero))
+  expect(everyBit(planes, elect(undefined))).toEqual(plain.binary('plus', sum, zero))
   const divisors = Array.from({ length: 2 ** k }, (_, members) => {
     const total = weights.reduce((so, own, i) => (members & (1 << i) ? so + own : so), 0)
     return total >= 0.25 ? total : 7
   })
-  const by = choose(compare('atLeast', weight, fill(LENGTH, 0.25)), weight, fill(LENGTH, 7))
-  expect(everyBit(planes, elect(divisors))).toEqual(binary('plus', binary('over', sum, by), zero))
+  const by = plain.choose(plain.compare('atLeast', weight, plain.fill(LENGTH, 0.25)), weight, plain.fill(LENGTH, 7))
+  expect(everyBit(planes, elect(divisors))).toEqual(plain.binary('plus', plain.binary('over', sum, by), zero))
 })
