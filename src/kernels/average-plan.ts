@@ -5,7 +5,7 @@
 import { units } from './exact.ts'
 
 /** Ways to a sum, cheapest first; the last of a plan needs no other. */
-export type AverageTier = 'inF32' | 'inInterval' | 'inSpan' | 'inLevels'
+export type AverageTier = 'inF32' | 'inInterval' | 'inParts' | 'inSpan' | 'inLevels'
 
 export interface AveragePlan {
   readonly tiers: readonly AverageTier[]
@@ -13,13 +13,23 @@ export interface AveragePlan {
   readonly span: number
   /** Constants of two levels of exact sums, as assembly/plan.ts has them. */
   readonly levels: { readonly head: number; readonly drop: number; readonly next: number }
-  /** For bf16 with whole weights of a small sum: the same in f32, and the weights as they are. */
-  readonly inF32?: { readonly span: number; readonly weights: Float32Array }
+  /** For bf16 with weights that are as whole numbers of a small sum: those in f32, and the divisor to go with them. */
+  readonly inF32?: { readonly span: number; readonly weights: Float32Array; readonly divisor: number }
   /** Weights by the divisor, and how far off the sum can be, per unit of the greatest magnitude. */
   readonly inInterval?: {
     readonly weights: Float32Array | Float64Array
     readonly error: number
     readonly places: number
+  }
+  /** For bf16: each weight by the divisor in two parts, first and rest in turn, with what average-parts.ts asks of them. */
+  readonly inParts?: {
+    readonly parts: Float32Array
+    /** From the exponent field of the greatest element to the constant's code. */
+    readonly head: number
+    /** How many codes a result may lie below the greatest element. */
+    readonly reach: number
+    /** How far off the sum can be, per unit of the constant. */
+    readonly error: number
   }
 }
 
@@ -43,32 +53,94 @@ const oddPart = (value: number): bigint => {
   return n === 0n ? 0n : n / (n & -n)
 }
 
+/** Magnitudes in the greatest power of two that all are whole multiples of. */
+function sumOf(whole: readonly bigint[]): { readonly unit: bigint; readonly sum: bigint } {
+  const all = whole.reduce((so, n) => so | n, 0n)
+  const unit = all & -all
+  return { unit, sum: unit === 0n ? 0n : whole.reduce((so, n) => so + n, 0n) / unit }
+}
+
+/** Greatest difference of two codes at which no partial sum rounds, where so many bits are left to weights and binades. */
+const spanOf = (bits: number, sum: bigint, mantissaBits: number): number =>
+  Math.max(0, bits - bitLength(sum) - 1) * 2 ** mantissaBits
+
 /** Weights are f32 values. */
 export function planAverage(dtype: AverageDtype, weights: readonly number[], divisor: number): AveragePlan {
   const whole = weights.map((weight) => size(units(weight)))
-  const common = whole.reduce((all, n) => all | n, 0n)
-  const unit = common & -common
-  const sum = unit === 0n ? 0n : whole.reduce((so, n) => so + n, 0n) / unit
+  const { unit, sum } = sumOf(whole)
   const { mantissaBits, spanBits } = FORMS[dtype]
-  const binadesOf = (bits: number) => bits - bitLength(sum)
-  const spanOf = (bits: number) => Math.max(0, binadesOf(bits) - 1) * 2 ** mantissaBits
-  const span = spanOf(spanBits)
+  const span = spanOf(spanBits, sum, mantissaBits)
   const levels = levelsOf(whole, unit, mantissaBits)
 
-  const near = (value: number) => value === 0 || (Math.abs(value) >= 2 ** -8 && Math.abs(value) <= 2 ** 8)
-  const small = sum > 0n && sum <= 16n && weights.every(near)
-  if (dtype === 'BF16' && small && divisor > 0 && near(divisor) && oddPart(divisor) <= 1n << 15n) {
-    const inF32 = { span: spanOf(16), weights: Float32Array.from(weights) }
-    return { tiers: ['inF32', 'inSpan', 'inLevels'], span, levels, inF32 }
-  }
+  const inF32 =
+    dtype === 'BF16' ? (inF32Of(weights, divisor) ?? inF32Of(...inLeastTerms(weights, whole, divisor))) : undefined
+  if (inF32) return { tiers: ['inF32', 'inSpan', 'inLevels'], span, levels, inF32 }
   const spanIsBest =
-    dtype === 'F16' || (dtype === 'F32' && (weights.length <= 2 || binadesOf(spanBits) >= SPAN_BINADES_MIN))
+    dtype === 'F16' || (dtype === 'F32' && (weights.length <= 2 || spanBits - bitLength(sum) >= SPAN_BINADES_MIN))
   const inInterval = spanIsBest ? undefined : intervalOf(dtype, weights, divisor)
   if (!inInterval) return { tiers: ['inSpan', 'inLevels'], span, levels }
-  const tiers =
-    dtype === 'F32' ? (['inInterval', 'inLevels'] as const) : (['inInterval', 'inSpan', 'inLevels'] as const)
-  return { tiers, span, levels, inInterval }
+  if (dtype === 'F32') return { tiers: ['inInterval', 'inLevels'], span, levels, inInterval }
+  const inParts = partsOf(weights, divisor)
+  const tiers = ['inInterval', ...(inParts ? (['inParts'] as const) : []), 'inSpan', 'inLevels'] as const
+  return { tiers, span, levels, inInterval, ...(inParts && { inParts }) }
 }
+
+/** Bits of a first part: times a bf16, its product is exact in f32. */
+const FIRST_BITS = 16
+
+/** Weights by the divisor, whose magnitudes add up to neither little nor much. */
+function partsOf(weights: readonly number[], divisor: number): AveragePlan['inParts'] {
+  const exact = weights.map((weight) => weight / divisor)
+  const total = exact.reduce((so, weight) => so + Math.abs(weight), 0)
+  if (!(total >= 2 ** -8 && total <= 2 ** 8)) return undefined
+  const first = exact.map((weight) => cut(weight, FIRST_BITS))
+  const rest = exact.map((weight, i) => weight - first[i]!)
+  // the greatest magnitude is below 2 to its exponent + 1, and all partial sums lie within a quarter of the constant
+  let head = 3
+  while (2 ** (head - 2) < total * 1.001) head++
+  const left = rest.reduce((so, weight) => so + Math.abs(weight), 0) + weights.length * 2 ** (head - 24)
+  // what is left, its products and additions round in f32; weights by the divisor, and the law's own steps, in f64
+  const error = (2 * weights.length + 3) * 2 ** -24 * left * 1.01 + 2 ** -50 * total
+  // beyond it, the error could come near half a last place of the sum in f32
+  let binades = 0
+  while (binades < 8 && error * 1.02 * 2 ** (binades + 1) <= 2 ** -26 && left * 2 ** (binades + 3) <= 1) binades++
+  if (binades === 0) return undefined
+  const parts = Float32Array.from(exact.flatMap((_, i) => [first[i]!, rest[i]!]))
+  const { mantissaBits } = FORMS.BF16
+  const code = (binadesUp: number) => binadesUp * 2 ** mantissaBits
+  return {
+    parts,
+    head: code(head) + 2 ** (mantissaBits - 1),
+    reach: code(binades),
+    error: (error * 2 ** (1 - head) * (1 + 2 ** -20)) / 1.5,
+  }
+}
+
+/** The nearest value of so many bits, and what is left of it, are exact. */
+function cut(value: number, bits: number): number {
+  const far = value * (2 ** (53 - bits) + 1)
+  return far - (far - value)
+}
+
+const near = (value: number) => value === 0 || (Math.abs(value) >= 2 ** -8 && Math.abs(value) <= 2 ** 8)
+
+/** Whole weights of a small sum, and a divisor whose quotients lie on a middle of two codes or well beside it. */
+function inF32Of(weights: readonly number[], divisor: number): AveragePlan['inF32'] {
+  const { sum } = sumOf(weights.map((weight) => size(units(weight))))
+  const fits = sum > 0n && sum <= 16n && weights.every(near) && divisor > 0 && near(divisor)
+  return fits && oddPart(divisor) <= 1n << 15n
+    ? { span: spanOf(16, sum, FORMS.BF16.mantissaBits), weights: Float32Array.from(weights), divisor }
+    : undefined
+}
+
+/** Counts as 18000, 12000 and 30000 are to each other as 3, 2 and 5, and so are their exact sums by an exact divisor. */
+function inLeastTerms(weights: readonly number[], whole: readonly bigint[], divisor: number): [number[], number] {
+  const common = whole.reduce(greatestCommon, 0n)
+  if (common === 0n || units(divisor) % common !== 0n) return [[], 0]
+  return [weights.map((weight) => Number(units(weight) / common)), Number(units(divisor) / common)]
+}
+
+const greatestCommon = (a: bigint, b: bigint): bigint => (b === 0n ? a : greatestCommon(b, a % b))
 
 /** Each level's constant lies above the sum of its terms, and what is a multiple of its last place it takes whole. */
 function levelsOf(whole: readonly bigint[], unit: bigint, mantissaBits: number): AveragePlan['levels'] {

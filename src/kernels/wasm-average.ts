@@ -6,11 +6,11 @@ import type { Address, WasmWords } from './wasm-instance.ts'
 export const STREAMS_MAX = 256
 const EIGHT_BYTES_MAX = 32
 const PLAN_BYTES = 64
-const TABLES_BYTES = STREAMS_MAX * (8 + 4 + 4 + 8 + 64 + EIGHT_BYTES_MAX) + PLAN_BYTES + EIGHT_BYTES_MAX
+const TABLES_BYTES = STREAMS_MAX * (8 + 4 + 4 + 8 + 8 + 64 + EIGHT_BYTES_MAX) + PLAN_BYTES + EIGHT_BYTES_MAX
 
 /** A tier is tried on a part; where more of its eights stay open than this, the next one is faster for a while. */
 const PROBE_EIGHTS = 256
-const OPEN_MAX = { inF32: 64, inInterval: 115, inSpan: 64, inLevels: Infinity } as const
+const OPEN_MAX = { inF32: 64, inInterval: 80, inParts: 52, inSpan: 64, inLevels: Infinity } as const
 /** Parts before the cheaper tier is tried again; twice as many each time it fails at once. */
 const REST_PARTS = [14, 112] as const
 
@@ -27,13 +27,14 @@ export class WasmAverage {
   readonly #table: Address
   readonly #tailTable: Address
   readonly #scaled: Address
+  readonly #parts: Address
   readonly #terms: Address
   readonly #plan: Address
   readonly #tail: Address
   #last: { readonly dtype: AverageDtype; weights: readonly number[]; divisor: number; plan: AveragePlan } | undefined
   /** Which tier is at work, for how many parts more, and how long it lasted the last time. */
   #tier = 0
-  #parts = 0
+  #pieces = 0
   #rest: number = REST_PARTS[0]
 
   /** `tables`: address of as many bytes as `tablesBytes`, for this alone. */
@@ -46,7 +47,8 @@ export class WasmAverage {
     this.#plan = tables
     this.#weights = this.#plan + PLAN_BYTES
     this.#scaled = this.#weights + 8 * STREAMS_MAX
-    this.#terms = this.#scaled + 8 * STREAMS_MAX
+    this.#parts = this.#scaled + 8 * STREAMS_MAX
+    this.#terms = this.#parts + 8 * STREAMS_MAX
     this.#tail = this.#terms + 64 * STREAMS_MAX
     this.#table = this.#tail + EIGHT_BYTES_MAX * (STREAMS_MAX + 1)
     this.#tailTable = this.#table + 4 * STREAMS_MAX
@@ -76,7 +78,7 @@ export class WasmAverage {
     const plan = planAverage(dtype, weights, divisor)
     this.#last = { dtype, weights, divisor, plan }
     this.#tier = 0
-    this.#parts = 0
+    this.#pieces = 0
     this.#rest = REST_PARTS[0]
     const { head, drop, next } = plan.levels
     const scaled = plan.inF32?.weights ?? plan.inInterval?.weights
@@ -87,6 +89,15 @@ export class WasmAverage {
     })
     cells.setFloat64(24, plan.inInterval?.error ?? 0, true)
     cells.setInt32(32, plan.inInterval?.places ?? 0, true)
+    cells.setFloat32(52, plan.inInterval?.error ?? 0, true)
+    cells.setFloat32(56, plan.inF32?.divisor ?? 0, true)
+    const { inParts } = plan
+    if (!inParts) return
+    this.#bytes.set(new Uint8Array(inParts.parts.buffer), this.#parts)
+    ;[this.#parts, inParts.head, inParts.reach].forEach((cell, i) => {
+      cells.setInt32(36 + 4 * i, cell, true)
+    })
+    cells.setFloat32(48, inParts.error, true)
   }
 
   /** Tier by tier; none of the choices changes a bit. */
@@ -99,10 +110,10 @@ export class WasmAverage {
       if (open < 0) return false
       if (open > OPEN_MAX[tier] && this.#tier + 1 < tiers.length) {
         this.#tier += 1
-        this.#parts = this.#rest
+        this.#pieces = this.#rest
         this.#rest = Math.min(2 * this.#rest, REST_PARTS[1])
       } else if (this.#tier === 0) this.#rest = REST_PARTS[0]
-      else if (--this.#parts <= 0) this.#tier = 0
+      else if (--this.#pieces <= 0) this.#tier = 0
     }
     return true
   }
@@ -117,6 +128,8 @@ export class WasmAverage {
         return wasm.averageInF32(...all)
       case 'inInterval':
         return dtype === 'F32' ? wasm.averageF32InInterval(...all) : wasm.averageInInterval(...all)
+      case 'inParts':
+        return wasm.averageInParts(...all)
       case 'inSpan':
         return dtype === 'F32' ? wasm.averageF32InSpan(...all) : wasm.averageInSpan(form, ...all)
       case 'inLevels':

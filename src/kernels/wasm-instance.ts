@@ -41,6 +41,7 @@ export interface WasmWords {
   countNotFinite32(from: Address, n: number, mask: number): number
   averageInF32(...more: [...Average]): number
   averageInInterval(...more: [...Average]): number
+  averageInParts(...more: [...Average]): number
   averageInSpan(form: number, ...more: [...Average]): number
   averageF32InInterval(...more: [...Average]): number
   averageF32InSpan(...more: [...Average]): number

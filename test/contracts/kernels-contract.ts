@@ -413,6 +413,56 @@ export function describeKernelsContract(name: string, make: () => Kernels<Plane>
           }
       })
 
+      test('[KRN-13] weights that put results close to the middle of two codes, on whatever follows such elements', () => {
+        const close = [
+          [0.3, 0.5, 0.2],
+          [0.6, 0.3, 0.1],
+          [0.1, 0.7, 0.2, 0.4, 0.05, 0.15],
+          [1.3, -0.4, 0.1],
+          [0.9, 2 ** -14, 0.1],
+          Array.from({ length: 17 }, (_, i) => 0.01 * (i + 1)),
+          [18000, 12000, 30000],
+          [-3 * 2 ** 20, 2 ** 21, 5 * 2 ** 20],
+          [17, 3, 44],
+          [0.3, 0.5, -0.8, 0.1],
+        ].map((weights) => weights.map(Math.fround))
+        close.forEach((weights, n) => {
+          const next = numbersFrom(n)
+          const ties = KINDS['one binade, full of ties']!(next)
+          const total = weights.reduce((sum, weight) => sum + weight, 0)
+          const halfCodes = { BF16: 256, F16: 2048, F32: 2 ** 24 }[dtype]
+          const closest = () => {
+            for (let tries = 0; ; tries++) {
+              const column = weights.map(() => ties(0))
+              const mean = Math.abs(column.reduce((sum, value, j) => sum + value * weights[j]!, 0) / total)
+              if (tries > 300 || Math.abs(((mean * halfCodes) % 2) - 1) < 2 ** -20) return column
+            }
+          }
+          const kinds = Object.keys(KINDS).map((kind) => KINDS[kind]!(next))
+          // enough for the proof of ordinary elements to give up, and then a little of everything
+          const columns = Array.from({ length: 12_000 }, (_, i) => {
+            if (i < 4096) return i % 8 === 0 ? closest() : weights.map(() => ties(i))
+            const draw = kinds[Math.floor(i / 8) % 24] ?? ties
+            const first = draw(i)
+            const near = i % 48 < 24
+            if (i % 48 < 8)
+              return weights.map((_, j) => (j < 3 ? first : first * (next() - 0.5) * 2 ** -Math.floor(32 * next())))
+            return weights.map((_, j) => (j === 0 ? first : near ? first * (1 + (next() - 0.5) / 16) : draw(i)))
+          })
+          const streams = weights.map((_, j) => {
+            const bytes = new Uint8Array(columns.length * size)
+            const plane = Float64Array.from(columns, (all) => all[j]!)
+            reference.encode(
+              dtype,
+              plane.map((value) => (Math.abs(value) < (dtype === 'F16' ? 60000 : 2 ** 120) ? value : 1)),
+              bytes,
+            )
+            return bytes
+          })
+          for (const divisor of [total, 2 * total, 0.37]) check(streams, weights, divisor)
+        })
+      })
+
       test('[KRN-13] what cancels leaves exactly what is left, as +0 where nothing is', () => {
         const codes = (...all: readonly number[]) => {
           const bytes = new Uint8Array(16 * size)

@@ -5,7 +5,7 @@
  * exact sums. A proof that fails costs time and never a bit.
  */
 import { BF16, F16, F16_SCALE, highFour, highTwo, lowFour, lowTwo, streamOf, upper, upperNext } from './codes'
-import { narrowOf, scaledOf, errorOf, spanOf } from './plan'
+import { divisorInF32Of, errorInF32Of, narrowOf, scaledOf, spanOf } from './plan'
 import { divided, openEight } from './two-levels'
 
 @inline const BF16_FIRST: i32 = 0x7f80
@@ -49,8 +49,9 @@ function spanEight(form: i32, table: usize, weights: usize, k: i32, divisor: v12
 }
 
 /** The same of bf16, called from where it is rare. */
-function oneEight(table: usize, weights: usize, k: i32, divisor: v128, span: v128, terms: usize, plan: usize, at: usize, out: usize): i32 {
-  return spanEight(BF16, table, weights, k, divisor, span, terms, plan, at, out)
+export function oneEight(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, at: usize, out: usize): i32 {
+  const span = i16x8.splat(<i16>spanOf(plan))
+  return spanEight(BF16, table, weights, k, f64x2.splat(divisor), span, terms, plan, at, out)
 }
 
 @inline
@@ -73,7 +74,7 @@ export function averageInSpan(form: i32, table: usize, weights: usize, k: i32, d
 }
 
 /** Whether more than a few of some eights hold elements so small that multiplying them in f32 is slow on many machines. */
-function mostlyTiny(table: usize, k: i32, from: usize, to: usize): bool {
+export function mostlyTiny(table: usize, k: i32, from: usize, to: usize): bool {
   const magnitude = i16x8.splat(0x7fff)
   const one = i16x8.splat(1)
   const tiny = i16x8.splat(0x1280)
@@ -88,6 +89,14 @@ function mostlyTiny(table: usize, k: i32, from: usize, to: usize): bool {
 }
 
 /**
+ * Loaded before a loop, for the compiler makes a constant again in every turn of it: magnitude of codes, half a cell and the
+ * upper half of an f32; from 2⁻⁹⁰ to 2¹⁰⁰, and from 2⁻⁷⁴; a bias for rounding half to even, and a last place.
+ */
+const constants: usize = memory.data<u32>([
+  0x7fff7fff, 0x8000, 0xffff0000, 0x12801280, 0x5eff5eff, 0x1a801a80, 0x56ff56ff, 0x7fff, 1, 0x00010001,
+])
+
+/**
  * bf16 with normalised f32 weights. s is within `error` times the greatest magnitude of the result; if both ends of that
  * interval, half a cell added, agree in their upper halves, those are the result. Answers how many eights could not
  * prove it, or −1.
@@ -96,15 +105,13 @@ export function averageInInterval(table: usize, weights: usize, k: i32, divisor:
   if (mostlyTiny(table, k, from, to))
     return averageInSpan(BF16, table, weights, k, divisor, terms, plan, from, to, out) < 0 ? -1 : <i32>((to - from) >> 4)
   const scaled = scaledOf(plan)
-  const by = f64x2.splat(divisor)
-  const widest = i16x8.splat(<i16>spanOf(plan))
-  const magnitude = i16x8.splat(0x7fff)
-  const half = i32x4.splat(0x8000)
-  const relative = f32x4.splat(<f32>errorOf(plan))
-  const smallest = i16x8.splat(0x1280) // 2⁻⁹⁰
-  const range = i16x8.splat(0x7180 - 0x1280) // to 2¹⁰⁰
+  const magnitude = v128.load_splat<u32>(constants)
+  const half = v128.load_splat<u32>(constants, 4)
+  const upperBits = v128.load_splat<u32>(constants, 8)
+  const smallest = v128.load_splat<u32>(constants, 12)
+  const range = v128.load_splat<u32>(constants, 16)
+  const relative = errorInF32Of(plan)
   const zero = i16x8.splat(0)
-  const upperBits = i32x4.splat(0xffff0000)
   let open = 0
   let at = from
   for (; at + 32 <= to; at += 32) {
@@ -138,8 +145,9 @@ export function averageInInterval(table: usize, weights: usize, k: i32, divisor:
     e = f32x4.mul(relative, upperNext(m1))
     const p3 = i32x4.add(f32x4.add(s3, e), half)
     const q3 = i32x4.add(f32x4.sub(s3, e), half)
-    const o0 = v128.and(i16x8.ge_u(i16x8.sub(m0, smallest), range), i16x8.ne(m0, zero))
-    const o1 = v128.and(i16x8.ge_u(i16x8.sub(m1, smallest), range), i16x8.ne(m1, zero))
+    // zero where all is well
+    const o0 = v128.andnot(i16x8.sub_sat_u(i16x8.sub(m0, smallest), range), i16x8.eq(m0, zero))
+    const o1 = v128.andnot(i16x8.sub_sat_u(i16x8.sub(m1, smallest), range), i16x8.eq(m1, zero))
     const a0 = v128.or(v128.and(v128.or(v128.xor(p0, q0), v128.xor(p1, q1)), upperBits), o0)
     const a1 = v128.or(v128.and(v128.or(v128.xor(p2, q2), v128.xor(p3, q3)), upperBits), o1)
     v128.store(out + at, v128.shuffle<i16>(p0, p1, 1, 3, 5, 7, 9, 11, 13, 15))
@@ -147,26 +155,24 @@ export function averageInInterval(table: usize, weights: usize, k: i32, divisor:
     if (v128.any_true(v128.or(a0, a1))) {
       if (v128.any_true(a0)) {
         open++
-        if (oneEight(table, weights, k, by, widest, terms, plan, at, out + at) < 0) return -1
+        if (oneEight(table, weights, k, divisor, terms, plan, at, out + at) < 0) return -1
       }
       if (v128.any_true(a1)) {
         open++
-        if (oneEight(table, weights, k, by, widest, terms, plan, at + 16, out + at + 16) < 0) return -1
+        if (oneEight(table, weights, k, divisor, terms, plan, at + 16, out + at + 16) < 0) return -1
       }
     }
   }
   for (; at < to; at += 16) {
     open++
-    if (oneEight(table, weights, k, by, widest, terms, plan, at, out + at) < 0) return -1
+    if (oneEight(table, weights, k, divisor, terms, plan, at, out + at) < 0) return -1
   }
   return open
 }
 
 /** The upper halves of eight f32, rounded half to even. */
 @inline
-function rounded(a: v128, b: v128): v128 {
-  const bias = i32x4.splat(0x7fff)
-  const last = i32x4.splat(1)
+function rounded(a: v128, b: v128, bias: v128, last: v128): v128 {
   const r0 = i32x4.add(a, i32x4.add(bias, v128.and(i32x4.shr_u(a, 16), last)))
   const r1 = i32x4.add(b, i32x4.add(bias, v128.and(i32x4.shr_u(b, 16), last)))
   return v128.shuffle<i16>(r0, r1, 1, 3, 5, 7, 9, 11, 13, 15)
@@ -175,15 +181,15 @@ function rounded(a: v128, b: v128): v128 {
 /** bf16 with whole weights of a small sum: the sum is exact in f32, and one f32 division rounds to the same cell. */
 export function averageInF32(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
   const scaled = scaledOf(plan)
-  const by = f64x2.splat(divisor)
-  const widest = i16x8.splat(<i16>spanOf(plan))
-  const narrowest = i16x8.splat(<i16>narrowOf(plan))
-  const magnitude = i16x8.splat(0x7fff)
-  const one = i16x8.splat(1)
-  const smallest = i16x8.splat(0x1a80) // 2⁻⁷⁴
-  const range = i16x8.splat(0x7180 - 0x1a80)
+  const narrowest = narrowOf(plan)
+  const magnitude = v128.load_splat<u32>(constants)
+  const smallest = v128.load_splat<u32>(constants, 20)
+  const range = v128.load_splat<u32>(constants, 24)
+  const bias = v128.load_splat<u32>(constants, 28)
+  const last = v128.load_splat<u32>(constants, 32)
+  const one = v128.load_splat<u32>(constants, 36)
   const zero = i16x8.splat(0)
-  const d = f32x4.splat(<f32>divisor)
+  const d = divisorInF32Of(plan)
   let open = 0
   let at = from
   for (; at + 32 <= to; at += 32) {
@@ -211,26 +217,27 @@ export function averageInF32(table: usize, weights: usize, k: i32, divisor: f64,
       s2 = f32x4.add(s2, f32x4.mul(weight, upper(c1)))
       s3 = f32x4.add(s3, f32x4.mul(weight, upperNext(c1)))
     }
-    const o0 = v128.and(i16x8.ge_u(i16x8.sub(m0, smallest), range), i16x8.ne(m0, zero))
-    const o1 = v128.and(i16x8.ge_u(i16x8.sub(m1, smallest), range), i16x8.ne(m1, zero))
-    const a0 = v128.or(i16x8.gt_u(i16x8.sub(m0, n0), narrowest), o0)
-    const a1 = v128.or(i16x8.gt_u(i16x8.sub(m1, n1), narrowest), o1)
-    v128.store(out + at, rounded(f32x4.div(s0, d), f32x4.div(s1, d)))
-    v128.store(out + at, rounded(f32x4.div(s2, d), f32x4.div(s3, d)), 16)
+    // each is zero where all is well
+    const o0 = v128.andnot(i16x8.sub_sat_u(i16x8.sub(m0, smallest), range), i16x8.eq(m0, zero))
+    const o1 = v128.andnot(i16x8.sub_sat_u(i16x8.sub(m1, smallest), range), i16x8.eq(m1, zero))
+    const a0 = v128.or(i16x8.sub_sat_u(i16x8.sub(m0, n0), narrowest), o0)
+    const a1 = v128.or(i16x8.sub_sat_u(i16x8.sub(m1, n1), narrowest), o1)
+    v128.store(out + at, rounded(f32x4.div(s0, d), f32x4.div(s1, d), bias, last))
+    v128.store(out + at, rounded(f32x4.div(s2, d), f32x4.div(s3, d), bias, last), 16)
     if (v128.any_true(v128.or(a0, a1))) {
       if (v128.any_true(a0)) {
         open++
-        if (oneEight(table, weights, k, by, widest, terms, plan, at, out + at) < 0) return -1
+        if (oneEight(table, weights, k, divisor, terms, plan, at, out + at) < 0) return -1
       }
       if (v128.any_true(a1)) {
         open++
-        if (oneEight(table, weights, k, by, widest, terms, plan, at + 16, out + at + 16) < 0) return -1
+        if (oneEight(table, weights, k, divisor, terms, plan, at + 16, out + at + 16) < 0) return -1
       }
     }
   }
   for (; at < to; at += 16) {
     open++
-    if (oneEight(table, weights, k, by, widest, terms, plan, at, out + at) < 0) return -1
+    if (oneEight(table, weights, k, divisor, terms, plan, at, out + at) < 0) return -1
   }
   return open
 }

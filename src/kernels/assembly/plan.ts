@@ -27,8 +27,8 @@ export function scaledOf(plan: usize): usize {
 }
 /** Greatest difference of two codes at which no partial sum in f32 can round. */
 @inline
-export function narrowOf(plan: usize): i32 {
-  return load<i32>(plan, 20)
+export function narrowOf(plan: usize): v128 {
+  return v128.load_splat<u16>(plan, 20)
 }
 /** How far off an interval can be, per unit of the greatest magnitude. */
 @inline
@@ -39,4 +39,34 @@ export function errorOf(plan: usize): f64 {
 @inline
 export function placesOf(plan: usize): i32 {
   return load<i32>(plan, 32)
+}
+/** Where the parts of the weights lie: of each, one of sixteen bits, and the rest. */
+@inline
+export function partsOf(plan: usize): usize {
+  return <usize>load<u32>(plan, 36)
+}
+/** From the exponent field of the greatest element to the code of the constant that first parts are added to. */
+@inline
+export function partsHeadOf(plan: usize): v128 {
+  return v128.load_splat<u16>(plan, 40)
+}
+/** How many codes below the greatest element a result may lie that the parts can prove. */
+@inline
+export function reachOf(plan: usize): v128 {
+  return v128.load_splat<u16>(plan, 44)
+}
+/** How far off the sum of both parts can be, per unit of that constant. */
+@inline
+export function partsErrorOf(plan: usize): v128 {
+  return v128.load_splat<u32>(plan, 48)
+}
+/** How far off an interval in f32 can be, per unit of the greatest magnitude. */
+@inline
+export function errorInF32Of(plan: usize): v128 {
+  return v128.load_splat<u32>(plan, 52)
+}
+/** What goes with the weights of sums in f32. */
+@inline
+export function divisorInF32Of(plan: usize): v128 {
+  return v128.load_splat<u32>(plan, 56)
 }
