@@ -14,7 +14,7 @@ const [seeds = 2000, first = 1] = process.argv.slice(2).map(Number)
 
 /** The simulator and what it stands on, as JavaScript. */
 function compile(to) {
-  for (const folder of ['src/core', 'src/replication', 'test/simulation', 'test/core']) {
+  for (const folder of ['src/core', 'src/transport', 'src/replication', 'test/simulation', 'test/core']) {
     mkdirSync(join(to, folder), { recursive: true })
     for (const name of readdirSync(join(root, folder)).filter((one) => /(?<!\.test)\.ts$/.test(one))) {
       const { outputText } = ts.transpileModule(readFileSync(join(root, folder, name), 'utf8'), {

@@ -3,6 +3,7 @@ import type { KeptSpaces } from '../replication/kept-spaces.ts'
 import type { Context } from './context.ts'
 import { receiveOps } from './receive-ops.ts'
 import type { SpaceBook } from './space-book.ts'
+import { writeEvidence } from './write-evidence.ts'
 
 export const keptSpaces = (context: Context, book: SpaceBook): KeptSpaces => {
   const { storage, lease, key } = context
@@ -22,6 +23,7 @@ export const keptSpaces = (context: Context, book: SpaceBook): KeptSpaces => {
     },
     receive: (space, changes) => void receiveOps(context, book, space, changes),
     watch: (written) => book.watch(written),
+    accuse: (space, pair) => writeEvidence(context, book, space, pair),
     raise: (epoch) => lease.raise(epoch),
     get epoch() {
       return lease.epoch

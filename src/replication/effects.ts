@@ -1,5 +1,6 @@
 /** What goes into the replica core, and what comes out of it. It has no clock, no luck and no I/O of its own. */
 import type { OpId, ReplicaId, SpaceId } from '../core/ids.ts'
+import type { SignedOp } from '../core/op.ts'
 import type { KeptAddress } from './address-book.ts'
 import type { BlobEnd, BlobWant } from './blob-frames.ts'
 import type { FrameType, Known } from './frames.ts'
@@ -32,6 +33,7 @@ export type Metric =
   | 'store.failed'
   | 'reconciliations'
   | 'blobs.lies'
+  | 'evidence.written'
   | 'addresses.learned'
   | 'addresses.refused'
   | 'addresses.full'
@@ -76,6 +78,8 @@ export type Effect =
   | { readonly t: 'offered'; readonly space: SpaceId; readonly link: LinkId; readonly by: ReplicaId }
   /** Somebody knows ops of this replica that it does not: its storage is older than its word. */
   | { readonly t: 'amnesia'; readonly space: SpaceId; readonly known: Known }
+  /** Both are signed for one place: time to write evidence of it, which is a matter of whoever writes here. */
+  | { readonly t: 'accuse'; readonly space: SpaceId; readonly pair: readonly [SignedOp, SignedOp] }
   /** A link is wanted to this replica, at any of these addresses: answered by a link that expects it, or a failure. */
   | { readonly t: 'dial'; readonly rid: ReplicaId; readonly urls: readonly string[] }
   /** Addresses that are kept from now on, each in place of what that replica said before. */

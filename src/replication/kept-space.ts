@@ -1,9 +1,10 @@
 /** One space of a replica: its set, the way of new ops into it, and who is told of them. */
 import { invariant } from '../core/invariant.ts'
-import type { OpId } from '../core/ids.ts'
+import type { OpId, ReplicaId } from '../core/ids.ts'
 import type { SignedOp } from '../core/op.ts'
 import { Admission, type AdmissionContext } from './admission.ts'
 import type { Effect, LinkId } from './effects.ts'
+import { EvidenceWatch } from './evidence-watch.ts'
 import type { Frame, FrameOf } from './frames.ts'
 import type { Needs } from './gate.ts'
 import { placeAll } from './fork-lattice.ts'
@@ -17,6 +18,8 @@ const ASK_AGAIN_MS = 1000
 
 export interface SpaceContext extends Omit<AdmissionContext, 'needs' | 'duplicate'> {
   readonly sessions: ReadonlyMap<LinkId, PeerSession>
+  /** Who we are. */
+  readonly own: ReplicaId
   readonly send: (link: LinkId, frame: Frame) => void
   readonly effect: (effect: Effect) => void
 }
@@ -36,6 +39,7 @@ export class KeptSpace {
   readonly admission: Admission
   readonly gossip: Gossip
   readonly #context: SpaceContext
+  readonly #evidence: EvidenceWatch
   /** What was asked of whom, and when. */
   readonly #asked = new Map<string, number>()
 
@@ -43,6 +47,7 @@ export class KeptSpace {
     this.set = set
     this.#context = context
     this.gossip = new Gossip(context.settings)
+    this.#evidence = new EvidenceWatch(context.own, context.settings)
     this.admission = new Admission(set, {
       ...context,
       needs: (link, needs) => this.#ask(link, needs),
@@ -55,7 +60,9 @@ export class KeptSpace {
     const all = [...ops]
     const left = placeAll(all, (op, twin) => this.set.restore(op, twin))
     invariant(left.length === 0, `${left[0]?.id} follows nothing that is stored`)
-    for (const op of all) if (this.set.has(op.id)) this.admission.kept(op)
+    const kept = all.filter(({ id }) => this.set.has(id))
+    for (const op of kept) this.admission.kept(op)
+    this.#watch(kept)
   }
 
   get load(): Load {
@@ -110,7 +117,27 @@ export class KeptSpace {
 
   show(added: readonly KeptOp[], removed: readonly OpId[] = []): void {
     this.#context.effect({ t: 'visible', space: this.set.space, added, removed })
+    this.#watch(
+      added.map(({ op }) => op),
+      removed,
+    )
     this.#tell(added)
+  }
+
+  #watch(added: readonly SignedOp[], removed: readonly OpId[] = []): void {
+    const now = this.#context.now()
+    for (const id of removed) this.#evidence.fellOut(id, now)
+    for (const op of added) this.#evidence.saw(op)
+    for (const { record } of added) if (this.set.isForked(record.rid, record.ep)) this.#evidence.forked(record, now)
+  }
+
+  /** One at a time: many forks at once are no reason to write as many ops at once. */
+  #accuse(): void {
+    const chain = this.#evidence.takeDue(this.#context.now())
+    const forked = chain && this.set.chain(chain.rid, chain.ep)
+    const [one, two] = forked?.at(forked.forkedAt).map((id) => this.set.get(id)?.op) ?? []
+    if (one !== undefined && two !== undefined)
+      this.#context.effect({ t: 'accuse', space: this.set.space, pair: [one, two] })
   }
 
   storeFailed(): void {
@@ -123,6 +150,7 @@ export class KeptSpace {
     const { set, gossip } = this
     const now = this.#context.now()
     this.admission.expire()
+    this.#accuse()
     for (const [link, ids] of gossip.takeLazy()) this.#send(link, idFrames(set.space, 'ihave', ids))
     for (const [link, ids] of gossip.takeOverdue(now)) this.#send(link, idFrames(set.space, 'graft', ids))
     for (const [key, at] of this.#asked) if (now - at >= ASK_AGAIN_MS) this.#asked.delete(key)

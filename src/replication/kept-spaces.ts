@@ -14,6 +14,8 @@ export interface KeptSpaces {
   receive(space: SpaceId, changes: { readonly insert: readonly SignedOp[]; readonly remove: readonly OpId[] }): void
   /** Called with each op that is written here, once it is durable. */
   watch(written: (op: SignedOp) => void): void
+  /** A proof that one key signed both, written where this replica may; false where not, or where there is one. */
+  accuse(space: SpaceId, pair: readonly [SignedOp, SignedOp]): boolean
   /** Somebody knows ops of this replica up to this epoch that are not here: it goes on in a later one. */
   raise(epoch: number): void
   readonly epoch: number

@@ -274,6 +274,7 @@ export class ReplicaCore {
   #spaceContext(): SpaceContext {
     return {
       sessions: this.#sessions,
+      own: this.#options.identity.rid,
       settings: this.#settings,
       now: () => this.#now,
       ...this.#outward,

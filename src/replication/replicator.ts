@@ -251,6 +251,9 @@ export class Replicator {
       case 'blob-end':
         this.#bytes.on(effect)
         return
+      case 'accuse':
+        this.#accuse(effect)
+        return
       case 'dial':
         void this.#learned?.dial(effect.rid, effect.urls)
         return
@@ -293,6 +296,19 @@ export class Replicator {
         return
       }
       this.#do(this.#core.stored(space))
+    })
+  }
+
+  /** What can't be written now is asked for again. */
+  #accuse({ space, pair }: Extract<Effect, { t: 'accuse' }>): void {
+    const { kept, report, clock } = this.#parts
+    clock.after(0, () => {
+      if (this.#isStopped) return
+      try {
+        if (kept.accuse(space, pair)) this.#count('evidence.written', 1)
+      } catch (error) {
+        report('writing evidence of a fork', error)
+      }
     })
   }
 

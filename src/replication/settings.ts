@@ -30,6 +30,8 @@ export interface Settings {
   readonly meshLinks: number
   readonly learnedDialEveryMs: number
   readonly learnedDialMs: number
+  /** Who is first to write evidence of a fork waits up to this long, the last nine times. */
+  readonly evidenceSlotMs: number
   readonly framesPerSecond: number
   readonly bytesPerSecond: number
   /** A bucket holds the tokens of so many seconds. */
@@ -55,6 +57,7 @@ export const DEFAULT_SETTINGS: Settings = {
   meshLinks: 5,
   learnedDialEveryMs: 5000,
   learnedDialMs: 30_000,
+  evidenceSlotMs: 2000,
   framesPerSecond: 500,
   bytesPerSecond: 8 * 1024 * 1024,
   burstSeconds: 8,

@@ -70,7 +70,6 @@ export class Host implements Endpoint {
   #head: ChainHead = emptyHead(0)
   #isWriting = false
   readonly #peers = new Map<LinkId, number>()
-  readonly #accused = new Set<string>()
 
   constructor(node: number, world: HostWorld) {
     this.node = node
@@ -210,14 +209,14 @@ export class Host implements Endpoint {
         }
       case 'visible':
         for (const { op } of effect.added) this.#mind(op.record.rid, op.record.ep)
-        {
-          this.#accuse()
-          return
-        }
+        return
       case 'amnesia': {
         this.#mind(this.rid, effect.known.ep)
         return
       }
+      case 'accuse':
+        this.write(evidenceOf(...effect.pair))
+        return
       case 'report': {
         this.world.count(this.node, effect.metric, effect.count)
         return
@@ -291,19 +290,6 @@ export class Host implements Endpoint {
     const own = [...this.stored.values()].filter(({ record }) => record.rid === this.rid && record.ep === ep)
     const last = own.sort((a, b) => b.record.seq - a.record.seq)[0]
     return last === undefined ? emptyHead(ep) : headAfter(last)
-  }
-
-  /** One replica in three writes evidence of a fork that it sees. */
-  #accuse(): void {
-    const set = this.core?.set(this.world.space)
-    if (set === undefined || this.node % 3 !== 1) return
-    for (const { rid, ep, pair } of set.forks()) {
-      const key = `${rid}/${ep}`
-      const [a, b] = [set.get(pair[0]), set.get(pair[1])]
-      if (this.#accused.has(key) || rid === this.rid || a === undefined || b === undefined) continue
-      this.#accused.add(key)
-      this.world.clockwork.after(0, () => this.write(evidenceOf(a.op, b.op)))
-    }
   }
 
   #tick(life: number): void {

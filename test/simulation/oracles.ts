@@ -1,7 +1,7 @@
 /** What must be true of the replicas once the world is whole again. Each answers with the reasons why it is not. */
 import type { OpId } from '../../src/core/ids.ts'
 import { fold } from '../../src/core/or-set.ts'
-import type { SignedOp } from '../../src/core/op.ts'
+import { accusedBy, type Op, type SignedOp } from '../../src/core/op.ts'
 import { oracle } from '../core/or-set-oracle.ts'
 import type { Host } from './host.ts'
 
@@ -11,7 +11,7 @@ export interface Seen {
   readonly acknowledged: readonly { readonly node: number; readonly op: SignedOp }[]
 }
 
-const chainOf = ({ record }: SignedOp): string => `${record.rid}/${record.ep}`
+const chainOf = ({ record }: Op): string => `${record.rid}/${record.ep}`
 const opsOf = (host: Host): SignedOp[] => [...(host.core?.set(host.world.space)?.ops() ?? [])].map(({ op }) => op)
 const idsOf = (ops: Iterable<{ readonly id: string }>): string =>
   [...ops]
@@ -32,6 +32,26 @@ export function shouldBeKept(ever: Iterable<SignedOp>): SignedOp[] {
     const forkedAt = Math.min(...ops.map(({ record }) => record.seq).filter((seq) => at(seq).length > 1))
     return [...ops.filter(({ record }) => record.seq < forkedAt), ...at(forkedAt).slice(0, 2)]
   })
+}
+
+/** Forks of chains that no op proves: evidence of each is written by somebody, some time after it is seen. */
+export function unproved(host: Host): string[] {
+  const proved = new Set(
+    opsOf(host).flatMap(({ record }) => (record.t === 'evidence' ? [chainOf(accusedBy(record))] : [])),
+  )
+  const forks = host.core?.set(host.world.space)?.forks() ?? []
+  return forks.map(({ rid, ep }) => `${rid}/${ep}`).filter((chain) => !proved.has(chain))
+}
+
+/** Ops that prove the fork of a chain, by chain. */
+export function proofsOf(host: Host): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const { record } of opsOf(host))
+    if (record.t === 'evidence') {
+      const chain = chainOf(accusedBy(record))
+      counts.set(chain, (counts.get(chain) ?? 0) + 1)
+    }
+  return counts
 }
 
 export function failuresOf(hosts: readonly Host[], { ever, acknowledged }: Seen): string[] {
@@ -71,6 +91,7 @@ export function failuresOf(hosts: readonly Host[], { ever, acknowledged }: Seen)
     const isLostByRollback = rolledBack.has(op.record.rid) && (forks.has(chainOf(op)) || !ever.has(op.id))
     check(kept.has(op.id) || isLostByRollback, 'acknowledged: an op is gone')
   }
+  for (const host of hosts) check(unproved(host).length === 0, 'evidence: of a fork nobody wrote any')
   for (const host of hosts) {
     const load = host.load()
     check(load?.parked === 0, 'parked: ops are left')

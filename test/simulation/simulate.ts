@@ -12,7 +12,7 @@ import { Clockwork } from './clockwork.ts'
 import { type Bugs, Host, type HostWorld } from './host.ts'
 import { Luck } from './luck.ts'
 import { Network } from './network.ts'
-import { failuresOf, haveConverged } from './oracles.ts'
+import { failuresOf, haveConverged, proofsOf, unproved } from './oracles.ts'
 import { ridOf, stubSigned } from './stubs.ts'
 
 export interface Scenario {
@@ -35,6 +35,8 @@ export interface Run {
   readonly bytes: number
   readonly crashes: number
   readonly forks: number
+  /** Of each forked chain, how many ops prove it. */
+  readonly proofs: readonly number[]
   readonly rollbacks: number
   readonly byzantine: number
   readonly healMs: number
@@ -214,6 +216,7 @@ export function simulate(seed: number, scenario: Scenario = {}): Run {
   while (clockwork.now < healedAt + LIVENESS_MS) {
     clockwork.runUntil(clockwork.now + 1000)
     if (!hosts.every((host) => host.isUp) || !haveConverged(hosts)) convergedAt = undefined
+    else if (unproved(hosts[0]!).length > 0) continue
     else convergedAt ??= clockwork.now
     if (convergedAt !== undefined && clockwork.now - convergedAt >= 3000) break
   }
@@ -232,6 +235,7 @@ export function simulate(seed: number, scenario: Scenario = {}): Run {
     crashes,
     rollbacks,
     byzantine: bad,
+    proofs: [...proofsOf(hosts[0]!).values()],
     forks: metrics.get('ops.forked') ?? 0,
     healMs: (convergedAt ?? Infinity) - healedAt,
     metrics,

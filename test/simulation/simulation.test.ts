@@ -43,6 +43,13 @@ test('[SYN-11] members that tell roots they do not have cost themselves alone', 
   for (const seed of [1, 2, 3, 4, 5]) expect(told(seed, simulate(seed, lies).failures)).toEqual([])
 })
 
+test.each([4, 12, 30])('[EVD-3] a fork that %i replicas see is proved by few ops', (honest) => {
+  const run = simulate(5, { honest, byzantine: 1, behaviours: ['equivocate'], faults: false, steps: 40 })
+  expect(run.failures).toEqual([])
+  expect(run.proofs.length).toBeGreaterThan(0)
+  expect(Math.max(...run.proofs)).toBeLessThanOrEqual(3)
+})
+
 describe('[SIM-4] the oracles notice', () => {
   /** Whether it is noticed in one of the first seeds. */
   const notices = (what: RegExp, scenario: Scenario, seeds = 20): boolean =>
