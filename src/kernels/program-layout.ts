@@ -11,8 +11,8 @@ import type { Address } from './wasm-instance.ts'
 export const STRIP = 512
 /** A line of the cache more than a strip, lest many planes begin in the same place of it. */
 const PLANE_BYTES = 8 * STRIP + 64
-/** Lanes and a total, from one sum to the next. */
-const SUM_BYTES = 80
+/** Lanes, a total, and where a block's sum goes. */
+export const SUM_BYTES = 80
 /** From as many planes on, sums over all pairs are made together. */
 const TOGETHER_MIN = 3
 
@@ -71,6 +71,13 @@ interface State {
   readonly address: Address
 }
 
+/** Sums side by side: lanes, a total, and where block sums go. */
+export interface SumsPlace {
+  readonly first: Address
+  readonly count: number
+  readonly blocks: number[] | undefined
+}
+
 /** Every pair once, each plane with itself too, row by row. */
 function isOfEveryPair(op: BlockSum, pairs: readonly (readonly [number, number])[], planes: number): boolean {
   if (planes < TOGETHER_MIN || (op !== 'dot' && op !== 'squaredDistance')) return false
@@ -90,8 +97,7 @@ export class ProgramLayout {
   readonly tables: { readonly address: Address; readonly words: readonly number[] }[] = []
   readonly numbers: { readonly address: Address; readonly value: number }[] = []
   readonly states: State[] = []
-  /** Sums whose lanes are to be cleared. */
-  readonly lanes: Address[] = []
+  readonly sums: SumsPlace[] = []
   readonly #planes: Address
   #next: Address
 
@@ -247,12 +253,12 @@ export class ProgramLayout {
       case 'sums': {
         const lanes = measure.pairs.map(() => this.#take(SUM_BYTES))
         const first = at(lanes, 0)
-        for (const address of lanes) this.lanes.push(address)
+        this.sums.push({ first, count: lanes.length, blocks: measure.blocks })
         const op = BLOCK_SUM[measure.op]
         if (isOfEveryPair(measure.op, measure.pairs, planes.length))
           this.words.push(OP.pairSums, op, this.#table(planes), planes.length, first)
         else measure.pairs.forEach(([a, b], i) => this.words.push(OP.sum, op, plane(a), plane(b), at(lanes, i)))
-        this.states.push({ array: measure.totals, stride: SUM_BYTES, address: first + 64 })
+        if (!measure.blocks) this.states.push({ array: measure.totals, stride: SUM_BYTES, address: first + 64 })
         return
       }
       case 'greatest': {

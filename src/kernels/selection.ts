@@ -27,6 +27,14 @@ const LEAST_PART = 0.002
 export const keepCount = (density: number, length: number): number =>
   density > 0 ? Math.trunc(Math.min(density, 1) * length) : 0
 
+const STAGES = ['sample', 'count', 'ties'] as const
+/** More than any tensor has, so that all are counted. */
+const COUNTLESS = 2 ** 53
+/** Of a search, as another thread goes on with it. */
+export const SEARCH_NUMBERS = 11
+const LEFT = 6
+const LAST = 7
+
 const everything = (): KeyRange => ({ low: 0, high: KEY_MAX, shift: SAMPLE_SHIFT })
 function between(low: number, high: number): KeyRange {
   let shift = 0
@@ -38,7 +46,7 @@ export class CutoffSearch<B> {
   readonly #kernels: Kernels<B>
   readonly #elements: number
   readonly #wanted: number
-  #stage: 'sample' | 'count' | 'ties' = 'count'
+  #stage: (typeof STAGES)[number] = 'count'
   #range = everything()
   /** Keys above the range so far, and elements seen in the sample. */
   #above = 0
@@ -89,6 +97,67 @@ export class CutoffSearch<B> {
     if (this.#cutoff) return undefined
     if (this.#stage === 'ties') return { measure: 'nth', key: this.#range.low, offset, state: this.#ties }
     return { measure: 'histogram', range: this.#range, counts: this.#counts }
+  }
+
+  /** What is seen from here on is a part of the scope, and is joined with others by `join` and `pour`. */
+  beginPart(): void {
+    this.#ties[0] = COUNTLESS
+    this.#ties[1] = -1
+  }
+
+  /** Of parts in the order of the scope: how many ties are left, and the last. `again` shows this part once more. */
+  join(numbers: Float64Array, again: () => void): void {
+    if (this.#stage !== 'ties') return
+    const here = COUNTLESS - this.#ties[0]!
+    const left = numbers[LEFT]!
+    if (left > 0 && here >= left) {
+      this.#ties[0] = left
+      again()
+      numbers[LAST] = this.#ties[1]!
+    }
+    numbers[LEFT] = Math.max(0, left - here)
+  }
+
+  /** Counts of parts, in whatever order, into those of all threads. */
+  pour(counts: Uint32Array): void {
+    const own = this.#counts
+    for (let i = 0; i < own.length; i++) if (own[i] !== 0) Atomics.add(counts, i, own[i]!)
+    own.fill(0)
+  }
+
+  /** Takes over what all threads have counted in this pass. */
+  gather(numbers: Float64Array, counts: Uint32Array): void {
+    this.#counts.set(counts)
+    counts.fill(0)
+    this.#ties.set(numbers.subarray(LEFT, LAST + 1))
+  }
+
+  save(to: Float64Array): void {
+    const { low, high, shift } = this.#range
+    const { key, lastTie } = this.#cutoff ?? NOTHING
+    const known = this.#cutoff ? 1 : 0
+    to.set([
+      STAGES.indexOf(this.#stage),
+      low,
+      high,
+      shift,
+      this.#above,
+      this.#sampled,
+      ...this.#ties,
+      known,
+      key,
+      lastTie,
+    ])
+  }
+
+  load(from: Float64Array): void {
+    const [stage, low, high, shift, above, sampled, left, last, known, key, lastTie] = from
+    this.#stage = STAGES[stage!]!
+    this.#range = { low: low!, high: high!, shift: shift! }
+    this.#above = above!
+    this.#sampled = sampled!
+    this.#ties.set([left!, last!])
+    this.#cutoff = known === 1 ? { key: key!, lastTie: lastTie! } : undefined
   }
 
   /** A tensor of the scope has been seen whole, so what it counted fits 32 bits. */

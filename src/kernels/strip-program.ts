@@ -80,12 +80,16 @@ export type Fused =
 
 /** What is known of all elements once they have been seen. Arrays go in with what was seen before, and come out. */
 export type Measure =
-  /** Block sums of pairs of `planes`, added in block order. */
+  /**
+   * Block sums of pairs of `planes`, added in block order. Where there are `blocks`, those of all pairs are put there block
+   * by block, and nothing is added.
+   */
   | {
       readonly measure: 'sums'
       readonly op: BlockSum
       readonly pairs: readonly (readonly [number, number])[]
       readonly totals: Float64Array
+      readonly blocks?: number[]
     }
   | { readonly measure: 'greatest'; readonly total: Float64Array }
   | { readonly measure: 'histogram'; readonly range: KeyRange; readonly counts: Uint32Array }

@@ -1,7 +1,7 @@
 /** Programs over strips on the compiled kernels: loaded where planes lie, run, and their measures taken out. */
 import { invariant } from '../core/invariant.ts'
 import { BLOCK } from './measures.ts'
-import { DTYPES, ProgramLayout, STRIP } from './program-layout.ts'
+import { DTYPES, ProgramLayout, STRIP, SUM_BYTES, type SumsPlace } from './program-layout.ts'
 import type { RunProgram, StripProgram } from './strip-program.ts'
 import type { Address, WasmWords } from './wasm-instance.ts'
 import type { WasmMemory } from './wasm-memory.ts'
@@ -25,6 +25,8 @@ export class WasmPrograms {
   readonly #floats: Float64Array
   #area: { readonly address: Address; readonly bytes: number } | undefined
   #loaded: Loaded | undefined
+  /** Sums of blocks, until they are told. */
+  #blocks: { readonly address: Address; readonly numbers: number } | undefined
 
   constructor(wasm: WasmWords, memory: WasmMemory) {
     this.#wasm = wasm
@@ -37,6 +39,7 @@ export class WasmPrograms {
   reset(): void {
     this.#area = undefined
     this.#loaded = undefined
+    this.#blocks = undefined
   }
 
   compile(program: StripProgram): RunProgram | undefined {
@@ -87,16 +90,54 @@ export class WasmPrograms {
       if (to < 0) return false
     }
     const floats = this.#floats
+    if (!this.#clearSums(layout.sums, Math.ceil(count / BLOCK))) return false
     for (const { array, stride, address } of layout.states) {
       for (let i = 0; i < array.length; i++) floats[(address + i * stride) / 8] = array[i]!
     }
-    for (const sums of layout.lanes) floats.fill(0, sums / 8, sums / 8 + 8)
     if (this.#wasm.runProgram(layout.code, layout.streams, to, first, count) === 0) return false
     for (const { array, stride, address } of layout.states)
       for (let i = 0; i < array.length; i++) array[i] = floats[(address + i * stride) / 8]!
-    return layout.states.every(({ array }) => array.every(Number.isFinite))
+    return finite(layout) && this.#tellBlocks(layout.sums, Math.ceil(count / BLOCK))
+  }
+
+  /** False where there is no room for what the blocks add up to. */
+  #clearSums(places: readonly SumsPlace[], blocks: number): boolean {
+    const numbers = blocks * places.reduce((sum, place) => sum + (place.blocks ? place.count : 0), 0)
+    if (numbers > (this.#blocks?.numbers ?? 0)) {
+      const address = this.#memory.take(8 * numbers)
+      if (address < 0) return false
+      this.#blocks = { address, numbers }
+    }
+    let to = this.#blocks?.address ?? 0
+    for (const place of places) {
+      const { first, count } = place
+      this.#floats.fill(0, first / 8, (first + SUM_BYTES * count) / 8)
+      if (!place.blocks) continue
+      for (let i = 0; i < count; i++) {
+        const at = (first + SUM_BYTES * i + 72) / 4
+        this.#words[at] = to + 8 * i
+        this.#words[at + 1] = 8 * count
+      }
+      to += 8 * count * blocks
+    }
+    return true
+  }
+
+  /** False, and nothing told, where one is not finite. */
+  #tellBlocks(places: readonly SumsPlace[], blocks: number): boolean {
+    let from = (this.#blocks?.address ?? 0) / 8
+    const told = places.flatMap((place) => {
+      if (!place.blocks) return []
+      const sums = this.#floats.subarray(from, (from += place.count * blocks))
+      return [{ sums, into: place.blocks }]
+    })
+    if (!told.every(({ sums }) => sums.every(Number.isFinite))) return false
+    for (const { sums, into } of told) for (const sum of sums) into.push(sum)
+    return true
   }
 }
+
+const finite = ({ states }: ProgramLayout): boolean => states.every(({ array }) => array.every(Number.isFinite))
 
 interface Loaded {
   readonly program: StripProgram

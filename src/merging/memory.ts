@@ -46,6 +46,8 @@ export interface RuleFact {
   readonly passes: number
   /** Strips, and what is measured with. */
   readonly ownBytes: number
+  /** Of these, what threads share besides where they measure together. */
+  readonly measuringBytes: number
   /** Something is measured over all tensors of the strategy. */
   readonly wholeModel: boolean
 }
@@ -75,6 +77,7 @@ export class RuleFacts {
       facts = {
         passes: Math.max(...all.map(({ passes }) => passes)),
         ownBytes: Math.max(...all.map(({ stripBytes, measuringBytes }) => stripBytes + measuringBytes)),
+        measuringBytes: Math.max(...all.map(({ measuringBytes }) => measuringBytes)),
         wholeModel: all.some(({ wholeModel }) => wholeModel),
       }
       this.#known.set(key, facts)
@@ -119,9 +122,16 @@ export const bufferBytes = (tensors: Tensors, tileBytes: number, facts: RuleFact
 export function planMemory(tensors: Tensors, facts: RuleFacts, { workers, memoryBytes }: Resources): MemoryPlan {
   const demands = demandsOf(tensors, facts)
   const streams = demands.reduce((most, demand) => Math.max(most, demand.streams), 1)
+  const sharedBytes = tensors.reduce(
+    (most, { rule }) => (rule.kind === 'copy' ? most : Math.max(most, facts.of(rule).measuringBytes)),
+    0,
+  )
   const plans = choices(streams, workers).map((choice) => ({
     ...choice,
-    peakBytes: PROGRAM_BYTES + choice.workers * (WORKER_BYTES + bytesFor(demands, choice.tileBytes)),
+    peakBytes:
+      PROGRAM_BYTES +
+      choice.workers * (WORKER_BYTES + bytesFor(demands, choice.tileBytes)) +
+      (choice.workers > 1 ? sharedBytes : 0),
   }))
   const plan = plans.find(({ peakBytes }) => memoryBytes === undefined || peakBytes <= memoryBytes)
   if (plan) return plan

@@ -10,6 +10,8 @@ import { CHUNK_BYTES, type HashedTensor } from '../tensors/tensor-hasher.ts'
 export interface SharedBoard {
   readonly words: SharedArrayBuffer
   readonly leaves: SharedArrayBuffer
+  /** For what threads measure together; empty where one works alone. */
+  readonly measures: SharedArrayBuffer
 }
 
 const LEAF_BYTES = 32
@@ -37,8 +39,8 @@ export class RunBoard {
   readonly #firstLeaf: readonly number[]
   readonly #bytes: readonly number[]
 
-  /** `bytes` of each tensor. Who begins a run makes the memory; who joins it gets that. */
-  constructor(bytes: readonly number[], shared?: SharedBoard) {
+  /** `bytes` of each tensor. Who begins a run makes the memory, `measureBytes` of it for measures; who joins it gets that. */
+  constructor(bytes: readonly number[], shared?: SharedBoard, measureBytes = 0) {
     this.#bytes = bytes
     const first: number[] = []
     let leaves = 0
@@ -51,6 +53,7 @@ export class RunBoard {
     this.shared = shared ?? {
       words: new SharedArrayBuffer(4 * (WORDS + even) + 8 * bytes.length),
       leaves: new SharedArrayBuffer(LEAF_BYTES * leaves),
+      measures: new SharedArrayBuffer(measureBytes),
     }
     const { words } = this.shared
     this.#words = new Int32Array(words, 0, WORDS)

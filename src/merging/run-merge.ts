@@ -15,10 +15,13 @@ import { shown } from '../tensors/names.ts'
 import { TensorHasher } from '../tensors/tensor-hasher.ts'
 import { type Evaluation, type Learned, type Recall, STRIP, type StreamRef } from './evaluate/evaluation.ts'
 import { type About, Evaluator } from './evaluate/evaluator.ts'
+import type { Measures } from './evaluate/recordings.ts'
+import { Together } from './evaluate/together.ts'
+import { dealMeasures, MEASURES_BYTES } from './measure-memory.ts'
 import { bufferBytes, RuleFacts } from './memory.ts'
 import { OpenTileFiles } from './open-tile-files.ts'
 import { RunBoard, type SharedBoard } from './run-board.ts'
-import { Pace, runAlone, type RunWatch, type Work } from './run.ts'
+import { cancelled, Pace, runAlone, type RunWatch, type Work } from './run.ts'
 import {
   type MergeRule,
   type MergeTask,
@@ -30,7 +33,7 @@ import {
   streamIdentityOf,
 } from './task.ts'
 import { TileStreams } from './tile-streams.ts'
-import { type Part, unitsOf } from './units.ts'
+import { measuredTogether, type Part, unitsOf } from './units.ts'
 
 export interface Engine {
   readonly files: TileFiles
@@ -38,10 +41,11 @@ export interface Engine {
   readonly strategies: readonly Strategy[]
 }
 
-export const boardOfMerge = ({ tensors }: MergeTask, shared?: SharedBoard): RunBoard =>
+export const boardOfMerge = ({ tensors }: MergeTask, workers: number, shared?: SharedBoard): RunBoard =>
   new RunBoard(
     tensors.map(({ target }) => target.bytes),
     shared,
+    workers > 1 ? MEASURES_BYTES : 0,
   )
 
 export function runMerge(
@@ -49,7 +53,7 @@ export function runMerge(
   engine: Engine,
   watch: RunWatch<TensorOutcome> = {},
 ): readonly TensorOutcome[] {
-  return runAlone(mergeWork(task, engine, 1), boardOfMerge(task), taskBytes(task), watch)
+  return runAlone(mergeWork(task, engine, 1), boardOfMerge(task, 1), taskBytes(task), watch)
 }
 
 /** The share of one thread, where `workers` work on the task. */
@@ -59,12 +63,18 @@ export function mergeWork(task: MergeTask, engine: Engine, workers: number): Wor
     const files = new OpenTileFiles(engine.files, workers)
     const kernels = engine.kernels(bufferBytes(task.tensors, task.tileBytes, new RuleFacts(engine.strategies)))
     try {
-      new MergeRun(task, engine.strategies, kernels, files, board, watch, taken).run()
+      new MergeRun(task, engine.strategies, kernels, files, board, watch, taken).run(workers)
     } finally {
       files.close()
       kernels.reset()
     }
   }
+}
+
+interface Shared {
+  readonly tensor: number
+  readonly place: number
+  readonly together: Together
 }
 
 class MergeRun {
@@ -81,6 +91,8 @@ class MergeRun {
   /** Of each tensor of the task: its place in the evaluation. */
   readonly #places: readonly number[]
   #latest: (About & { readonly place: number }) | undefined
+  /** Tensors that all threads measure together, one after the other. */
+  #shared: readonly Shared[] = []
 
   constructor(
     task: MergeTask,
@@ -105,9 +117,48 @@ class MergeRun {
     this.#places = task.tensors.map(({ rule }) => (rule.kind === 'copy' ? -1 : merged++))
   }
 
-  run(): void {
-    const units = unitsOf(this.#task, (tensor) => this.#evaluator.measures(at(this.#places, tensor)))
+  run(workers: number): void {
+    const measuresOf = (tensor: number): Measures => this.#evaluator.measures(at(this.#places, tensor))
+    this.#share(measuredTogether(this.#task, measuresOf, workers))
+    const units = unitsOf(
+      this.#task,
+      measuresOf,
+      this.#shared.map(({ tensor }) => tensor),
+    )
     for (const unit of this.#pace.units(units)) for (const part of unit) this.#part(part)
+  }
+
+  #share(tensors: readonly number[]): void {
+    const places = tensors.map((tensor) => at(this.#places, tensor))
+    const memories = dealMeasures(
+      this.#board.shared.measures,
+      places.map((place) => this.#evaluator.reductionsOf(place)),
+    )
+    const check = (): void => {
+      this.#pace.check()
+    }
+    this.#shared = tensors.flatMap((tensor, i) => {
+      const memory = memories[i]
+      if (!memory) return []
+      const place = at(places, i)
+      const together = new Together(memory, check, cancelled)
+      this.#evaluator.share(place, together)
+      return [{ tensor, place, together }]
+    })
+  }
+
+  /** Those before it first, which every thread measures in the same order: they use the same tables. */
+  #measureTogether(place: number): void {
+    if (!this.#shared.some((shared) => shared.place === place)) return
+    for (const shared of this.#shared) {
+      const { dtype } = at(this.#task.tensors, shared.tensor)
+      if (!shared.together.finished) {
+        this.#evaluator.about(shared.place, dtype)
+        shared.together.finish()
+      }
+      if (shared.place === place) return
+      this.#evaluator.forget(shared.place)
+    }
   }
 
   #part({ tensor: index, begin, end }: Part): void {
@@ -153,6 +204,7 @@ class MergeRun {
   #about(place: number, dtype: Dtype): About {
     if (this.#latest?.place !== place) {
       if (this.#latest) this.#evaluator.forget(this.#latest.place)
+      this.#measureTogether(place)
       this.#latest = { place, ...this.#evaluator.about(place, dtype) }
     }
     return this.#latest

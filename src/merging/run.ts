@@ -48,8 +48,7 @@ export class Pace {
 
   /** Before every tile that is read or written. */
   check(): void {
-    if (this.#watch.isCancelled?.() === true || !this.#board.isWanted(this.#unit))
-      throw new TributaryError('MERGE_CANCELLED', 'the merge was cancelled', { hint: 'start it again to have it' })
+    if (this.#watch.isCancelled?.() === true || !this.#board.isWanted(this.#unit)) throw cancelled()
   }
 
   advance(bytes: number): void {
@@ -59,6 +58,9 @@ export class Pace {
     this.check()
   }
 }
+
+export const cancelled = () =>
+  new TributaryError('MERGE_CANCELLED', 'the merge was cancelled', { hint: 'start it again to have it' })
 
 /** Progress as it is told on: it only grows, and ends at the total. */
 export class Progress {

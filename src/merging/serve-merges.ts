@@ -33,7 +33,7 @@ export function serveMerges(port: MessagePort, engine: Engine): void {
     },
   }
   port.on('message', ({ job, board: shared, workers }: Request) => {
-    const board = job.kind === 'merge' ? boardOfMerge(job.task, shared) : boardOfDigest(job.task, shared)
+    const board = job.kind === 'merge' ? boardOfMerge(job.task, workers, shared) : boardOfDigest(job.task, shared)
     let unit = 0
     const taken = (next: number): void => {
       unit = next

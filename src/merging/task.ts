@@ -95,8 +95,10 @@ export interface DigestOutcome {
 
 export const taskBytes = (task: MergeTask): number => task.tensors.reduce((sum, tensor) => sum + tensor.target.bytes, 0)
 /** Of every tensor that is read, once. */
-export const readBytes = (task: MergeTask): number =>
-  task.tensors.reduce((sum, { rule }) => sum + slicesOf(rule).reduce((bytes, slice) => bytes + slice.bytes, 0), 0)
+export const readBytes = (task: MergeTask): number => task.tensors.reduce((sum, { rule }) => sum + ruleBytes(rule), 0)
+
+export const ruleBytes = (rule: TaskTensor['rule']): number =>
+  slicesOf(rule).reduce((bytes, slice) => bytes + slice.bytes, 0)
 
 const slicesOf = (rule: CopyRule | MergeRule): readonly Slice[] =>
   rule.kind === 'copy'

@@ -39,8 +39,8 @@ export function createWorkerMerger(entry: URL, resources: Resources): Merger {
   async function work(job: Job, { onProgress, onTensor, signal }: Watch): Promise<readonly Outcome[]> {
     if (isStopping()) throw stopped()
     if (signal?.aborted === true) throw cancelled()
-    const board = job.kind === 'merge' ? boardOfMerge(job.task) : boardOfDigest(job.task)
     const workers = workersFor(job, resources.workers)
+    const board = job.kind === 'merge' ? boardOfMerge(job.task, workers) : boardOfDigest(job.task)
     const progress = new Progress(onProgress)
     const outcomes: Outcome[] = []
     const hear = (reply: Reply): void => {

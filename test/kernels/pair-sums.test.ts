@@ -22,29 +22,40 @@ function measured(op: 'dot' | 'squaredDistance', count: number, length: number, 
   })
   const totals = Float64Array.from(pairs, (_, i) => i / 3)
   const planes = streams.map((_, i) => i)
-  const program: StripProgram = {
+  const program = (blocks?: number[]): StripProgram => ({
     steps: [
       ...planes.map((i) => ({ do: 'read', stream: i, narrow: false, out: i }) as const),
-      { do: 'measure', measure: { measure: 'sums', op, pairs, totals }, planes, narrow: false },
+      {
+        do: 'measure',
+        measure: { measure: 'sums', op, pairs, totals, ...(blocks && { blocks }) },
+        planes,
+        narrow: false,
+      },
     ],
     constants: [],
     buffers: count,
     streams: planes.map(() => 'F32'),
     dtype: undefined,
-  }
+  })
+  const rightBlocks: number[] = []
   const right = pairs.map((pair, n) => {
     const [a, b] = pair.map((i) => {
       const bytes = streams[i]!
       return Float64Array.from(new Float32Array(bytes.buffer, bytes.byteOffset, length))
     })
     let total = n / 3
-    for (let at = 0; at < length; at += BLOCK)
-      total += referenceKernels.reduce(op, a!.subarray(at, at + BLOCK), b!.subarray(at, at + BLOCK))
+    for (let at = 0; at < length; at += BLOCK) {
+      const sum = referenceKernels.reduce(op, a!.subarray(at, at + BLOCK), b!.subarray(at, at + BLOCK))
+      total += sum
+      rightBlocks[n + (at / BLOCK) * pairs.length] = sum
+    }
     return total
   })
-  const ended = wasm.compile(program)!(streams, 0, length)
+  const ended = wasm.compile(program())!(streams, 0, length)
+  const blocks: number[] = []
+  wasm.compile(program(blocks))!(streams, 0, length)
   wasm.reset()
-  return { ended, right, totals: [...totals] }
+  return { ended, right, totals: [...totals], blocks, rightBlocks }
 }
 
 test.each(['dot', 'squaredDistance'] as const)(
@@ -52,9 +63,10 @@ test.each(['dot', 'squaredDistance'] as const)(
   (op) => {
     for (const count of [2, 3, 4, 5, 6, 7, 8, 13])
       for (const length of [1, 7, 8, 15, 16, 17, 511, 512, 513, 1000, BLOCK - 1, BLOCK, BLOCK + 33, 3 * BLOCK + 530]) {
-        const { ended, right, totals } = measured(op, count, length, everyPair(count))
+        const { ended, right, totals, blocks, rightBlocks } = measured(op, count, length, everyPair(count))
         expect(ended).toBe(true)
         expect(totals).toEqual(right)
+        expect(blocks).toEqual(rightBlocks)
       }
   },
 )

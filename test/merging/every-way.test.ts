@@ -89,7 +89,7 @@ const wasm = Array.from({ length: 4 }, () => createWasmKernels({ memoryBytes: 2 
 function merge(strategy: Strategy, tileBytes: number, kernels: readonly KernelSource[]) {
   const { files, task: draft } = world(strategy)
   const task = { ...draft, tileBytes }
-  const board = boardOfMerge(task)
+  const board = boardOfMerge(task, kernels.length)
   const outcomes = new Map<string, TensorOutcome>()
   const units = kernels.map(() => 0)
   const work = (worker: number): void => {

@@ -82,7 +82,10 @@ export function blockSum(op: i32, a: usize, b: usize, n: i32): f64 {
   return folded(ofBlock)
 }
 
-/** A strip of a block. `state` is eight lanes and the sum of the blocks before, to which a block that ends is added. */
+/**
+ * A strip of a block. `state` is eight lanes and the sum of the blocks before, to which a block that ends is added; or, where
+ * an address stands behind them, the block's sum goes there, and the address on by what stands behind it.
+ */
 export function laneSum(op: i32, a: usize, b: usize, state: usize, n: i32, ends: bool): void {
   addTerms(op, a, b, state, n)
   if (ends) endBlock(state)
@@ -90,8 +93,14 @@ export function laneSum(op: i32, a: usize, b: usize, state: usize, n: i32, ends:
 
 @inline
 export function endBlock(state: usize): void {
-  store<f64>(state, load<f64>(state, 64) + folded(state), 64)
+  const sum = folded(state)
   clear(state)
+  const to = load<u32>(state, 72)
+  if (to == 0) store<f64>(state, load<f64>(state, 64) + sum, 64)
+  else {
+    store<f64>(to, sum)
+    store<u32>(state, to + load<u32>(state, 76), 72)
+  }
 }
 
 /** Finite where all elements are finite and none is huge. */

@@ -49,6 +49,18 @@ export interface Range {
   readonly to: number
 }
 
+export function* partsOf({ from, to }: Range, length: number, step = length): Iterable<Range> {
+  for (let begin = from; begin < to; begin += step) yield { from: begin, to: Math.min(begin + length, to) }
+}
+
+/** Of a sample: one strip in as many. */
+const SAMPLED_EVERY = 16
+const SAMPLE_STEP = SAMPLED_EVERY * STRIP
+
+/** Strips of a range, the same of whatever ranges they are taken. */
+export const sampleOf = ({ from, to }: Range): Iterable<Range> =>
+  partsOf({ from: Math.ceil(from / SAMPLE_STEP) * SAMPLE_STEP, to }, STRIP, SAMPLE_STEP)
+
 /** A tensor of the base or of an input, or a sidecar tensor that came with an input. */
 export type StreamRef = 'base' | { readonly input: number; readonly sidecar?: string }
 
@@ -60,6 +72,8 @@ export interface ByteStreams {
   dtypeOf(stream: StreamRef, tensor: number): Dtype
   /** Elements of every stream that can be had side by side, from a multiple of as many: whole strips. */
   readonly atOnce: number
+  /** Elements from here on are not wanted for now. */
+  until(element: number): void
   /** Lent until elements elsewhere are asked for. */
   bytes(stream: StreamRef, tensor: number, first: number, count: number): Uint8Array
 }

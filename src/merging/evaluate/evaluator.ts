@@ -2,6 +2,7 @@
  * Evaluates recorded formulas over streamed tensors: synchronous, in strips of 4,096 elements, with memory that grows with
  * the formula and never with a tensor. Any kernels of equal bits give equal bits here.
  */
+import type { Reducing } from '../../core/graph.ts'
 import { at } from '../../core/invariant.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
 import type { Dtype } from '../../tensors/dtypes.ts'
@@ -17,6 +18,7 @@ import {
 import { ModelScope } from './model-scope.ts'
 import { Spares } from './spares.ts'
 import { Strips } from './strips.ts'
+import type { Together } from './together.ts'
 import type { Mean } from './mean.ts'
 import { type Measures, Recordings } from './recordings.ts'
 import { type Setting, TensorRun, type WriteRange } from './tensor-run.ts'
@@ -43,6 +45,7 @@ export class Evaluator<B> implements Setting<B> {
   readonly recordings: Recordings
   readonly #runs = new Map<number, TensorRun<B>>()
   readonly #scopes = new Map<string, ModelScope<B>>()
+  readonly #shared = new Map<number, Together>()
 
   constructor(evaluation: Evaluation, kernels: Kernels<B>, read: ReadStream<B>, streams?: ByteStreams) {
     this.streams = streams
@@ -52,6 +55,18 @@ export class Evaluator<B> implements Setting<B> {
     this.strips = new Strips(kernels)
     this.spares = new Spares(kernels)
     this.recordings = new Recordings(evaluation)
+  }
+
+  /** Has this tensor measured together with other threads. */
+  share(tensor: number, together: Together): void {
+    this.#shared.set(tensor, together)
+  }
+  together(tensor: number): Together | undefined {
+    return this.#shared.get(tensor)
+  }
+
+  reductionsOf(tensor: number): readonly Reducing[] {
+    return this.recordings.of(at(this.evaluation.tensors, tensor)).program.reductions
   }
 
   /** What must be measured before the first element of this tensor can be computed. */

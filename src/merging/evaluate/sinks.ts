@@ -4,11 +4,28 @@ import { math } from '../../core/libm.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
 import type { BlockSum } from '../../kernels/measures.ts'
 import type { Measure } from '../../kernels/strip-program.ts'
-import { type Cutoff, CutoffSearch, keepCount } from '../../kernels/selection.ts'
+import { type Cutoff, CutoffSearch, keepCount, SEARCH_NUMBERS } from '../../kernels/selection.ts'
 import { STRIP } from './evaluation.ts'
 import { COUNTS_BYTES, type Spares } from './spares.ts'
 
+/** How threads measure one tensor together: each sees parts, and what they saw is joined in shared memory. */
+export interface Joining {
+  /** Numbers that say all that is known, once a pass has ended. */
+  readonly room: number
+  load(from: Float64Array): void
+  save(to: Float64Array): void
+  /** What is seen from here on is one part. */
+  beginPart(): void
+  /** Parts in order join what was known before. `again` shows this sink the part once more. */
+  join(numbers: Float64Array, again: () => void): void
+  /** Some parts, whichever they were, join the others. */
+  pour?(counts: Uint32Array): void
+  /** All parts of this pass, before it ends. */
+  gather(numbers: Float64Array, counts: Uint32Array): void
+}
+
 export interface Sink<B> {
+  readonly joining: Joining
   /** One strip. `first` counts elements from the start of the scope. */
   see(planes: readonly B[], first: number, count: number): void
   /** What a program of the kernels may measure in place of `see`, in this pass. */
@@ -37,6 +54,9 @@ class Sums<B> implements Sink<B> {
   readonly #finish: (sums: readonly number[]) => unknown
   readonly #inTensor: Float64Array
   readonly #sums: number[]
+  /** Of a part: the sums of its blocks. */
+  #blocks: number[] | undefined
+  readonly joining: Joining
   done = false
   finite = true
 
@@ -52,18 +72,42 @@ class Sums<B> implements Sink<B> {
     this.#finish = finish
     this.#inTensor = new Float64Array(pairs.length)
     this.#sums = pairs.map(() => 0)
+    this.joining = {
+      room: pairs.length,
+      load: (from) => {
+        for (let i = 0; i < from.length; i++) this.#sums[i] = from[i]!
+        this.done = true
+      },
+      save: (to) => {
+        to.set(this.#sums)
+      },
+      beginPart: () => {
+        this.#blocks ??= []
+        this.#blocks.length = 0 // programs hold on to it
+      },
+      join: (numbers) => {
+        const { length } = numbers
+        this.#blocks!.forEach((sum, i) => (numbers[i % length]! += sum))
+      },
+      gather: (numbers) => {
+        this.#inTensor.set(numbers)
+      },
+    }
   }
 
   see(planes: readonly B[]): void {
     for (let i = 0; i < this.#pairs.length; i++) {
       const [a, b] = this.#pairs[i]!
-      const sum = this.#inTensor[i]! + this.#kernels.reduce(this.#op, planes[a]!, planes[b])
+      const own = this.#kernels.reduce(this.#op, planes[a]!, planes[b])
+      const sum = this.#blocks ? own : this.#inTensor[i]! + own
       if (!Number.isFinite(sum)) this.finite = false
-      this.#inTensor[i] = sum
+      if (this.#blocks) this.#blocks.push(sum)
+      else this.#inTensor[i] = sum
     }
   }
   measure(): Measure {
-    return { measure: 'sums', op: this.#op, pairs: this.#pairs, totals: this.#inTensor }
+    const measure = { measure: 'sums', op: this.#op, pairs: this.#pairs, totals: this.#inTensor } as const
+    return this.#blocks ? { ...measure, blocks: this.#blocks } : measure
   }
   endTensor(): void {
     this.#inTensor.forEach((sum, i) => (this.#sums[i]! += sum))
@@ -85,6 +129,7 @@ class Greatest<B> implements Sink<B> {
   readonly #magnitudes: B
   /** Of what programs saw. */
   readonly #most = new Float64Array(1)
+  readonly joining: Joining
   done = false
   finite = true
 
@@ -93,6 +138,23 @@ class Greatest<B> implements Sink<B> {
     this.#spares = spares
     this.#lanes = spares.takePlane()
     this.#magnitudes = spares.takePlane()
+    this.joining = {
+      room: 1,
+      load: (from) => {
+        this.#most.set(from)
+        this.done = true
+      },
+      save: (to) => {
+        to.set(this.#most)
+      },
+      beginPart: () => undefined, // order and parts leave no trace
+      join: (numbers) => {
+        numbers[0] = Math.max(numbers[0]!, this.value)
+      },
+      gather: (numbers) => {
+        this.#most.set(numbers)
+      },
+    }
   }
   see([plane]: readonly B[], _first: number, count: number): void {
     const k = this.#kernels
@@ -132,6 +194,7 @@ class Selection<B> implements Sink<B> {
   readonly #elements: number
   readonly #withEquals: boolean
   readonly #all: boolean
+  readonly joining: Joining
   readonly narrow = true
   readonly finite = true // magnitudes are compared, never added
 
@@ -142,6 +205,16 @@ class Selection<B> implements Sink<B> {
     this.#spares = spares
     this.#counts = spares.takeCounts()
     this.#search = new CutoffSearch(kernels, this.#counts, this.#all ? 0 : wanted, elements)
+    const search = this.#search
+    this.joining = {
+      room: SEARCH_NUMBERS,
+      load: search.load.bind(search),
+      save: search.save.bind(search),
+      beginPart: search.beginPart.bind(search),
+      join: search.join.bind(search),
+      pour: search.pour.bind(search),
+      gather: search.gather.bind(search),
+    }
     this.#elements = elements
     this.#withEquals = withEquals
   }
@@ -206,10 +279,30 @@ export function sinkFor<B>(node: Reducing, kernels: Kernels<B>, spares: Spares<B
 export const passesOf = (node: LaterNode): number =>
   node.kind !== 'cutoff' ? 1 : node.withEquals || (node.fraction > 0 && node.fraction < 1) ? 5 : 0
 
+/** Numbers that threads share of a reduction. */
+export function roomOf(node: Reducing): number {
+  if (node.kind === 'cutoff') return SEARCH_NUMBERS
+  return node.kind === 'pairs' ? (node.planes.length * (node.planes.length + 1)) / 2 : 1
+}
+
+/** Lanes, a total, and the sums of as many blocks as are seen at once. */
+const PAIR_BYTES = 80 + 16 * 8
+
 /** Bytes that a reduction keeps while it is measured. */
 export function measuringBytesOf(node: Reducing): number {
   if (node.kind === 'cutoff') return COUNTS_BYTES
-  return node.kind === 'reduce' && node.op === 'linf' ? 2 * 8 * STRIP : 0
+  if (node.kind === 'pairs') return PAIR_BYTES * roomOf(node)
+  return node.op === 'linf' ? 2 * 8 * STRIP : 0
+}
+
+/** Who is to be shown the next pass, and whether some strips will do; undefined where all are done. */
+export function nextPass<B>(
+  sinks: readonly Sink<B>[],
+): { readonly now: readonly Sink<B>[]; readonly sampled: boolean } | undefined {
+  const pending = sinks.filter(({ done }) => !done)
+  const samplers = pending.filter(({ samples }) => samples === true)
+  if (pending.length === 0) return undefined
+  return samplers.length > 0 ? { now: samplers, sampled: true } : { now: pending, sampled: false }
 }
 
 /** Pass after pass, until every sink has what it needs. */
@@ -218,13 +311,9 @@ export function runPasses<B>(
   pass: (pending: readonly Sink<B>[], sampled: boolean) => void,
 ): void {
   const all = [...sinks]
-  for (;;) {
-    const pending = all.filter((sink) => !sink.done)
-    if (pending.length === 0) return
-    const samplers = pending.filter(({ samples }) => samples === true)
-    const now = samplers.length > 0 ? samplers : pending
-    pass(now, samplers.length > 0)
-    for (const sink of now) sink.endPass()
+  for (let next = nextPass(all); next; next = nextPass(all)) {
+    pass(next.now, next.sampled)
+    for (const sink of next.now) sink.endPass()
   }
 }
 

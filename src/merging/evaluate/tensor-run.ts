@@ -16,10 +16,11 @@ import {
   type Evaluation,
   type EvaluationTensor,
   type Learned,
+  partsOf,
   type Range,
   type ReadStream,
+  sampleOf,
   type StreamRef,
-  STRIP,
 } from './evaluation.ts'
 import { Lowering, type Surroundings } from './lower.ts'
 import { type Mean, meanOf } from './mean.ts'
@@ -28,6 +29,7 @@ import { type Compiled, recordFor, type Recording, type Recordings, scalarsOf } 
 import type { Schedule } from './schedule.ts'
 import { runPasses, settled, type Sink, sinkFor } from './sinks.ts'
 import type { Spares } from './spares.ts'
+import { placed, type Together } from './together.ts'
 import type { Occasion, Strips } from './strips.ts'
 
 /** What all tensors of an evaluation share. */
@@ -40,6 +42,8 @@ export interface Setting<B> {
   readonly strips: Strips<B>
   readonly spares: Spares<B>
   readonly recordings: Recordings
+  /** Where threads measure this tensor together. */
+  together(tensor: number): Together | undefined
   modelScope(run: TensorRun<B>): ModelMeasures<B>
 }
 
@@ -56,9 +60,6 @@ export interface Accumulated<B> {
   total(site: number): number
   read(site: number, part: string, first: number, count: number, into: B): void
 }
-
-/** Of a sample: one strip in as many. */
-const SAMPLED_EVERY = 16
 
 /** Writes elements first … first + count − 1 of the output; false where that failed, and must be done otherwise. */
 export type WriteRange = (first: number, count: number, out?: Uint8Array) => boolean
@@ -123,38 +124,27 @@ export class TensorRun<B> implements Surroundings {
 
   /** One pass that shows the sinks every strip, or, where some will do, one in a few. */
   show(sinks: ReadonlyMap<Reducing, Sink<B>>, sampled = false): void {
-    if (!this.#measure(sinks, sampled)) {
-      const schedule = Lowering.sinks<B>(sinks, this)
-      if (sampled) for (const range of this.#sample()) this.#setting.strips.run(schedule, this.#occasion(range))
-      else {
-        this.#setting.strips.run(schedule, this.#occasion())
-        this.#markChecked(schedule)
-      }
-    }
+    const whole = { from: 0, to: this.tensor.elements }
+    this.#pass(sinks)(whole, sampled)
+    if (!sampled) this.#markChecked(Lowering.sinks<B>(sinks, this))
     for (const sink of sinks.values()) sink.endTensor()
   }
 
-  /** The same in one go; false where the kernels have none for this formula. */
-  #measure(sinks: ReadonlyMap<Reducing, Sink<B>>, sampled: boolean): boolean {
-    const schedule = Lowering.sinks<B>(sinks, this, true)
-    const compiled = this.#compile(schedule, undefined)
+  /** A pass over whatever parts: in one go, where the kernels have a way of doing that. */
+  #pass(sinks: ReadonlyMap<Reducing, Sink<B>>): (part: Range, sampled: boolean) => void {
+    const compiled = this.#compile(Lowering.sinks<B>(sinks, this, true), undefined)
+    const run = compiled && this.#running(compiled)
     const { streams, strips } = this.#setting
-    if (!compiled || !streams) return false
-    const run = this.#running(compiled)
-    for (const { from, to } of sampled ? this.#sample() : this.#ranges(streams.atOnce)) {
-      // what is not finite, the primitives name
-      if (!run(from, to - from)) strips.run(Lowering.sinks<B>(sinks, this), this.#occasion({ from, to }))
+    const atOnce = (run && streams?.atOnce) ?? this.tensor.elements
+    let singly: Schedule<B> | undefined
+    return (part, sampled) => {
+      streams?.until(part.to)
+      for (const range of sampled ? sampleOf(part) : partsOf(part, atOnce)) {
+        // what is not finite, the primitives name
+        if (run?.(range.from, range.to - range.from) !== true)
+          strips.run((singly ??= Lowering.sinks<B>(sinks, this)), this.#occasion(range))
+      }
     }
-    if (!sampled) this.#markChecked(schedule)
-    return true
-  }
-
-  *#ranges(length: number, step = length): Iterable<Range> {
-    const { elements } = this.tensor
-    for (let from = 0; from < elements; from += step) yield { from, to: Math.min(from + length, elements) }
-  }
-  #sample(): Iterable<Range> {
-    return this.#ranges(STRIP, STRIP * SAMPLED_EVERY)
   }
 
   #compile(schedule: Schedule<B>, dtype: Dtype | undefined): Compiled | undefined {
@@ -239,9 +229,17 @@ export class TensorRun<B> implements Surroundings {
       return value === undefined
     })
     const sinks = new Map(open.map((node) => [node, sinkFor(node, kernels, spares, this.tensor.elements)]))
-    runPasses(sinks.values(), (now, sampled) => {
-      this.show(new Map([...sinks].filter(([, sink]) => now.includes(sink))), sampled)
-    })
+    const among = (now: readonly Sink<B>[]) => new Map([...sinks].filter(([, sink]) => now.includes(sink)))
+    const together = this.#setting.together(this.index)
+    if (together)
+      together.measure(placed(this.program.reductions, sinks), {
+        elements: this.tensor.elements,
+        pass: (now) => this.#pass(among(now)),
+      })
+    else
+      runPasses(sinks.values(), (now, sampled) => {
+        this.show(among(now), sampled)
+      })
     for (const [node, sink] of sinks) {
       const value = settled(sink)
       this.#known.set(node, value)

@@ -1,0 +1,171 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { rolldown } from 'rolldown'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { strategies } from '../../merge-strategies/index.ts'
+import { sha256Hex } from '../../src/core/digest.ts'
+import type { TributaryError } from '../../src/core/errors.ts'
+import { prepareStrategy } from '../../src/core/prepare.ts'
+import type { Needs } from '../../src/core/strategy.ts'
+import { createWasmKernels } from '../../src/kernels/wasm.ts'
+import { createInlineMerger } from '../../src/merging/inline-merger.ts'
+import { MEASURES_BYTES } from '../../src/merging/measure-memory.ts'
+import type { Merger } from '../../src/merging/merger.ts'
+import type { MergeTask } from '../../src/merging/task.ts'
+import { measuredTogether, unitsOf } from '../../src/merging/units.ts'
+import { createWorkerMerger } from '../../src/merging/worker-merger.ts'
+import { nodeTileFiles } from '../../src/storage/fs/node-tile-files.ts'
+import { floats, numbers } from '../support/checkpoints.ts'
+
+const MIB = 2 ** 20
+const folder = mkdtempSync(join(tmpdir(), 'tributary-together-'))
+const mergers: Merger[] = []
+let crew: Merger
+
+beforeAll(async () => {
+  const bundle = await rolldown({
+    input: new URL('../../src/merge-worker.ts', import.meta.url).pathname,
+    platform: 'node',
+  })
+  const entry = join(folder, 'worker.mjs')
+  await bundle.write({ file: entry, format: 'esm', codeSplitting: false })
+  crew = createWorkerMerger(pathToFileURL(entry), { workers: 3 })
+  mergers.push(crew)
+}, 60_000)
+
+afterAll(async () => {
+  for (const merger of mergers) await merger.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+type Values = Readonly<Record<string, unknown>>
+
+const drawn = new Map<string, Uint8Array>()
+function draw(seed: number, elements: number): Uint8Array {
+  const key = `${seed} ${elements}`
+  let bytes = drawn.get(key)
+  if (!bytes) drawn.set(key, (bytes = floats('w', 'BF16', [elements], numbers(seed)).bytes))
+  return bytes
+}
+
+/** One tensor for all threads, in files, and small ones beside it. `spoil` may change the bytes of an input. */
+function taskOf(
+  id: string,
+  params: Values,
+  own: Values,
+  spoil?: (bytes: Uint8Array, input: number) => void,
+): MergeTask {
+  const strategy = strategies.find((one) => one.id === id)!
+  const { base } = strategy.needs as Needs
+  const inputs = [0.3, 0.5, 0.2, 0.7].map((weight) => ({ weight, params: own }))
+  const prepared = prepareStrategy({ strategy, params, inputs, hasBase: base !== 'none' })
+  const put = (name: string, seed: number, elements: number) => {
+    const path = join(folder, name)
+    const bytes = Uint8Array.from(draw(seed, elements))
+    if (elements > 8191) spoil?.(bytes, seed)
+    writeFileSync(path, bytes)
+    return { path, offset: 0, bytes: bytes.length, dtype: 'BF16' } as const
+  }
+  return {
+    merge: '00'.repeat(32),
+    seed: '11'.repeat(32),
+    inputs: inputs.map((_, i) => ({ content: sha256Hex(Uint8Array.of(i)), label: `model ${i}` })),
+    tensors: [5003, MIB + 4097, 8191].map((elements, n) => {
+      const target = { path: join(folder, `out ${n}`), offset: 0, bytes: 2 * elements }
+      writeFileSync(target.path, new Uint8Array(target.bytes))
+      return {
+        name: `layer.${n}`,
+        shape: [elements],
+        elements,
+        dtype: 'BF16',
+        target,
+        rule: {
+          kind: 'merge',
+          strategy: id,
+          params: prepared.params,
+          ...(base !== 'none' && { base: put(`base ${n}`, 1, elements) }),
+          inputs: prepared.inputs.map(({ weight, params }, input) => ({
+            input,
+            weight,
+            params,
+            value: put(`input ${input} ${n}`, 2 + input, elements),
+          })),
+        },
+      }
+    }),
+    tileBytes: MIB / 4,
+  }
+}
+
+const alone = createInlineMerger(nodeTileFiles, createWasmKernels(), strategies)
+const written = (task: MergeTask) => task.tensors.map(({ target }) => sha256Hex(readFileSync(target.path)))
+
+test.each([
+  ['slerp', {}, {}],
+  ['ties', {}, { density: 0.4 }],
+  ['ties', { rescale_mode: 'linf' }, { density: 0.5 }],
+  ['ties', { rescale_mode: 'l2' }, { density: 0.6 }],
+] as const)(
+  '[MRG-51] %s %o %o: a tensor that threads measure together has the bytes and scalars of one thread',
+  async (id, params, own) => {
+    const task = taskOf(id, params, own)
+    const wanted = [await alone.merge(task), written(task)]
+    for (const { target } of task.tensors) writeFileSync(target.path, new Uint8Array(target.bytes))
+    expect([await crew.merge(task), written(task)]).toEqual(wanted)
+  },
+)
+
+test('[MRG-51] of elements that are not finite the first is named, whoever meets one', async () => {
+  const task = taskOf('ties', {}, { density: 0.4 }, (bytes, seed) => {
+    const codes = new Uint16Array(bytes.buffer)
+    if (seed === 4) codes[MIB / 2 + 77] = codes[MIB / 2 + 5000] = 0x7fc0
+    if (seed === 3) codes[MIB / 2 + 90_000] = codes[MIB + 4096] = 0x7f80
+  })
+  const failure = async (merger: Merger) => {
+    const { code, message, details } = (await merger.merge(task).catch((error: unknown) => error)) as TributaryError
+    return { code, message, details }
+  }
+  const wanted = await failure(alone)
+  expect(wanted).toMatchObject({ code: 'TENSOR_NOT_FINITE' })
+  for (let run = 0; run < 3; run++) expect(await failure(crew)).toEqual(wanted)
+})
+
+test('[MRG-5] threads that wait for each other are called off like any', async () => {
+  const task = taskOf('ties', {}, { density: 0.4 })
+  const gone = new AbortController()
+  const merging = crew.merge(task, { signal: gone.signal })
+  setImmediate(() => {
+    gone.abort()
+  })
+  await expect(merging).rejects.toMatchObject({ code: 'MERGE_CANCELLED' })
+  await crew.merge(taskOf('slerp', {}, {}))
+})
+
+test('[MRG-52] threads meet at the large tensors that are measured, the largest first', () => {
+  const draft = taskOf('slerp', {}, {})
+  const sized = (...sizes: number[]): Pick<MergeTask, 'tensors' | 'tileBytes'> => ({
+    tileBytes: MIB,
+    tensors: sizes.map((bytes, i) => {
+      const { rule, ...tensor } = draft.tensors[0]!
+      if (rule.kind === 'copy') return { ...tensor, rule }
+      const inputs = rule.inputs.map((input) => ({ ...input, value: { ...input.value, bytes } }))
+      return { ...tensor, name: `w${i}`, target: { ...tensor.target, bytes }, rule: { ...rule, inputs } }
+    }),
+  })
+  const together = (task: Pick<MergeTask, 'tensors'>, workers: number) =>
+    measuredTogether(task, () => 'tensor', workers)
+  expect(together(sized(MIB, 9 * MIB, MIB, 30 * MIB), 2)).toEqual([3, 1])
+  expect(together(sized(MIB, 9 * MIB, MIB, 30 * MIB), 1)).toEqual([])
+  expect(together(sized(1000, 2000), 2)).toEqual([])
+  expect(together(sized(...Array<number>(40).fill(9 * MIB)), 2)).toEqual([])
+  expect(measuredTogether(sized(9 * MIB), () => 'nothing', 2)).toEqual([])
+  const units = unitsOf({ ...draft, ...sized(MIB, 2 * MIB) }, () => 'tensor', [1])
+  expect(units.map((unit) => unit.map(({ tensor, begin }) => [tensor, begin / MIB]))).toEqual([
+    [[1, 0]],
+    [[1, 1]],
+    [[0, 0]],
+  ])
+  expect(MEASURES_BYTES).toBe(32 * MIB)
+})
