@@ -1,6 +1,6 @@
 /**
  * Compiles to dist/ (`npm run typecheck` checks the types, once for all) and puts beside the code what it reads at run time:
- * migrations and static files. The program and its worker are each put together from few files: loading hundreds would take
+ * migrations and static files. The program and its workers are each put together from few files: loading hundreds would take
  * longer than a small merge.
  */
 import { execFileSync } from 'node:child_process'
@@ -59,7 +59,9 @@ async function bundle() {
     },
   }
   const made = await rolldown({
-    input: { main: join(folder, 'main.js'), 'merge-worker': join(folder, 'merge-worker.js') },
+    input: Object.fromEntries(
+      ['main', 'merge-worker', 'compaction-worker'].map((one) => [one, join(folder, `${one}.js`)]),
+    ),
     platform: 'node',
     external: isOutside,
     plugins: [keepPlace],

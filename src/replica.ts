@@ -7,6 +7,7 @@ import { systemClock } from './api/clock.ts'
 import { createServer, startListening } from './api/server.ts'
 import { resolveToken } from './api/token.ts'
 import { VERSION } from './cli/version.ts'
+import { createCompactor } from './compactor.ts'
 import type { ReplicaConfig } from './config.ts'
 import { sign, verify } from './core/signature.ts'
 import { createMerger } from './local.ts'
@@ -50,6 +51,7 @@ export async function startReplica(config: ReplicaConfig, between: Between = DIR
     const operations = createOperations({
       storage,
       merger,
+      compactor: createCompactor(config.dataDirectory),
       strategies,
       key,
       lease,

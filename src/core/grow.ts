@@ -23,6 +23,7 @@ import {
   revocationOf,
   type Revoke,
   type Shown,
+  shownAs,
   type VisibleContribution,
 } from './visibility.ts'
 
@@ -164,7 +165,7 @@ class Growth {
     const there = this.#visible[at]
     if (there?.id === id) {
       const dots = [...there.dots, dotOf(add)].sort((a, b) => compareHex(a.op, b.op))
-      this.#visible[at] = { ...there, dots }
+      this.#visible[at] = shownAs(there, { dots })
       return
     }
     const ids = [...this.#slot(record.name), id].sort(compareHex)
@@ -178,7 +179,7 @@ class Growth {
     const there = this.#visible[at]
     if (there === undefined || !there.dots.some(({ op }) => op === add.id)) return
     if (there.dots.length === 1) this.#drop(there)
-    else this.#visible[at] = { ...there, dots: there.dots.filter(({ op }) => op !== add.id) }
+    else this.#visible[at] = shownAs(there, { dots: there.dots.filter(({ op }) => op !== add.id) })
   }
 
   #drop({ id, record: { name } }: VisibleContribution): void {
@@ -199,7 +200,7 @@ class Growth {
     if (ids.length > 2) return // others were in conflict before, and still are
     for (const id of ids) {
       const at = placeOf(this.#visible, id)
-      this.#visible[at] = { ...this.#visible[at]!, conflict: ids.length > 1 }
+      this.#visible[at] = shownAs(this.#visible[at]!, { conflict: ids.length > 1 })
     }
   }
 }

@@ -29,10 +29,16 @@ export class IdSet<Root extends string> {
   #root: Root | undefined
 
   /** `all` answers the ids of this set, whenever it is asked. */
-  constructor(all: () => Iterable<string>, tree?: Tree, waiting: ReadonlyMap<string, boolean> = new Map()) {
+  constructor(
+    all: () => Iterable<string>,
+    tree?: Tree,
+    waiting: ReadonlyMap<string, boolean> = new Map(),
+    root?: Root, // where it is known
+  ) {
     this.#all = all
     this.#tree = tree
     this.#waiting = waiting
+    this.#root = root
   }
 
   /** Has it been asked for its root, or one before it? Else it need not be told of changes one by one. */
@@ -42,6 +48,7 @@ export class IdSet<Root extends string> {
 
   /** The set with ids that came (true) or went. */
   with(changes: ReadonlyMap<string, boolean>, all: () => Iterable<string>): IdSet<Root> {
+    if (changes.size === 0) return this
     if (this.#tree === undefined || this.#waiting.size + changes.size > WAITING_MAX) return new IdSet(all)
     return new IdSet(all, this.#tree, new Map([...this.#waiting, ...changes]))
   }

@@ -44,6 +44,8 @@ export interface Authority {
   isEffective(op: OpId): boolean
   /** The creator first, then by id. */
   readonly members: readonly Member[]
+  /** All that was judged. */
+  readonly papers: readonly Op[]
 }
 
 type Grant = Envelope & MemberAddBody
@@ -118,17 +120,17 @@ function standing(setting: Setting, granted: Papers, taken: Papers, place: Place
 }
 
 /** In an open space there are no members; the creator of a space stays its admin, so papers about that are none. */
-function papersIn(chains: WalkedChains, creator: ReplicaId, access: Policy['access']): Setting['papersBy'] {
+function papersIn(ops: Iterable<Op>, creator: ReplicaId, access: Policy['access']): readonly Paper[] {
   const isPaper = (op: Op): op is Paper =>
     op.record.t === 'amnesty' ||
     ((op.record.t === 'member.add' || op.record.t === 'member.remove') &&
       access === 'members' &&
       op.record.member !== creator)
-  const byAuthor = new Map<ReplicaId, Paper[]>()
-  for (const [rid, { epochs }] of chains)
-    for (const chain of epochs.values())
-      for (const op of chain.ops) if (isPaper(op)) entry(byAuthor, rid, () => []).push(op)
-  return byAuthor
+  return [...ops].filter(isPaper)
+}
+
+function* opsOf(chains: WalkedChains): Iterable<Op> {
+  for (const { epochs } of chains.values()) for (const chain of epochs.values()) yield* chain.ops
 }
 
 /** All papers that follow from the creator's authority, if exactly these removals were effective. */
@@ -166,12 +168,25 @@ function membersOf({ creator, access }: Setting, sure: Papers, possible: Papers)
   return [{ rid: creator, role: 'admin', fromEp: 0 }, ...members]
 }
 
-export function judgeMembership(creator: ReplicaId, access: Policy['access'], chains: WalkedChains): Authority {
-  const setting = { creator, access, chains, papersBy: papersIn(chains, creator, access) }
+export const judgeMembership = (creator: ReplicaId, access: Policy['access'], chains: WalkedChains): Authority =>
+  judgePapers(creator, access, chains, opsOf(chains))
+
+/** The same, where the ops that can be papers are known: those of these chains that count. */
+export function judgePapers(
+  creator: ReplicaId,
+  access: Policy['access'],
+  chains: Chains,
+  among: Iterable<Op>,
+): Authority {
+  const papers = papersIn(among, creator, access)
+  const papersBy = new Map<ReplicaId, Paper[]>()
+  for (const paper of papers) entry(papersBy, paper.record.rid, () => []).push(paper)
+  const setting = { creator, access, chains, papersBy }
   const { sure, possible } = settle(setting)
   return {
     standingAt: (place) => standing(setting, sure, possible, place),
     isEffective: (op) => sure.ids.has(op) || possible.removalIds.has(op),
     members: membersOf(setting, sure, possible),
+    papers,
   }
 }

@@ -88,13 +88,13 @@ function isDetached({ g, rid, ep, seq }: OpRecord, chains: Chains): boolean {
   return chain !== undefined && seq >= chain.head.nextSeq && seq < chain.forkedAt
 }
 
-interface Judged {
+export interface Judged {
   readonly authority: Authority
   readonly shown: Shown
   readonly visibleIds: IdSet<SetRoot>
 }
 
-interface Facts {
+export interface Facts {
   readonly init: Op<SpaceInitRecord>
   readonly ops: LayeredMap<OpId, Op>
   readonly chains: Chains
@@ -139,6 +139,11 @@ export class SpaceState {
     this.ignored = facts.ignored
     this.#facts = facts
     this.#acl = facts.acl
+  }
+
+  /** For a snapshot. */
+  get facts(): Facts {
+    return this.#facts
   }
 
   /** The fold of these ops and some more, without others. This state stays what it is. */

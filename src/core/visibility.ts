@@ -38,6 +38,32 @@ export interface VisibleContribution {
   readonly conflict: boolean
 }
 
+/** One that was shown by an add: the record is read when somebody asks. */
+export class ShownAdd implements VisibleContribution {
+  readonly id: ContributionId
+  readonly dots: readonly Dot[]
+  readonly conflict: boolean
+  readonly #add: Add
+  #record: ContributionRecord | undefined
+
+  constructor(id: ContributionId, add: Add, dots: readonly Dot[], conflict: boolean) {
+    this.id = id
+    this.dots = dots
+    this.conflict = conflict
+    this.#add = add
+  }
+
+  get record(): ContributionRecord {
+    return (this.#record ??= this.#add.record.contribution)
+  }
+}
+
+/** The same contribution, otherwise shown. */
+export const shownAs = (
+  one: VisibleContribution,
+  change: Partial<Pick<VisibleContribution, 'dots' | 'conflict'>>,
+): VisibleContribution => ({ id: one.id, record: one.record, dots: one.dots, conflict: one.conflict, ...change })
+
 export interface Revocation {
   readonly op: OpId
   readonly by: ReplicaId

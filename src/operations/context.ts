@@ -3,6 +3,7 @@ import type { KeyPair } from '../core/signature.ts'
 import type { Strategy } from '../core/strategy.ts'
 import type { Merger } from '../merging/merger.ts'
 import type { Storage } from '../storage/storage.ts'
+import type { Compactor } from './compaction.ts'
 import type { Lease } from './lease.ts'
 
 export interface Limits {
@@ -18,6 +19,8 @@ export interface Limits {
   /** Bytes of finished tensors that a merge makes durable together. */
   readonly mergeSyncBytes: number
   readonly tileBytes: number
+  /** Ops that are newer than the snapshot of their space, before another is made. */
+  readonly snapshotOps: number
 }
 
 export const LIMITS: Limits = {
@@ -29,11 +32,14 @@ export const LIMITS: Limits = {
   uploadSyncBytes: 64 * 1024 * 1024,
   mergeSyncBytes: 64 * 1024 * 1024,
   tileBytes: 1024 * 1024,
+  snapshotOps: 2000, // folding fewer takes a moment
 }
 
 export interface Context {
   readonly storage: Storage
   readonly merger: Merger
+  /** Makes snapshots of large spaces; without it every start folds them. */
+  readonly compactor?: Compactor | undefined
   readonly strategies: readonly Strategy[]
   readonly key: KeyPair
   readonly lease: Lease

@@ -159,6 +159,7 @@ export function createOperations(given: Context): RunningOperations {
     async stop() {
       await exchange.stop()
       await queue.stop()
+      await book.stop()
     },
   }
 }

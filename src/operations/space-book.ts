@@ -9,10 +9,11 @@ import { isSpaceInit, type Op, type SignedOp, spaceIdOf, spaceOf } from '../core
 import { invariant } from '../core/invariant.ts'
 import type { Body, SpaceInitBody } from '../core/op-schemas.ts'
 import { fold, type SpaceState } from '../core/or-set.ts'
-import { bytesOn, type ShelvedOp, Shelver } from '../core/shelved-op.ts'
-import { isSound, soundOps } from '../core/sound-ops.ts'
+import { soundOps } from '../core/sound-ops.ts'
 import type { StoredOp } from '../storage/op-log.ts'
+import { Compaction } from './compaction.ts'
 import type { Context } from './context.ts'
+import { readOps, restored } from './stored-space.ts'
 
 export interface Received {
   readonly insert: readonly SignedOp[]
@@ -24,11 +25,22 @@ export class SpaceBook {
   #tell: (op: SignedOp) => void = () => undefined
   readonly #changed: (space: SpaceId) => void
   readonly #states = new Map<SpaceId, SpaceState>()
+  readonly #compaction: Compaction | undefined
 
   /** `changed` hears of each space whose state has changed for good. */
   constructor(context: Context, changed: (space: SpaceId) => void = () => undefined) {
     this.#context = context
     this.#changed = changed
+    const { storage, compactor, limits, report } = context
+    if (compactor === undefined) return
+    this.#compaction = new Compaction({
+      storage,
+      compactor,
+      opsMin: limits.snapshotOps,
+      report,
+      current: (space) => this.#states.get(space),
+      distrust: (space) => this.#distrust(space),
+    })
   }
 
   /** Those whose rules are known; the others are kept, and answer by name why they can't be looked at. */
@@ -61,8 +73,8 @@ export class SpaceBook {
   state(id: SpaceId): SpaceState {
     let state = this.#states.get(id)
     if (state === undefined) {
-      state = fold(this.#sound(id))
-      this.#states.set(id, state)
+      state = this.#restored(id) ?? fold(this.#sound(id))
+      this.#keep(state)
       this.#heed(state)
     }
     return state
@@ -79,7 +91,7 @@ export class SpaceBook {
       also(id)
       return fold([op])
     })
-    this.#states.set(id, state)
+    this.#keep(state)
     this.#tell(op)
     this.#changed(id)
     return state
@@ -104,7 +116,7 @@ export class SpaceBook {
       also(state)
       return { op, state }
     })
-    this.#states.set(before.space, written.state)
+    this.#keep(written.state)
     this.#tell(written.op)
     this.#changed(before.space)
     return written
@@ -129,7 +141,7 @@ export class SpaceBook {
       return state
     })
     if (after === undefined) return undefined
-    this.#states.set(space, after)
+    this.#keep(after)
     this.#heed(after)
     this.#changed(space)
     return after
@@ -144,7 +156,7 @@ export class SpaceBook {
   /** What the disk lost is taken from peers again; they may know more of our own, so the next op begins an epoch. */
   #sound(id: SpaceId): readonly SignedOp[] {
     const { storage, key, lease, report } = this.#context
-    const { ops, rotten } = this.#read(id)
+    const { ops, rotten } = readOps(storage.ops, id)
     if (rotten.length === 0) return ops
     const sound = soundOps(ops)
     const kept = new Set(sound.map((op) => op.id))
@@ -163,21 +175,38 @@ export class SpaceBook {
   }
 
   #stored(id: SpaceId): readonly SignedOp[] {
-    return this.#read(id).ops
+    return readOps(this.#context.storage.ops, id).ops
   }
 
-  /** What lies under an id and is not that op is told apart. */
-  #read(id: SpaceId): { readonly ops: readonly ShelvedOp[]; readonly rotten: readonly OpId[] } {
-    const ops: ShelvedOp[] = []
-    const rotten: OpId[] = []
-    const shelver = new Shelver()
-    for (const { ids, records, ends } of this.#context.storage.ops.pagesOfSpace(id))
-      for (const [i, op] of ids.entries()) {
-        const shelf = { records, start: ends[i - 1] ?? 0, end: ends[i]! }
-        if (isSound({ id: op, bytes: bytesOn(shelf) })) ops.push(shelver.shelve(op, shelf))
-        else rotten.push(op)
-      }
-    return { ops, rotten }
+  /** From a snapshot, if there is one that fits what is stored. */
+  #restored(id: SpaceId): SpaceState | undefined {
+    const { storage } = this.#context
+    const snapshot = storage.snapshots.find(id)
+    if (snapshot === undefined) return undefined
+    const found = restored(storage.ops, id, snapshot)
+    if (found === undefined) storage.snapshots.remove(id)
+    else this.#compaction?.covers(id, found.covered)
+    return found?.state
+  }
+
+  #distrust(id: SpaceId): void {
+    const state = fold(this.#sound(id))
+    this.#states.set(id, state)
+    this.#changed(id)
+  }
+
+  #keep(state: SpaceState): void {
+    this.#states.set(state.space, state)
+    this.#compaction?.mind(state)
+  }
+
+  /** Resolves when no snapshot is being made. */
+  async compacted(): Promise<void> {
+    await this.#compaction?.idle()
+  }
+
+  async stop(): Promise<void> {
+    await this.#compaction?.stop()
   }
 
   /** Whoever tells other replicas: each op written here, once it is durable. */

@@ -14,6 +14,7 @@ import type { PeerRepository } from './peer-repository.ts'
 import type { PinRepository } from './pin-repository.ts'
 import type { ReceiptRepository } from './receipt-repository.ts'
 import type { SettingsRepository } from './settings-repository.ts'
+import type { SnapshotRepository } from './snapshot-repository.ts'
 import type { SpaceRepository } from './space-repository.ts'
 import type { TensorResultRepository } from './tensor-result-repository.ts'
 import type { UploadRepository } from './upload-repository.ts'
@@ -42,6 +43,7 @@ export interface Facts {
   readonly addresses: AddressRepository
   readonly fetches: FetchRepository
   readonly manifests: ManifestRepository
+  readonly snapshots: SnapshotRepository
   readonly results: TensorResultRepository
 }
 

@@ -106,6 +106,17 @@ export function describeFacts(name: string, open: () => Promise<Storage>): void 
       expect(settings.find('k')).toBeUndefined()
     })
 
+    test('[STO-34] a space has one snapshot, the last one put, until it is removed', async () => {
+      const { snapshots } = await open()
+      const [here, there] = [spaceOf('here'), spaceOf('there')]
+      expect(snapshots.find(here)).toBeUndefined()
+      snapshots.put(here, Uint8Array.of(1))
+      snapshots.put(here, Uint8Array.of(2, 3))
+      snapshots.put(there, Uint8Array.of(4))
+      snapshots.remove(there)
+      expect([snapshots.find(here), snapshots.find(there)]).toEqual([Uint8Array.of(2, 3), undefined])
+    })
+
     test('[STO-24] whoever holds a model or a blob keeps it, and several may', async () => {
       const { pins, models } = await open()
       const [space, id] = [spaceOf('s'), idOf<ContributionId>('contribution')]

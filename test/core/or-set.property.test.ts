@@ -1,40 +1,11 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { fold, mayAdd, mayManageMembers, mayRetract, mayRevoke, type SpaceState } from '../../src/core/or-set.ts'
+import { fold, mayAdd, mayManageMembers, mayRetract, mayRevoke } from '../../src/core/or-set.ts'
 import type { Op, SignedOp } from '../../src/core/op.ts'
 import { aSpace, aWriter, contentOf } from '../support/ops.ts'
 import { deliveriesOf, histories, partsOf } from './histories.ts'
 import { oracle } from './or-set-oracle.ts'
-
-/** What the oracle speaks of, told by the fold. */
-const told = (state: SpaceState) => ({
-  visible: state.visible.map(({ id, dots, conflict }) => ({ id, dots: dots.map(({ op }) => op), conflict })),
-  root: state.root,
-  opsRoot: state.opsRoot,
-  revoked: [...state.revoked.keys()].sort(),
-  ignored: [...state.ignored.keys()].sort(),
-  members: state.members.map(({ rid, role }) => [rid, role]),
-})
-
-/** All of it: two states that look the same here are the same to every caller. */
-const whole = (state: SpaceState) => ({
-  ...told(state),
-  visible: state.visible,
-  slots: [...state.slots],
-  revocations: [...state.revoked].sort(([a], [b]) => (a < b ? -1 : 1)),
-  reasons: [...state.ignored].sort(([a], [b]) => (a < b ? -1 : 1)),
-  everyone: state.members,
-  acl: state.acl,
-  heads: [...state.chains.keys()].sort().map((rid) => state.head(rid)),
-  epochs: [...state.chains]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([rid, { epochs, ...more }]) => [
-      rid,
-      more,
-      [...epochs.values()].map(({ forkedAt, head }) => [forkedAt, head]),
-    ]),
-  dots: [...state.slots.keys()].map((name) => state.dotsIn(name)),
-})
+import { told, whole } from './whole.ts'
 
 /** How many histories are grown: `GROWN_HISTORIES=10000` for a long run. */
 const RUNS = Number(process.env['GROWN_HISTORIES'] ?? 150)

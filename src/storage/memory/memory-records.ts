@@ -5,6 +5,7 @@ import { invariant } from '../../core/invariant.ts'
 import type { LeaseRepository } from '../lease-repository.ts'
 import type { OpLog, StoredOp } from '../op-log.ts'
 import type { ReceiptRepository, StoredReceipt } from '../receipt-repository.ts'
+import type { SnapshotRepository } from '../snapshot-repository.ts'
 import type { SettingsRepository } from '../settings-repository.ts'
 import type { SpaceRepository, StoredSpace } from '../space-repository.ts'
 import type { Journal } from './journal.ts'
@@ -100,6 +101,15 @@ export function createMemorySettingsRepository(journal: Journal): SettingsReposi
     find: (key) => settings.get(key),
     set: (key, value) => settings.set(key, value),
     remove: (key) => void settings.delete(key),
+  }
+}
+
+export function createMemorySnapshotRepository(journal: Journal): SnapshotRepository {
+  const snapshots = journal.map<SpaceId, Uint8Array>()
+  return {
+    find: (space) => snapshots.get(space),
+    put: (space, bytes) => snapshots.set(space, bytes.slice()),
+    remove: (space) => void snapshots.delete(space),
   }
 }
 

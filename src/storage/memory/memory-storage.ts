@@ -11,6 +11,7 @@ import {
   createMemoryOpLog,
   createMemoryReceiptRepository,
   createMemorySettingsRepository,
+  createMemorySnapshotRepository,
   createMemorySpaceRepository,
 } from './memory-records.ts'
 import {
@@ -37,6 +38,7 @@ const memoryFacts = (journal: Journal): Facts => ({
   addresses: createMemoryAddressRepository(journal),
   fetches: createMemoryFetchRepository(journal),
   manifests: createMemoryManifestRepository(journal),
+  snapshots: createMemorySnapshotRepository(journal),
   results: createMemoryTensorResultRepository(journal),
 })
 

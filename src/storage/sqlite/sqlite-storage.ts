@@ -18,6 +18,7 @@ import { createSqlitePeerRepository } from './sqlite-peer-repository.ts'
 import { createSqlitePinRepository } from './sqlite-pin-repository.ts'
 import { createSqliteReceiptRepository } from './sqlite-receipt-repository.ts'
 import { createSqliteSettingsRepository } from './sqlite-settings-repository.ts'
+import { createSqliteSnapshotRepository } from './sqlite-snapshot-repository.ts'
 import { createSqliteSpaceRepository } from './sqlite-space-repository.ts'
 import { createSqliteTensorResultRepository } from './sqlite-tensor-result-repository.ts'
 import { createSqliteUploadRepository } from './sqlite-upload-repository.ts'
@@ -41,6 +42,7 @@ const sqliteFacts = (db: Database, place: string): Facts => ({
   addresses: createSqliteAddressRepository(db),
   fetches: createSqliteFetchRepository(db),
   manifests: createSqliteManifestRepository(db),
+  snapshots: createSqliteSnapshotRepository(db),
   results: createSqliteTensorResultRepository(db),
 })
 
