@@ -2,7 +2,7 @@
 import { fromHex } from '../core/bytes.ts'
 import { isTributaryError } from '../core/errors.ts'
 import { Exchange, type ExchangeParts } from './blobs/exchange.ts'
-import { LeafCache } from './blobs/leaf-cache.ts'
+import { keepingLeaves, LeafCache } from './blobs/leaf-cache.ts'
 import { giveTicket } from './blobs/give-ticket.ts'
 import { readBlob, readBlobFor, readLeaves } from './blobs/read-blob.ts'
 import { createTickets } from './blobs/tickets.ts'
@@ -50,13 +50,15 @@ export interface RunningOperations extends Operations {
 
 export function createOperations(given: Context): RunningOperations {
   const feed = new EventFeed()
-  const context = { ...given, storage: { ...given.storage, jobs: toldJobs(given.storage.jobs, feed) } }
+  const leaves = new LeafCache(given.storage.blobs)
+  const jobs = toldJobs(given.storage.jobs, feed)
+  const context = { ...given, storage: { ...given.storage, jobs, blobs: keepingLeaves(given.storage.blobs, leaves) } }
   const { storage, strategies, key, lease, version, limits } = context
   const book = new SpaceBook(context, (id) => feed.tell({ kind: 'space', id }))
   const queue = new MergeQueue(context, book)
   const tickets = createTickets(fromHex(context.randomHex(32)))
   const exchange = new Exchange(context, book, queue, feed)
-  const desk = { context, book, tickets, leaves: new LeafCache(storage.blobs) }
+  const desk = { context, book, tickets, leaves }
 
   async function figures(): Promise<Figures> {
     const states = book.all()

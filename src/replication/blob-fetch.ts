@@ -4,7 +4,7 @@
  * Who sends a chunk that is not what its leaf says is dropped for this tensor, and named with the chunk.
  */
 import { Bitmap } from '../core/bitmap.ts'
-import { equalBytes, fromHex, hex } from '../core/bytes.ts'
+import { concat, equalBytes, fromHex, hex } from '../core/bytes.ts'
 import type { TensorRoot } from '../core/ids.ts'
 import { at, invariant } from '../core/invariant.ts'
 import { treeHead } from '../core/merkle.ts'
@@ -79,6 +79,10 @@ export class BlobFetch {
   /** Sources that may still be asked, now or after a rest. */
   get sourcesLeft(): number {
     return this.#sources.size
+  }
+  /** All of them, 32 bytes each; undefined until they are here. */
+  get leaves(): Uint8Array | undefined {
+    return this.#leaves && concat(...this.#leaves)
   }
   isVerified(chunk: number): boolean {
     return this.#verified.has(chunk)
@@ -177,6 +181,12 @@ export class BlobFetch {
     }
     this.#leaves = leaves
     for (const chunk of [...this.#held.keys()]) this.#verify(chunk)
+  }
+
+  /** The source does not have it, and trying again would not change that: it is dropped, and nobody is blamed. */
+  lacks(id: number): void {
+    const underWay = this.#underWay.get(id)
+    if (underWay !== undefined) this.dropSource(underWay.request.source)
   }
 
   /** A request has ended before its end: the source rests, and is dropped after too many failures. */

@@ -1,11 +1,11 @@
 /**
  * Brings one tensor here from other replicas: runs the schedule of blob-fetch.ts over sources, writes chunks to a temporary
- * of the blob store, says what is durable every 64 MiB, and publishes the tensor when it is whole. It may be ended at any
+ * of the blob store, says what is durable every 8 MiB, and publishes the tensor when it is whole. It may be ended at any
  * moment: the next run goes on from what was durable.
  */
 import { Bitmap } from '../core/bitmap.ts'
 import type { Clock } from '../core/clock.ts'
-import { TributaryError } from '../core/errors.ts'
+import { isTributaryError, TributaryError } from '../core/errors.ts'
 import type { TensorRoot } from '../core/ids.ts'
 import { leafHash } from '../core/merkle.ts'
 import type { OpenFile } from '../storage/file-system.ts'
@@ -22,7 +22,8 @@ import {
   type Lie,
 } from './fetch-plan.ts'
 
-const SYNC_BYTES = 64 * CHUNK_BYTES
+/** What a kill can cost, and little beside what a sync of so much takes. */
+const SYNC_BYTES = 8 * CHUNK_BYTES
 
 export interface TensorFetching {
   readonly storage: Pick<Storage, 'blobs' | 'fetches' | 'pins'>
@@ -64,17 +65,24 @@ export async function fetchTensor(
   const temporary = known?.temporary ?? storage.blobs.reserve().id
   const file = await storage.blobs.openTemporary(temporary)
   const run = new TensorRun(wanted, fetching, file, temporary, chunks)
+  let isWhole = false
   try {
     await run.untilWhole()
+    isWhole = true
   } finally {
     await run.settle()
     await file.close()
+    if (!isWhole && !isResumable(chunks)) await storage.blobs.discardTemporary(temporary)
   }
   storage.pins.claim([name])
-  await storage.blobs.adopt([{ name, bytes: wanted.bytes, temporary }])
-  storage.fetches.remove(wanted.root)
+  const { leaves } = run
+  await storage.blobs.adopt([{ name, bytes: wanted.bytes, temporary, ...(leaves && { leaves }) }])
+  if (isResumable(chunks)) storage.fetches.remove(wanted.root)
   return { bytesFetched: run.bytesFetched, lies: run.lies }
 }
+
+/** Of one chunk there is all or nothing: no row is worth its sync. */
+const isResumable = (chunks: Bitmap): boolean => chunks.length > 1
 
 class TensorRun {
   readonly #fetch: BlobFetch
@@ -116,6 +124,10 @@ class TensorRun {
     return this.#fetch.lies
   }
 
+  get leaves(): Uint8Array | undefined {
+    return this.#fetch.leaves
+  }
+
   async untilWhole(): Promise<void> {
     const { clock, signal } = this.#fetching
     const stop = () => this.#wake()
@@ -141,7 +153,7 @@ class TensorRun {
   /** Ends what is under way, and says what is durable if that can be said. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#works)
-    if (this.#failure === undefined) await this.#sync().catch(() => undefined)
+    if (this.#failure === undefined && !this.#fetch.isWhole) await this.#sync().catch(() => undefined)
   }
 
   async #allWritten(): Promise<void> {
@@ -168,6 +180,7 @@ class TensorRun {
     const work = this.#work(request, controller.signal)
       .catch((error: unknown) => {
         if (error instanceof OwnFailure) this.#failure ??= error.cause as Error
+        else if (isTributaryError(error) && error.code === 'BLOB_NOT_FOUND') this.#fetch.lacks(request.id)
         else this.#fetch.failed(request.id, this.#fetching.clock.now())
       })
       .finally(() => {
@@ -256,6 +269,7 @@ class TensorRun {
   }
 
   #save(durable?: Bitmap): void {
+    if (!isResumable(this.#written)) return
     const { storage, now } = this.#fetching
     const { root, bytes } = this.#fetch
     const known = storage.fetches.find(root)

@@ -1,4 +1,7 @@
-/** Port: another replica's bytes. What it gives is believed of nobody: the fetch verifies each chunk. */
+/**
+ * Port: another replica's bytes. What it gives is believed of nobody: the fetch verifies each chunk. What it does not have
+ * is BLOB_NOT_FOUND, any other failure NETWORK. A piece may be empty: then it is a sign of life.
+ */
 import type { FileDigest, TensorRoot } from '../core/ids.ts'
 
 export interface BlobSource {

@@ -46,6 +46,8 @@ test('[XCH-8] a ticket of another replica, or with any bit changed, is none', ()
   )
 })
 
+const twoChunks = safetensors([{ name: 'a', shape: [300_000], values: Array.from({ length: 300_000 }, (_, i) => i) }])
+
 async function withModels() {
   const replica = await aReplica()
   await replica.createSpace({ name: 'open' })
@@ -127,4 +129,21 @@ test('[API-31] few tensors are hashed at once, and what was given up makes room'
   expect(refusalOf(() => cache.read(rootOf(5))).code).toBe('TOO_MANY_REQUESTS')
   await reading[0]!.return?.()
   expect(() => cache.read(rootOf(5))).not.toThrow()
+})
+
+test('[API-31] leaves of what came while the replica runs are known, and nothing is read for them', async () => {
+  const replica = await aReplica()
+  const { blobs } = replica.storage
+  const read = blobs.read.bind(blobs)
+  const { root } = replica.findModel((await replica.uploadModel(streamOf(twoChunks))).model).tensors[0]!
+  let reads = 0
+  blobs.read = (...asked) => {
+    reads += 1
+    return read(...asked)
+  }
+  const known = await bytesOf(await replica.readLeaves(root))
+  expect([known.length, reads]).toEqual([64, 0])
+  const again = await aReplica({ storage: replica.storage })
+  expect((await bytesOf(await again.readLeaves(root))).equals(known)).toBe(true)
+  expect(reads).toBe(1) // another process has to hash it
 })

@@ -3,6 +3,8 @@ import { expect, test } from 'vitest'
 import { TributaryError } from '../../src/core/errors.ts'
 import type { ModelSource } from '../../src/transport/blob-source.ts'
 import { collect, safetensors, streamOf, tinyFile } from '../support/safetensors.ts'
+import { aReplica, type TestReplica } from '../support/replica.ts'
+import { temporaryStorage } from '../support/storage.ts'
 import { type Standing, World } from '../support/world.ts'
 
 const named = (seed: number) => `http://replica-${seed}`
@@ -21,11 +23,11 @@ const hasManifests = ({ replica }: Standing, ...models: readonly string[]) =>
   models.every((model) => replica.storage.manifests.find(model as never) !== undefined)
 
 /** A space that two replicas keep, with two models that are on the first alone. */
-async function twoReplicas(world: World, seeds = [1, 2]) {
+async function twoReplicas(world: World, seeds = [1, 2], given?: TestReplica) {
   const one = await world.stand(1, [named(2)])
   await one.replica.createSpace({ name: 'lab' })
   const models = [await upload(one, tinyFile(seeds[0]!), 'a'), await upload(one, tinyFile(seeds[1]!), 'b')]
-  const two = await world.stand(2, [named(1)])
+  const two = await world.stand(2, [named(1)], given)
   return { one, two, models }
 }
 
@@ -112,10 +114,13 @@ test('[XCH-23] a fetch that breaks off is told of, tried again later, and goes o
 
 test('[XCH-24] a model for which there is no room is refused by name before its tensors are sent, and the merge stays blocked', async () => {
   const world = new World()
-  const { two, models } = await twoReplicas(world)
+  const storage = await temporaryStorage()
+  let free = 1e9
+  storage.blobs.freeBytes = async () => free
+  const { two, models } = await twoReplicas(world, [1, 2], await aReplica({ seed: 2, storage }))
   await world.until(() => hasManifests(two, ...models), 'both manifests came')
   const { merge } = await two.replica.startMerge('lab', AVERAGE)
-  two.replica.storage.blobs.freeBytes = async () => 0
+  free = 0
   await world.until(() => two.replica.findMerge('lab', merge.id).error !== undefined, 'it is told why')
   expect(two.replica.findMerge('lab', merge.id)).toMatchObject({ state: 'blocked', error: { code: 'DISK_FULL' } })
   expect(two.replica.findMerge('lab', merge.id).missing).toHaveLength(2)

@@ -127,6 +127,43 @@ describe('a tensor from other replicas', () => {
     expect((await stored(storage)).equals(bytes)).toBe(true)
   })
 
+  test('[XCH-32] asks a source that lacks it once, waits for nobody, and blames nobody', async () => {
+    const storage = await memoryStorage()
+    const clock = new HeldClock() // no time passes, so nothing is tried again
+    const asked: string[] = []
+    const lacking = ['a', 'b'].map((id): BlobSource => ({
+      id,
+      async *leaves() {
+        asked.push(id)
+        throw new TributaryError('BLOB_NOT_FOUND', 'not here')
+      },
+      async *read() {
+        asked.push(id)
+        throw new TributaryError('BLOB_NOT_FOUND', 'not here')
+      },
+    }))
+    const without = fetchTensor(wanted, fetching(storage, lacking, { clock }))
+    await expect(without).rejects.toMatchObject({ code: 'BYTES_MISSING', details: { liars: [] } })
+    expect(asked.length).toBeLessThanOrEqual(2 * 5) // what was under way at once: the leaves and four ranges
+    const { lies } = await fetchTensor(wanted, fetching(storage, [...lacking, source('c')], { clock }))
+    expect(lies).toEqual([])
+    expect((await stored(storage)).equals(bytes)).toBe(true)
+  })
+
+  test('[XCH-6] leaves no row and no file of a tensor of one chunk that did not come', async () => {
+    const storage = await memoryStorage()
+    const small = { root: hex(leafHash(Uint8Array.of(1))) as TensorRoot, bytes: 1 }
+    const rows: number[] = []
+    const put = storage.fetches.put.bind(storage.fetches)
+    storage.fetches.put = (fetch) => {
+      rows.push(fetch.bytes)
+      put(fetch)
+    }
+    const failing = fetchTensor(small, fetching(storage, [source('a', { lieAt: 0 })]))
+    await expect(failing).rejects.toMatchObject({ code: 'BYTES_MISSING' })
+    expect([rows, await storage.blobs.sweepTemporary(0, Number.MAX_SAFE_INTEGER)]).toEqual([[], 0])
+  })
+
   test('[XCH-7] is refused before anything is sent where there is no room, for what is still wanted alone', async () => {
     const storage = await memoryStorage()
     const a = source('a')

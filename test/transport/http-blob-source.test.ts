@@ -39,7 +39,7 @@ test('[XCH-9] [ADR-6] a range is asked for at the judged address, under its name
 })
 
 test.each<[string, (response: ServerResponse) => void]>([
-  ['another status', (response) => response.writeHead(404).end('no')],
+  ['another status', (response) => response.writeHead(503).end('no')],
   ['the whole', (response) => response.writeHead(200).end('abcdefghi')],
   ['a redirect', (response) => response.writeHead(307, { location: 'http://127.0.0.1:1/' }).end()],
   ['another range', (response) => response.writeHead(206, { 'content-range': 'bytes 3-6/9' }).end('defg')],
@@ -54,6 +54,11 @@ test.each<[string, (response: ServerResponse) => void]>([
   ],
 ])('[XCH-9] who answers with %s has failed', async (_, answer) => {
   await expect((await answering(answer))()).rejects.toMatchObject({ code: 'NETWORK', details: { source: 'them' } })
+})
+
+test('[XCH-32] who answers that it is not there does not have it, which is no failure', async () => {
+  const asked = await answering((response) => response.writeHead(404).end('no'))
+  await expect(asked()).rejects.toMatchObject({ code: 'BLOB_NOT_FOUND', details: { source: 'them' } })
 })
 
 test('[XCH-9] what is called off fails at once; called off after its end it leaves the connection as it is', async () => {

@@ -17,7 +17,10 @@ import type { Context } from '../context.ts'
 import { needRoom } from '../room.ts'
 import { whole } from './whole.ts'
 
-const TENSORS_AT_ONCE = 4
+/** Small ones side by side, so that their round trips are not paid one after the other. */
+const TENSORS_AT_ONCE = 16
+/** The next begins when no more than this is left of those under way: of large ones little is lost by a kill. */
+const AHEAD_BYTES = 8 * 1024 * 1024
 
 export interface ModelFetching {
   readonly context: Context
@@ -111,42 +114,62 @@ async function fetchTensors(
     if (!liars.has(source)) lied(source, what)
     liars.add(source)
   }
-  async function work(): Promise<void> {
-    for (let next = wanted.shift(); next !== undefined; next = wanted.shift()) {
-      const [root, bytes] = next
-      if (bytes === 0) {
-        await storeEmpty(context, root)
-        continue
-      }
-      const honest = sources.filter(({ id }) => !liars.has(id))
-      try {
-        const { lies } = await fetchTensor(
-          { root, bytes },
-          {
-            storage: context.storage,
-            sources: honest,
-            clock,
-            now: context.now,
-            needRoom: (more) => needRoom(context, more, 'a tensor'),
-            signal: both,
-          },
-        )
-        for (const { source } of lies) blame(source, `the tensor ${root}`)
-      } catch (error) {
-        if (isTributaryError(error) && Array.isArray(error.details['liars']))
-          for (const source of error.details['liars'] as string[]) blame(source, `the tensor ${root}`)
-        throw error
-      }
+  async function bring(root: TensorRoot, bytes: number, onProgress: (bytesDone: number) => void): Promise<void> {
+    if (bytes === 0) return storeEmpty(context, root)
+    try {
+      const { lies } = await fetchTensor(
+        { root, bytes },
+        {
+          storage: context.storage,
+          sources: sources.filter(({ id }) => !liars.has(id)),
+          clock,
+          now: context.now,
+          needRoom: (more) => needRoom(context, more, 'a tensor'),
+          signal: both,
+          onProgress: ({ bytesDone }) => onProgress(bytesDone),
+        },
+      )
+      for (const { source } of lies) blame(source, `the tensor ${root}`)
+    } catch (error) {
+      if (isTributaryError(error) && Array.isArray(error.details['liars']))
+        for (const source of error.details['liars'] as string[]) blame(source, `the tensor ${root}`)
+      throw error
     }
   }
-  const works = Array.from({ length: TENSORS_AT_ONCE }, () =>
-    work().catch((error: unknown) => {
-      stop.abort()
-      throw error
-    }),
-  )
-  const ends = await Promise.allSettled(works)
-  const failures = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []))
+  await inTurn(wanted, bring, () => stop.abort())
+}
+
+/** Each in its turn, some at a time; the first failure calls off the rest, and is told once all have ended. */
+async function inTurn(
+  wanted: readonly (readonly [TensorRoot, number])[],
+  bring: (root: TensorRoot, bytes: number, onProgress: (bytesDone: number) => void) => Promise<void>,
+  callOff: () => void,
+): Promise<void> {
+  const left = new Map<TensorRoot, number>()
+  const failures: unknown[] = []
+  let wake = (): void => undefined
+  const hasRoom = () =>
+    left.size < TENSORS_AT_ONCE && [...left.values()].reduce((sum, bytes) => sum + bytes, 0) <= AHEAD_BYTES
+  const change = () => new Promise<void>((resolve) => (wake = resolve))
+  for (const [root, bytes] of wanted) {
+    while (failures.length === 0 && !hasRoom()) await change()
+    if (failures.length > 0) break
+    left.set(root, bytes)
+    const onProgress = (bytesDone: number) => {
+      left.set(root, bytes - bytesDone)
+      wake()
+    }
+    void bring(root, bytes, onProgress)
+      .catch((error: unknown) => {
+        failures.push(error)
+        callOff()
+      })
+      .finally(() => {
+        left.delete(root)
+        wake()
+      })
+  }
+  while (left.size > 0) await change()
   const told = failures.find((error) => !(isTributaryError(error) && error.code === 'INTERRUPTED')) ?? failures[0]
   if (told !== undefined) throw told as Error
 }

@@ -1,11 +1,11 @@
 /**
- * Leaf hashes of tensors that are here: what lets another replica verify each chunk alone. They are computed from the bytes
- * when they are first asked for, given out as they come, and kept within a bound.
+ * Leaf hashes of tensors that are here: what lets another replica verify each chunk alone. Those of bytes that came while
+ * this process ran are known; others are computed when they are first asked for. They are kept within a bound.
  */
 import { TributaryError } from '../../core/errors.ts'
 import type { TensorRoot } from '../../core/ids.ts'
 import { leafHash } from '../../core/merkle.ts'
-import type { BlobStore } from '../../storage/blob-store.ts'
+import type { BlobStore, SealedBlob } from '../../storage/blob-store.ts'
 
 /** Leaves of half a terabyte. */
 const KEPT_BYTES_MAX = 16 * 1024 * 1024
@@ -47,13 +47,13 @@ export class LeafCache {
         leaves.push(leaf)
         yield leaf
       }
-      this.#keep(root, Buffer.concat(leaves))
+      this.keep(root, Buffer.concat(leaves))
     } finally {
       this.#computing -= 1
     }
   }
 
-  #keep(root: TensorRoot, leaves: Uint8Array): void {
+  keep(root: TensorRoot, leaves: Uint8Array): void {
     if (this.#kept.has(root) || leaves.length > KEPT_BYTES_MAX) return
     this.#kept.set(root, leaves)
     this.#keptBytes += leaves.length
@@ -62,6 +62,25 @@ export class LeafCache {
       this.#kept.delete(oldest)
       this.#keptBytes -= length
     }
+  }
+}
+
+/** Whoever wrote a tensor has hashed its chunks: they need not be hashed again for those who fetch it. */
+export const keepingLeaves = (blobs: BlobStore, cache: LeafCache): BlobStore => {
+  const keep = (sealed: readonly SealedBlob[]) => {
+    for (const { name, leaves } of sealed)
+      if (name.kind === 'tensor' && leaves !== undefined) cache.keep(name.digest, leaves)
+  }
+  return {
+    ...blobs,
+    async publish(sealed) {
+      await blobs.publish(sealed)
+      keep(sealed)
+    },
+    async adopt(written) {
+      await blobs.adopt(written)
+      keep(written)
+    },
   }
 }
 

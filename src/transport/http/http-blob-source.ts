@@ -38,6 +38,8 @@ export function createHttpBlobSource({ id, address, authorization }: HttpSourceO
   const problem = (why: string, cause?: unknown) =>
     new TributaryError('NETWORK', `${base.host}: ${why}`, { cause, details: { source: id } })
 
+  const lacks = new TributaryError('BLOB_NOT_FOUND', `${base.host} does not have it`, { details: { source: id } })
+
   function open(
     target: string,
     headers: Record<string, string>,
@@ -77,6 +79,7 @@ export function createHttpBlobSource({ id, address, authorization }: HttpSourceO
   ): AsyncIterable<Uint8Array> {
     let left = bytes
     try {
+      if (answer.statusCode === 404) throw lacks
       if (answer.statusCode !== status) throw problem(`it answers ${String(answer.statusCode)}`)
       for await (const piece of answer as AsyncIterable<Buffer>) {
         left -= piece.length
