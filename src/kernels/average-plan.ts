@@ -5,7 +5,7 @@
 import { units } from './exact.ts'
 
 /** Ways to a sum, cheapest first; the last of a plan needs no other. */
-export type AverageTier = 'inF32' | 'inInterval' | 'inParts' | 'inSpan' | 'inLevels'
+export type AverageTier = 'inF32' | 'inInterval' | 'inParts' | 'inSpan' | 'inLevels' | 'anyScales'
 
 export interface AveragePlan {
   readonly tiers: readonly AverageTier[]
@@ -13,6 +13,10 @@ export interface AveragePlan {
   readonly span: number
   /** Constants of two levels of exact sums, as assembly/plan.ts has them. */
   readonly levels: { readonly head: number; readonly drop: number; readonly next: number }
+  /** The smallest product there can be beside zero, and the greatest weight. */
+  readonly scales: { readonly least: number; readonly greatest: number }
+  /** How far off a sum in f64 can be, per unit of the greatest magnitude. */
+  readonly sumError: number
   /** For bf16 with weights that are as whole numbers of a small sum: those in f32, and the divisor to go with them. */
   readonly inF32?: { readonly span: number; readonly weights: Float32Array; readonly divisor: number }
   /** Weights by the divisor, and how far off the sum can be, per unit of the greatest magnitude. */
@@ -34,15 +38,17 @@ export interface AveragePlan {
 }
 
 const FORMS = {
-  BF16: { mantissaBits: 7, spanBits: 45 },
-  F16: { mantissaBits: 10, spanBits: 42 },
-  F32: { mantissaBits: 23, spanBits: 29 },
+  BF16: { mantissaBits: 7, spanBits: 45, least: 2 ** -133 },
+  F16: { mantissaBits: 10, spanBits: 42, least: 2 ** -136 }, // as assembly/codes.ts widens it
+  F32: { mantissaBits: 23, spanBits: 29, least: 2 ** -149 },
 } as const
 export type AverageDtype = keyof typeof FORMS
 export const AVERAGE_DTYPES = Object.keys(FORMS) as readonly AverageDtype[]
 
 /** Binades over which f32 sums of whole weights must be proved exact to be worth trying. */
 const SPAN_BINADES_MIN = 11
+/** Of so few terms no proof is cheaper than what takes any scales; of fewer, levels need none (assembly/two-levels.ts). */
+const FEW = 4
 /** An f64 sum is looked at more closely where it is this many binades below the greatest element. */
 const CANCELLED_BINADES = 12
 
@@ -71,18 +77,25 @@ export function planAverage(dtype: AverageDtype, weights: readonly number[], div
   const { mantissaBits, spanBits } = FORMS[dtype]
   const span = spanOf(spanBits, sum, mantissaBits)
   const levels = levelsOf(whole, unit, mantissaBits)
+  const sizes = weights.map(Math.abs).filter((weight) => weight > 0)
+  const scales = { least: FORMS[dtype].least * Math.min(1, ...sizes), greatest: Math.max(0, ...sizes) }
+  const sumError = (weights.length + 6) * 2 ** -53 * sizes.reduce((so, weight) => so + weight, 0) * 1.001
+  const always = { span, levels, scales, sumError }
+
+  const last: readonly AverageTier[] =
+    weights.length > FEW ? ['inLevels', 'anyScales'] : weights.length === FEW ? ['anyScales'] : ['inLevels']
 
   const inF32 =
     dtype === 'BF16' ? (inF32Of(weights, divisor) ?? inF32Of(...inLeastTerms(weights, whole, divisor))) : undefined
-  if (inF32) return { tiers: ['inF32', 'inSpan', 'inLevels'], span, levels, inF32 }
+  if (inF32) return { tiers: ['inF32', 'inSpan', ...last], ...always, inF32 }
   const spanIsBest =
     dtype === 'F16' || (dtype === 'F32' && (weights.length <= 2 || spanBits - bitLength(sum) >= SPAN_BINADES_MIN))
   const inInterval = spanIsBest ? undefined : intervalOf(dtype, weights, divisor)
-  if (!inInterval) return { tiers: ['inSpan', 'inLevels'], span, levels }
-  if (dtype === 'F32') return { tiers: ['inInterval', 'inLevels'], span, levels, inInterval }
+  if (!inInterval) return { tiers: ['inSpan', ...last], ...always }
+  if (dtype === 'F32') return { tiers: ['inInterval', ...last], ...always, inInterval }
   const inParts = partsOf(weights, divisor)
-  const tiers = ['inInterval', ...(inParts ? (['inParts'] as const) : []), 'inSpan', 'inLevels'] as const
-  return { tiers, span, levels, inInterval, ...(inParts && { inParts }) }
+  const tiers = ['inInterval', ...(inParts ? (['inParts'] as const) : []), 'inSpan', ...last] as const
+  return { tiers, ...always, inInterval, ...(inParts && { inParts }) }
 }
 
 /** Bits of a first part: times a bf16, its product is exact in f32. */

@@ -5,12 +5,12 @@ import type { Address, WasmWords } from './wasm-instance.ts'
 /** Streams of one average that the tables have room for. */
 export const STREAMS_MAX = 256
 const EIGHT_BYTES_MAX = 32
-const PLAN_BYTES = 64
+const PLAN_BYTES = 128
 const TABLES_BYTES = STREAMS_MAX * (8 + 4 + 4 + 8 + 8 + 64 + EIGHT_BYTES_MAX) + PLAN_BYTES + EIGHT_BYTES_MAX
 
 /** A tier is tried on a part; where more of its eights stay open than this, the next one is faster for a while. */
 const PROBE_EIGHTS = 256
-const OPEN_MAX = { inF32: 64, inInterval: 80, inParts: 52, inSpan: 64, inLevels: Infinity } as const
+const OPEN_MAX = { inF32: 64, inInterval: 80, inParts: 52, inSpan: 64, inLevels: 128, anyScales: Infinity } as const
 /** Parts before the cheaper tier is tried again; twice as many each time it fails at once. */
 const REST_PARTS = [14, 112] as const
 
@@ -89,6 +89,9 @@ export class WasmAverage {
     })
     cells.setFloat64(24, plan.inInterval?.error ?? 0, true)
     cells.setInt32(32, plan.inInterval?.places ?? 0, true)
+    cells.setFloat64(64, plan.scales.least, true)
+    cells.setFloat64(72, plan.scales.greatest, true)
+    cells.setFloat64(80, plan.sumError, true)
     cells.setFloat32(52, plan.inInterval?.error ?? 0, true)
     cells.setFloat32(56, plan.inF32?.divisor ?? 0, true)
     const { inParts } = plan
@@ -134,6 +137,8 @@ export class WasmAverage {
         return dtype === 'F32' ? wasm.averageF32InSpan(...all) : wasm.averageInSpan(form, ...all)
       case 'inLevels':
         return wasm.averageInLevels(form, ...all)
+      case 'anyScales':
+        return wasm.averageAnyScales(form, ...all)
     }
   }
 

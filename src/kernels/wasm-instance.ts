@@ -46,6 +46,7 @@ export interface WasmWords {
   averageF32InInterval(...more: [...Average]): number
   averageF32InSpan(...more: [...Average]): number
   averageInLevels(form: number, ...more: [...Average]): number
+  averageAnyScales(form: number, ...more: [...Average]): number
   runProgram(code: Address, streams: Address, out: Address, first: number, count: number): number
   encodeBf16(from: Address, out: Address, n: number): number
   encodeF16(from: Address, out: Address, n: number): number

@@ -494,52 +494,55 @@ export function describeKernelsContract(name: string, make: () => Kernels<Plane>
         check([codes(1), codes(-1)], [1, 1], -2)
       })
 
-      test.each([3, 16, 64])('[KRN-20] %i terms that no proof covers: ties, and scales that cancel one by one', (k) => {
-        const next = numbersFrom(k)
-        const [top, bottom] = dtype === 'F16' ? [14, -24] : dtype === 'BF16' ? [120, -133] : [120, -149]
-        const step = Math.max(1, Math.floor((top - bottom) / k))
-        const column = (kind: number): readonly number[] => {
-          const sign = next() < 0.5 ? -1 : 1
-          const tie = 1 + 2 ** -({ BF16: 8, F16: 11, F32: 24 }[dtype] - 1)
-          return Array.from({ length: k }, (_, i) => {
-            if (i === k - 1) return sign * 2 ** bottom
-            if (kind === 0)
-              return i === 0 ? tie : i === 1 ? 1 : i % 2 === 0 ? 2 ** (bottom + 20) : -(2 ** (bottom + 20))
-            const mantissa = 1 + ((i >> 1) % 8) / 8
-            return (i % 2 === 0 ? 1 : -1) * (kind === 1 ? mantissa : 1.5) * 2 ** (top - step * (i - (i % 2)))
-          })
-        }
-        for (const together of [1, 64]) {
-          const columns = Array.from({ length: 384 }, (_, i) => column(Math.floor(i / together) % 3))
-          const streams = Array.from({ length: k }, (_, j) => {
-            const bytes = new Uint8Array(384 * size)
-            reference.encode(
-              dtype,
-              Float64Array.from(columns, (all) => all[j]!),
-              bytes,
-            )
-            return bytes
-          })
-          for (const weights of [1, 0.3, Math.fround(0.731)].map((weight) =>
-            Array<number>(k).fill(Math.fround(weight)),
-          )) {
-            const total = weights.reduce((sum, weight) => sum + weight, 0)
-            for (const divisor of [total, 2 ** -6]) check(streams, weights, divisor)
-            const planes = columns[0]!.map((_, j) => held(columns.map((all) => all[j]!)))
-            const sums = kernels.exactSums(384)
-            planes.forEach((plane, j) => sums.addScaled(plane, weights[j]!, 1))
-            const right = Float64Array.from(columns, (all) => exactSum(all.map((value, j) => value * weights[j]!)))
-            same(sums.read(), right)
-            same(kernels.weightedSum(planes, weights), right)
-            planes.slice(1).forEach((plane, j) => sums.addScaled(plane, weights[j + 1]!, -1))
-            same(
-              sums.read(),
-              Float64Array.from(columns, ([first]) => first! * weights[0]! + 0),
-            )
-            kernels.reset()
+      test.each([3, 4, 7, 16, 33, 64])(
+        '[KRN-20] %i terms that no proof covers: ties, and scales that cancel one by one',
+        (k) => {
+          const next = numbersFrom(k)
+          const [top, bottom] = dtype === 'F16' ? [14, -24] : dtype === 'BF16' ? [120, -133] : [120, -149]
+          const step = Math.max(1, Math.floor((top - bottom) / k))
+          const column = (kind: number): readonly number[] => {
+            const sign = next() < 0.5 ? -1 : 1
+            const tie = 1 + 2 ** -({ BF16: 8, F16: 11, F32: 24 }[dtype] - 1)
+            return Array.from({ length: k }, (_, i) => {
+              if (i === k - 1) return sign * 2 ** bottom
+              if (kind === 0)
+                return i === 0 ? tie : i === 1 ? 1 : i % 2 === 0 ? 2 ** (bottom + 20) : -(2 ** (bottom + 20))
+              const mantissa = 1 + ((i >> 1) % 8) / 8
+              return (i % 2 === 0 ? 1 : -1) * (kind === 1 ? mantissa : 1.5) * 2 ** (top - step * (i - (i % 2)))
+            })
           }
-        }
-      })
+          for (const together of [1, 64]) {
+            const columns = Array.from({ length: 384 }, (_, i) => column(Math.floor(i / together) % 3))
+            const streams = Array.from({ length: k }, (_, j) => {
+              const bytes = new Uint8Array(384 * size)
+              reference.encode(
+                dtype,
+                Float64Array.from(columns, (all) => all[j]!),
+                bytes,
+              )
+              return bytes
+            })
+            const alike = [1, 0.3].map((weight) => Array<number>(k).fill(Math.fround(weight)))
+            const inPairs = Array.from({ length: k }, (_, i) => Math.fround(0.731 + 0.137 * (((i >> 1) * 7) % 11)))
+            for (const weights of [...alike, inPairs]) {
+              const total = weights.reduce((sum, weight) => sum + weight, 0)
+              for (const divisor of [total, 2 ** -6]) check(streams, weights, divisor)
+              const planes = columns[0]!.map((_, j) => held(columns.map((all) => all[j]!)))
+              const sums = kernels.exactSums(384)
+              planes.forEach((plane, j) => sums.addScaled(plane, weights[j]!, 1))
+              const right = Float64Array.from(columns, (all) => exactSum(all.map((value, j) => value * weights[j]!)))
+              same(sums.read(), right)
+              same(kernels.weightedSum(planes, weights), right)
+              planes.slice(1).forEach((plane, j) => sums.addScaled(plane, weights[j + 1]!, -1))
+              same(
+                sums.read(),
+                Float64Array.from(columns, ([first]) => first! * weights[0]! + 0),
+              )
+              kernels.reset()
+            }
+          }
+        },
+      )
 
       test.each([250, 256])('[KRN-94] %i inputs with weights up to 120 binades apart, at every scale at once', (k) => {
         const next = numbersFrom(k)
@@ -558,11 +561,52 @@ export function describeKernelsContract(name: string, make: () => Kernels<Plane>
         })
         const streams = weights.map((_, j) => {
           const bytes = new Uint8Array(72 * size)
-          reference.encode(dtype, Float64Array.from(columns, (all) => all[j]!), bytes) // prettier-ignore
+          reference.encode(
+            dtype,
+            Float64Array.from(columns, (all) => all[j]!),
+            bytes,
+          )
           return bytes
         })
         for (const divisor of [2 ** 60, 2 ** 75 / 3]) expect(check(streams, weights, divisor)).toBe(name === 'WASM')
       })
+
+      test.each([4, 6, 13, 16, 40, 64])(
+        '[KRN-94] %i terms, each where the last place of a sum ends, many alike',
+        (k) => {
+          const next = numbersFrom(k)
+          const [top, bottom] = dtype === 'F16' ? [14, -24] : dtype === 'BF16' ? [110, -133] : [110, -149]
+          const weights = [1, 1, 1, 1 - 2 ** -24, 2 - 2 ** -23, 1, 0.5, 1]
+          for (const apart of [53, 27, 12, 1]) {
+            const columns = Array.from({ length: 640 }, (_, i) => {
+              const highest = top - Math.floor(next() * 20)
+              const widest = 1 + Math.floor(next() * 8)
+              return Array.from({ length: k }, () => {
+                const down = Math.floor(next() * widest) * apart + [0, 0, 0, 1, 2, -1][Math.floor(next() * 6)]!
+                const size = 2 ** Math.max(bottom, highest - down)
+                const most = i % 2 === 0 || apart === 1 ? 2 - 2 ** -({ BF16: 8, F16: 11, F32: 24 }[dtype] - 1) : 1
+                return (next() < (apart === 1 ? 0 : 0.5) ? -1 : 1) * size * (next() < 0.5 ? 1 : most)
+              })
+            })
+            const streams = columns[0]!.map((_, j) => {
+              const bytes = new Uint8Array(640 * size)
+              reference.encode(
+                dtype,
+                Float64Array.from(columns, (all) => all[j]!),
+                bytes,
+              )
+              return bytes
+            })
+            for (const own of [weights, [1]])
+              for (const divisor of [64, 1.5])
+                check(
+                  streams,
+                  streams.map((_, j) => own[j % own.length]!),
+                  divisor,
+                )
+          }
+        },
+      )
 
       test('[KRN-90] one input of tiny elements beside ordinary ones, here and there or everywhere', () => {
         const tiny = { BF16: 2 ** -133, F16: 2 ** -24, F32: 2 ** -149 }[dtype]

@@ -2,9 +2,10 @@
  * The same for f32: by an interval in f64 where weights are any, by exponents where they are whole numbers, and without a
  * proof where there are at most two streams, since one addition of f64 rounds once.
  */
+import { divided, roundedAlike, storeEnds } from './average-rounding'
 import { highTwo, F32, lowTwo, streamOf } from './codes'
-import { errorOf, placesOf, scaledOf, spanOf } from './plan'
-import { divided, openEight } from './two-levels'
+import { errorOf, placesOf, scaledOf, spanOf, sumErrorOf } from './plan'
+import { openEight } from './two-levels'
 
 @inline const INFINITY_BITS: i32 = 0x7f800000
 
@@ -86,6 +87,7 @@ function sumLoop(proved: bool, table: usize, weights: usize, k: i32, divisor: f6
   const size = i32x4.splat(0x7fffffff)
   const one = i32x4.splat(1)
   const span = i32x4.splat(spanOf(plan))
+  const error = f64x2.splat(sumErrorOf(plan))
   let open = 0
   for (let at = from; at < to; at += 32) {
     let m0 = i32x4.splat(0)
@@ -116,6 +118,11 @@ function sumLoop(proved: bool, table: usize, weights: usize, k: i32, divisor: f6
     }
     if (v128.any_true(i32x4.ge_s(i32x4.max_s(m0, m1), i32x4.splat(INFINITY_BITS)))) return -1
     if (!proved && v128.any_true(v128.or(i32x4.gt_u(i32x4.sub(m0, n0), span), i32x4.gt_u(i32x4.sub(m1, n1), span)))) {
+      storeEnds(0, s0, f64x2.mul(error, lowTwo(m0)))
+      storeEnds(16, s1, f64x2.mul(error, highTwo(m0)))
+      storeEnds(32, s2, f64x2.mul(error, lowTwo(m1)))
+      storeEnds(48, s3, f64x2.mul(error, highTwo(m1)))
+      if (roundedAlike(F32, divisor, out + at)) continue
       open++
       if (!openEight(F32, table, weights, k, divisor, terms, plan, at, out + at)) return -1
     } else if (!divided(F32, s0, s1, s2, s3, by, out + at)) return -1

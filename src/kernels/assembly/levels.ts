@@ -18,16 +18,31 @@ export function bitsFor(k: i32): i32 {
   return k > 1 ? 32 - clz(k - 1) : 0
 }
 
+/** sum + error rounded to odd, of which sum is the nearest. */
+@inline
+function toOdd(sum: v128, error: v128): v128 {
+  const even = i64x2.eq(v128.and(sum, i64x2.splat(1)), i64x2.splat(0))
+  // one up where the error points away from zero, else one down
+  const step = v128.or(i64x2.lt_s(v128.xor(sum, error), i64x2.splat(0)), i64x2.splat(1))
+  const change = v128.and(v128.and(even, f64x2.ne(error, f64x2.splat(0))), step)
+  return i64x2.add(sum, change)
+}
+
 /** a + b rounded to odd. */
 @inline
 function addToOddTwo(a: v128, b: v128): v128 {
   const sum = f64x2.add(a, b)
-  const error = lostTwo(a, b, sum)
-  const even = i64x2.eq(v128.and(sum, i64x2.splat(1)), i64x2.splat(0))
-  // one up where the error points away from zero, else one down
-  const step = v128.or(i64x2.shr_s(v128.xor(sum, error), 63), i64x2.splat(1))
-  const change = v128.and(v128.and(even, f64x2.ne(error, f64x2.splat(0))), step)
-  return i64x2.add(sum, change)
+  return toOdd(sum, lostTwo(a, b, sum))
+}
+
+/** RN(a + b + c), ties to even, where each is at most some last places of the one before. A zero is +0. */
+@inline
+export function addThreeDown(a: v128, b: v128, c: v128): v128 {
+  const high = f64x2.add(a, b)
+  const left = f64x2.sub(b, f64x2.sub(high, a))
+  const low = f64x2.add(left, c)
+  const odd = toOdd(low, f64x2.sub(c, f64x2.sub(low, left)))
+  return f64x2.add(f64x2.add(high, odd), f64x2.splat(0))
 }
 
 /** RN(a + b + c), ties to even, where no step overflows. A zero is +0. */

@@ -70,3 +70,18 @@ export function errorInF32Of(plan: usize): v128 {
 export function divisorInF32Of(plan: usize): v128 {
   return v128.load_splat<u32>(plan, 56)
 }
+/** No product is smaller, unless it is zero. */
+@inline
+export function leastOf(plan: usize): f64 {
+  return load<f64>(plan, 64)
+}
+/** The greatest weight. */
+@inline
+export function greatestOf(plan: usize): f64 {
+  return load<f64>(plan, 72)
+}
+/** How far off an f64 sum can be, per unit of the greatest magnitude. */
+@inline
+export function sumErrorOf(plan: usize): f64 {
+  return load<f64>(plan, 80)
+}

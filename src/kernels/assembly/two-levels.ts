@@ -1,63 +1,16 @@
 /**
  * Eight elements from bytes to bytes where one f64 sum is not exact: two levels of exact sums (levels.ts) without a detour
  * over memory. The first level's constant lies above the greatest element, the second's above the greatest of those that
- * the first may not take whole, however far below. What two levels don't hold goes to as many as it takes.
+ * the first may not take whole, however far below. What two levels don't hold goes to what takes any scales.
  */
-import { BIN_TERMS_MAX, sumEight } from './bins'
+import { anyEight } from './average-any'
+import { divided, roundedAlike, storeEnds } from './average-rounding'
 import { BF16, bytesOf, F16, F16_SCALE, F32, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
-import { encodeEight, encodeEightF32 } from './encode'
-import { addThreeTwo, sumFour } from './levels'
+import { addThreeTwo } from './levels'
 import { dropOf, headOf, nextOf } from './plan'
 
 /** Constants of both levels, or sums, of eight elements. */
 const sums: usize = memory.data(128)
-
-@inline
-export function divided(form: i32, s0: v128, s1: v128, s2: v128, s3: v128, by: v128, out: usize): bool {
-  const a = f64x2.div(s0, by)
-  const b = f64x2.div(s1, by)
-  const c = f64x2.div(s2, by)
-  const d = f64x2.div(s3, by)
-  return form == F32 ? encodeEightF32(a, b, c, d, out) : encodeEight(form == BF16, a, b, c, d, out)
-}
-
-/** Eight elements of any scales by bins, or by as many levels as it takes; `terms` has room for k times eight. */
-function anyScales(form: i32, table: usize, weights: usize, k: i32, by: v128, terms: usize, at: usize, out: usize): bool {
-  let most0 = f64x2.splat(0)
-  let most1 = most0
-  let least: f64 = Infinity
-  for (let i = 0; i < k; i++) {
-    const to = terms + (<usize>i << 6)
-    const stream = streamOf(table, i, at)
-    const weight = v128.load_splat<u64>(weights + (<usize>i << 3))
-    const size = abs(f64x2.extract_lane(weight, 0))
-    if (size > 0 && size < least) least = size
-    const low = form == BF16 ? lowFour(BF16, stream) : form == F16 ? lowFour(F16, stream) : lowFour(F32, stream)
-    const high = form == BF16 ? highFour(BF16, stream) : form == F16 ? highFour(F16, stream) : highFour(F32, stream)
-    const a = f64x2.mul(weight, lowTwo(low))
-    const b = f64x2.mul(weight, highTwo(low))
-    const c = f64x2.mul(weight, lowTwo(high))
-    const d = f64x2.mul(weight, highTwo(high))
-    most0 = f64x2.pmax(f64x2.pmax(most0, f64x2.abs(a)), f64x2.abs(b))
-    most1 = f64x2.pmax(f64x2.pmax(most1, f64x2.abs(c)), f64x2.abs(d))
-    v128.store(to, a)
-    v128.store(to, b, 16)
-    v128.store(to, c, 32)
-    v128.store(to, d, 48)
-  }
-  most0 = f64x2.pmax(most0, most1)
-  const most = max(f64x2.extract_lane(most0, 0), f64x2.extract_lane(most0, 1))
-  const smallest = least * (form == BF16 ? 9.183549615799121e-41 : form == F16 ? 1.1479437019748901e-41 : 1.401298464324817e-45)
-  if (k <= BIN_TERMS_MAX && most >= smallest) sumEight(terms, k, smallest, most, sums)
-  else if (!sumFour(terms, 64, k, sums) || !sumFour(terms + 32, 64, k, sums + 32)) return false
-  const scale = f64x2.splat(form == F16 ? F16_SCALE : 1)
-  const s0 = f64x2.mul(scale, v128.load(sums))
-  const s1 = f64x2.mul(scale, v128.load(sums, 16))
-  const s2 = f64x2.mul(scale, v128.load(sums, 32))
-  const s3 = f64x2.mul(scale, v128.load(sums, 48))
-  if (form == BF16) return divided(BF16, s0, s1, s2, s3, by, out)
-  return form == F16 ? divided(F16, s0, s1, s2, s3, by, out) : divided(F32, s0, s1, s2, s3, by, out)
-}
 
 /** The high words of four f64 as those f64. */
 @inline
@@ -78,7 +31,7 @@ function storeConstants(to: usize, fields: v128, head: i32): void {
 }
 
 @inline
-function twoLevels(form: i32, table: usize, weights: usize, k: i32, by: v128, terms: usize, plan: usize, at: usize, out: usize): bool {
+function twoLevels(form: i32, table: usize, weights: usize, k: i32, by: v128, terms: usize, plan: usize, at: usize, out: usize): i32 {
   const head = headOf(plan)
   const drop = dropOf(plan)
   const next = nextOf(plan)
@@ -91,7 +44,7 @@ function twoLevels(form: i32, table: usize, weights: usize, k: i32, by: v128, te
       a = i32x4.max_s(a, v128.and(v128.load(stream), size))
       b = i32x4.max_s(b, v128.and(v128.load(stream, 16), size))
     }
-    if (v128.any_true(i32x4.ge_s(i32x4.max_s(a, b), i32x4.splat(0x7f800000)))) return false
+    if (v128.any_true(i32x4.ge_s(i32x4.max_s(a, b), i32x4.splat(0x7f800000)))) return -1
     a = i32x4.shr_u(a, 23)
     b = i32x4.shr_u(b, 23)
     const below = i32x4.splat(drop)
@@ -116,7 +69,7 @@ function twoLevels(form: i32, table: usize, weights: usize, k: i32, by: v128, te
     const size = i16x8.splat(0x7fff)
     let a = i16x8.splat(0)
     for (let i = 0; i < k; i++) a = i16x8.max_s(a, v128.and(v128.load(streamOf(table, i, at)), size))
-    if (v128.any_true(i16x8.ge_s(a, i16x8.splat(<i16>(form == BF16 ? 0x7f80 : 0x7c00))))) return false
+    if (v128.any_true(i16x8.ge_s(a, i16x8.splat(<i16>(form == BF16 ? 0x7f80 : 0x7c00))))) return -1
     a = i16x8.shr_u(a, shift)
     const edge = i16x8.shl(i16x8.max_s(i16x8.sub(a, i16x8.splat(<i16>drop)), i16x8.splat(0)), shift)
     let c = i16x8.splat(0)
@@ -184,8 +137,9 @@ function twoLevels(form: i32, table: usize, weights: usize, k: i32, by: v128, te
     s2 = f64x2.mul(s2, scale)
     s3 = f64x2.mul(s3, scale)
   }
-  if (!v128.any_true(left)) return divided(form, s0, s1, s2, s3, by, out)
-  return settled(form, s0, s1, s2, s3, by, k, out) || anyScales(form, table, weights, k, by, terms, at, out)
+  if (!v128.any_true(left)) return divided(form, s0, s1, s2, s3, by, out) ? 0 : -1
+  if (settled(form, s0, s1, s2, s3, by, k, out)) return 0
+  return anyEight(form, table, weights, k, f64x2.extract_lane(by, 0), terms, plan, at, out) ? 1 : -1
 }
 
 /**
@@ -194,28 +148,12 @@ function twoLevels(form: i32, table: usize, weights: usize, k: i32, by: v128, te
  */
 function settled(form: i32, s0: v128, s1: v128, s2: v128, s3: v128, by: v128, k: i32, out: usize): bool {
   const share = f64x2.splat(<f64>(k + 1) * 1.1102230246251565e-16 * (form == F16 ? F16_SCALE : 1))
-  const e0 = slack(s0, v128.load(sums, 64), share)
-  const e1 = slack(s1, v128.load(sums, 80), share)
-  const e2 = slack(s2, v128.load(sums, 96), share)
-  const e3 = slack(s3, v128.load(sums, 112), share)
-  const a0 = f64x2.add(s0, e0)
-  const a1 = f64x2.add(s1, e1)
-  const a2 = f64x2.add(s2, e2)
-  const a3 = f64x2.add(s3, e3)
-  const b0 = f64x2.sub(s0, e0)
-  const b1 = f64x2.sub(s1, e1)
-  const b2 = f64x2.sub(s2, e2)
-  const b3 = f64x2.sub(s3, e3)
-  let fits: bool
-  if (form == BF16) fits = divided(BF16, a0, a1, a2, a3, by, out) && divided(BF16, b0, b1, b2, b3, by, other)
-  else if (form == F16) fits = divided(F16, a0, a1, a2, a3, by, out) && divided(F16, b0, b1, b2, b3, by, other)
-  else fits = divided(F32, a0, a1, a2, a3, by, out) && divided(F32, b0, b1, b2, b3, by, other)
-  if (!fits) return false
-  let differ = v128.xor(v128.load(out), v128.load(other))
-  if (form == F32) differ = v128.or(differ, v128.xor(v128.load(out, 16), v128.load(other, 16)))
-  return !v128.any_true(differ)
+  storeEnds(0, s0, slack(s0, v128.load(sums, 64), share))
+  storeEnds(16, s1, slack(s1, v128.load(sums, 80), share))
+  storeEnds(32, s2, slack(s2, v128.load(sums, 96), share))
+  storeEnds(48, s3, slack(s3, v128.load(sums, 112), share))
+  return roundedAlike(form, f64x2.extract_lane(by, 0), out)
 }
-const other: usize = memory.data(32)
 
 @inline
 function slack(sum: v128, constant: v128, share: v128): v128 {
@@ -250,21 +188,29 @@ function three(form: i32, table: usize, weights: usize, by: v128, at: usize, out
   return divided(form, s0, s1, s2, s3, by, out)
 }
 
+/** Up to this many terms are sorted sooner than they are split. */
+@inline const FEW: i32 = 4
+
 @inline
-function openOne(form: i32, table: usize, weights: usize, k: i32, by: v128, terms: usize, plan: usize, at: usize, out: usize): bool {
-  if (k == 3) return three(form, table, weights, by, at, out)
+function openOne(form: i32, table: usize, weights: usize, k: i32, by: v128, terms: usize, plan: usize, at: usize, out: usize): i32 {
+  if (k == 3) return three(form, table, weights, by, at, out) ? 0 : -1
+  if (k <= FEW) return anyEight(form, table, weights, k, f64x2.extract_lane(by, 0), terms, plan, at, out) ? 0 : -1
   return twoLevels(form, table, weights, k, by, terms, plan, at, out)
 }
 
 @inline
 function loop(form: i32, table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
   const by = f64x2.splat(divisor)
-  for (let at = from; at < to; at += bytesOf(form))
-    if (!openOne(form, table, weights, k, by, terms, plan, at, out + at)) return -1
-  return 0
+  let open = 0
+  for (let at = from; at < to; at += bytesOf(form)) {
+    const more = openOne(form, table, weights, k, by, terms, plan, at, out + at)
+    if (more < 0) return -1
+    open += more
+  }
+  return open
 }
 
-/** Whole eights; −1 where an input or a result is not finite, else 0. */
+/** Whole eights. Answers how many two levels did not hold, or −1 where an input or a result is not finite. */
 export function averageInLevels(form: i32, table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
   if (form == BF16) return loop(BF16, table, weights, k, divisor, terms, plan, from, to, out)
   if (form == F16) return loop(F16, table, weights, k, divisor, terms, plan, from, to, out)
@@ -274,7 +220,7 @@ export function averageInLevels(form: i32, table: usize, weights: usize, k: i32,
 /** Eight elements that an earlier proof has left open. */
 export function openEight(form: i32, table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, at: usize, out: usize): bool {
   const by = f64x2.splat(divisor)
-  if (form == BF16) return openOne(BF16, table, weights, k, by, terms, plan, at, out)
-  if (form == F16) return openOne(F16, table, weights, k, by, terms, plan, at, out)
-  return openOne(F32, table, weights, k, by, terms, plan, at, out)
+  if (form == BF16) return openOne(BF16, table, weights, k, by, terms, plan, at, out) >= 0
+  if (form == F16) return openOne(F16, table, weights, k, by, terms, plan, at, out) >= 0
+  return openOne(F32, table, weights, k, by, terms, plan, at, out) >= 0
 }
