@@ -26,6 +26,9 @@ export class Gossip {
   get awaited(): number {
     return this.#awaited.size
   }
+  get lazy(): number {
+    return Math.max(0, ...[...this.#lazy.values()].map(({ length }) => length))
+  }
   get isFullMesh(): boolean {
     return this.#links.size <= this.#settings.fullMeshPeers
   }

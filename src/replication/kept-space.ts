@@ -29,6 +29,8 @@ export interface Load {
   readonly parked: number
   readonly waiting: number
   readonly awaited: number
+  /** Ids to tell, in the longest queue of a peer. */
+  readonly lazy: number
 }
 
 export type SpaceFrame =
@@ -67,7 +69,7 @@ export class KeptSpace {
 
   get load(): Load {
     const { admission, gossip } = this
-    return { parked: admission.parked, waiting: admission.waiting, awaited: gossip.awaited }
+    return { parked: admission.parked, waiting: admission.waiting, awaited: gossip.awaited, lazy: gossip.lazy }
   }
 
   arrived(link: LinkId, sync: SpaceSync, frame: SpaceFrame): void {

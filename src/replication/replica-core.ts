@@ -148,7 +148,7 @@ export class ReplicaCore {
 
   /** What waits, for metrics and for tests that nothing grows. */
   load(space: SpaceId): Load {
-    return this.#spaces.get(space)?.load ?? { parked: 0, waiting: 0, awaited: 0 }
+    return this.#spaces.get(space)?.load ?? { parked: 0, waiting: 0, awaited: 0, lazy: 0 }
   }
 
   addresses(): readonly KeptAddress[] {

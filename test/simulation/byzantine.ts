@@ -1,7 +1,7 @@
 /** A member that misbehaves: it signs what it likes and sends what it likes, over links that are its own. */
 import { emptyHead, headAfter, type ChainHead } from '../../src/core/author.ts'
 import { clientIdOf, encodeSigned, type SignedOp } from '../../src/core/op.ts'
-import type { OpId, SetRoot } from '../../src/core/ids.ts'
+import type { OpId, ReplicaId, SetRoot } from '../../src/core/ids.ts'
 import { setRoot } from '../../src/core/merkle.ts'
 import type { Effect, LinkId } from '../../src/replication/effects.ts'
 import { encodeFrame, type FrameType } from '../../src/replication/frames.ts'
@@ -10,6 +10,7 @@ import { WireWriter } from '../../src/replication/wire.ts'
 import { encodeRecords } from '../../src/replication/yjs-codec.ts'
 import { Host, type HostWorld } from './host.ts'
 import { anyBody } from './clients.ts'
+import { ridOf, stubSigned } from './stubs.ts'
 
 export const BEHAVIOURS = [
   'equivocate',
@@ -23,8 +24,9 @@ export const BEHAVIOURS = [
   'withhold',
   'replay-hello',
 ] as const
-/** A scenario names the last: what the others are drawn from is what a seed means. */
-export type Behaviour = (typeof BEHAVIOURS)[number] | 'lie-root'
+/** Drawn apart from the first, so that old seeds go on as they did. */
+export const MORE_BEHAVIOURS = ['far-clock', 'sybils', 'papers', 'lie-root'] as const
+export type Behaviour = (typeof BEHAVIOURS)[number] | (typeof MORE_BEHAVIOURS)[number]
 
 /** Yjs writes numbers seven bits a byte, as frames do. */
 const muting = (client: number): Uint8Array =>
@@ -40,8 +42,8 @@ export class Byzantine extends Host {
   #helloHeard: Uint8Array | undefined
   readonly #rootsSeen: SetRoot[] = [setRoot([])]
 
-  constructor(node: number, world: HostWorld, behaviours: readonly Behaviour[]) {
-    super(node, world)
+  constructor(node: number, world: HostWorld, behaviours: readonly Behaviour[], rid: ReplicaId) {
+    super(node, world, rid)
     this.#behaviours = behaviours
   }
 
@@ -59,7 +61,7 @@ export class Byzantine extends Host {
   misbehave(): void {
     const { luck, space, network } = this.world
     const links = network().linksOf(this.node)
-    if (!this.isUp || links.length === 0) return
+    if (this.state === undefined || links.length === 0) return
     const some = () => links.filter(() => luck.chance(0.5)).map(([link]) => link)
     const one = (): LinkId => luck.pick(links)[0]
     const update = (link: LinkId, bytes: Uint8Array) =>
@@ -107,7 +109,7 @@ export class Byzantine extends Host {
       case 'gap-spam':
         for (let i = 0; i < 20; i++) {
           const lost = { ep: 2000 + luck.below(3), nextSeq: 1 + luck.below(500), lastId: this.#anyId(), lastHlc: 0 }
-          this.#tell([one()], this.sign(anyBody(luck, []), lost, space, this.world.init))
+          this.#tell([one()], this.sign(anyBody(luck, []), lost))
         }
         return
       case 'bad-frames': {
@@ -124,6 +126,29 @@ export class Byzantine extends Host {
         return
       case 'lie-root': {
         this.sendRaw(one(), this.#lie())
+        return
+      }
+      case 'far-clock': {
+        const op = this.sign(anyBody(luck, []), { ...this.#chain, lastHlc: Number.MAX_SAFE_INTEGER - 2 ** 20 })
+        this.#chain = { ...headAfter(op), lastHlc: 0 }
+        this.#tell(some(), op)
+        return
+      }
+      case 'sybils':
+        // keys that nobody has heard of, one op of each
+        for (let i = 0; i < 10; i++) {
+          const rid = Buffer.from(luck.bytes(32)).toString('hex') as ReplicaId
+          const { record } = this.sign(anyBody(luck, []), emptyHead(0))
+          this.#tell(some(), stubSigned({ ...record, rid }))
+        }
+        return
+      case 'papers': {
+        // as if it were an admin: it lets itself in, or turns out the one who made the space
+        const [member, role] = [this.rid, 'admin'] as const
+        const removal = { t: 'member.remove', member: ridOf(0), last_ep: 0, last_seq: -1 } as const
+        const op = this.sign(luck.chance(0.5) ? { t: 'member.add', member, role } : removal, this.#chain)
+        this.#chain = headAfter(op)
+        this.#tell(some(), op)
         return
       }
       case 'withhold':
@@ -143,9 +168,9 @@ export class Byzantine extends Host {
   #anyId = (): OpId => Buffer.from(this.world.luck.bytes(32)).toString('hex') as OpId
 
   #next(): SignedOp {
-    const { luck, space, init } = this.world
+    const { luck, space } = this.world
     const ids = [...(this.core?.set(space)?.ops() ?? [])].map(({ op }) => op.id)
-    const op = this.sign(anyBody(luck, ids), this.#chain, space, init)
+    const op = this.sign(anyBody(luck, ids), this.#chain)
     this.#written.push(op)
     return op
   }

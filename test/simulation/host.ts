@@ -1,39 +1,54 @@
-/** A whole replica of the simulator: the core that is shipped, and a disk that loses what was not yet durable. */
-import { type ChainHead, emptyHead, headAfter } from '../../src/core/author.ts'
-import type { OpId, ReplicaId, SpaceId } from '../../src/core/ids.ts'
-import { aclOf, evidenceOf, type Op, type SignedOp } from '../../src/core/op.ts'
-import type { Body } from '../../src/core/op-schemas.ts'
+/** A whole replica of the simulator: the core and the fold that are shipped, with a disk, clocks and a process of its own. */
+import { type ChainHead, emptyHead, headAfter, nextHlc } from '../../src/core/author.ts'
+import type { ReplicaId, SpaceId } from '../../src/core/ids.ts'
+import { evidenceOf, type Op, type SignedOp } from '../../src/core/op.ts'
+import { fold, type SpaceState } from '../../src/core/or-set.ts'
+import type { Body, Policy } from '../../src/core/op-schemas.ts'
 import type { Effect, LinkId, Metric } from '../../src/replication/effects.ts'
 import { ForkLattice, type Placed } from '../../src/replication/fork-lattice.ts'
 import { ReplicaCore } from '../../src/replication/replica-core.ts'
+import type { Settings } from '../../src/replication/settings.ts'
 import type { SyncParts } from '../../src/replication/space-sync.ts'
 import type { Clockwork } from './clockwork.ts'
+import { type Backup, Disk, type Transaction } from './disk.ts'
+import { HostClock } from './host-clock.ts'
 import type { Luck } from './luck.ts'
 import type { Endpoint, Network } from './network.ts'
 import { ridOf, stubIdentity, stubSigned, stubVerify } from './stubs.ts'
-
-export interface DiskFaults {
-  meanWriteMs: number
-  /** Writes fail while it is full. */
-  full: boolean
-}
 
 /** Mistakes that the simulator must notice; none of them is in what is shipped. */
 export interface Bugs {
   /** Tells before it is durable, and goes on in the same epoch after a crash. */
   readonly tellsEarly?: boolean
+  /** A client is answered before the op is durable. */
+  readonly answersEarly?: boolean
   /** The first branch of a fork that came is the one. */
   readonly firstBranchWins?: boolean
+  /** An old backup is taken up as if nothing had been written since. */
+  readonly trustsBackup?: boolean
+  /** Rotten records are read as they are. */
+  readonly readsRot?: boolean
+  /** What fell out behind a fork is still shown. */
+  readonly showsWhatFell?: boolean
+  /** Its clock goes on from the latest time that anyone told. */
+  readonly followsClocks?: boolean
   readonly parts?: SyncParts
+  /** Other times and bounds than the oracles know. */
+  readonly settings?: Partial<Settings>
 }
 
 export interface HostWorld {
   readonly clockwork: Clockwork
   readonly luck: Luck
+  /** Undefined where a crash loses what is being written. */
+  readonly tears: Luck | undefined
   readonly network: () => Network
   readonly space: SpaceId
-  readonly init: SignedOp
+  readonly access: Policy['access']
+  readonly settings: Settings
   readonly bugs: Bugs
+  /** Has the operator of the one named the other? */
+  names(node: number, peer: number): boolean
   trace(what: string, bytes?: Uint8Array): void
   /** An op became durable at a replica. */
   durable(node: number, op: SignedOp): void
@@ -43,6 +58,8 @@ export interface HostWorld {
 }
 
 const TICK_MS = 200
+/** As the lease has it. */
+const EPOCHS_AHEAD_MAX = 1024
 
 class FirstBranchWins extends ForkLattice {
   override place(op: Op): Placed {
@@ -59,113 +76,126 @@ export class Host implements Endpoint {
   readonly node: number
   readonly rid: ReplicaId
   readonly world: HostWorld
-  readonly disk: DiskFaults = { meanWriteMs: 2, full: false }
-  /** What a crash leaves. */
-  stored = new Map<OpId, SignedOp>()
-  epoch = -1
+  readonly disk = new Disk()
+  readonly clock: HostClock
   isUp = false
   wasRolledBack = false
   core: ReplicaCore | undefined
+  /** The space as it is shown here, grown op by op. */
+  state: SpaceState | undefined
   #life = 0
-  #head: ChainHead = emptyHead(0)
+  #sleepsUntil = 0
+  /** What happened while it slept. */
+  #inbox: (() => void)[] = []
   #isWriting = false
   readonly #peers = new Map<LinkId, number>()
 
-  constructor(node: number, world: HostWorld) {
+  constructor(node: number, world: HostWorld, rid = ridOf(node)) {
     this.node = node
-    this.rid = ridOf(node)
+    this.rid = rid
     this.world = world
+    this.clock = new HostClock(world.clockwork)
   }
 
   start(): void {
-    const { space, bugs } = this.world
+    const { space, bugs, settings } = this.world
     this.isUp = true
     this.#life++
-    this.epoch = bugs.tellsEarly ? Math.max(this.epoch, 0) : this.epoch + 1
-    this.#head = this.#headOf(this.epoch)
     this.#isWriting = false
-    const parts = {
+    this.clock.start()
+    const stored = this.disk.open(this.rid, this.disk.isClean || bugs.tellsEarly === true, bugs.readsRot)
+    this.state = this.#folded()
+    this.core = new ReplicaCore({
+      identity: stubIdentity(this.rid),
+      verify: stubVerify,
+      settings: { ...settings, ...bugs.settings },
+      rootOf: () => this.state?.root,
+      mayRead: (_, rid) => this.#mayRead(rid),
       ...(bugs.parts && { parts: bugs.parts }),
       ...(bugs.firstBranchWins && { latticeOf: () => new FirstBranchWins() }),
-    }
-    this.core = new ReplicaCore({ identity: stubIdentity(this.rid), verify: stubVerify, ...parts })
-    this.#do(this.core.tick(this.world.clockwork.now))
-    this.#do(this.core.adoptSpace(space, inOrder(this.stored.values())))
-    this.#tick(this.#life)
+    })
+    this.#do(this.core.tick(this.clock.monotonic()))
+    this.#do(this.core.adoptSpace(space, inOrder(stored)))
+    this.#tick()
   }
 
+  /** At any moment: what is being written is durable or lost. */
   crash(): void {
-    this.isUp = false
-    this.#life++
-    this.core = undefined
-    this.#peers.clear()
-    this.world.network().closeAll(this.node)
+    for (const { insert } of this.disk.crash(this.world.tears)) this.#tellWorld(insert)
+    this.#end()
+  }
+
+  /** As the operator stops it: what is being written gets there, and its epoch goes on. */
+  stop(): void {
+    for (const { insert } of this.disk.crash(undefined)) this.#tellWorld(insert)
+    this.disk.isClean = true
+    this.#end()
+  }
+
+  /** Nothing is done for so long, and all that came meanwhile is done then. */
+  sleep(ms: number): void {
+    this.#sleepsUntil = Math.max(this.#sleepsUntil, this.world.clockwork.now + ms)
   }
 
   linkOpened(link: LinkId, nonce: Uint8Array, peer: number): void {
-    this.#peers.set(link, peer)
-    this.#do(this.core!.linkOpened({ link, nonce, named: true }))
+    this.#whenAwake(() => {
+      this.#peers.set(link, peer)
+      this.#do(this.core!.linkOpened({ link, nonce, named: this.world.names(this.node, peer) }))
+    })
   }
   linkClosed(link: LinkId): void {
-    this.#peers.delete(link)
-    this.#do(this.core!.linkClosed(link))
+    this.#whenAwake(() => {
+      this.#peers.delete(link)
+      this.#do(this.core!.linkClosed(link))
+    })
   }
   frameArrived(link: LinkId, frame: Uint8Array): void {
-    this.world.trace(`${this.node}<${link}`, frame)
-    this.#do(this.core!.frameArrived(link, frame))
+    this.#whenAwake(() => {
+      this.world.trace(`${this.node}<${link}`, frame)
+      this.#do(this.core!.frameArrived(link, frame))
+    })
   }
 
   /** A client's call: answered when the op is durable, and only then. */
   write(body: Body): void {
-    const { clockwork, luck, space, init, bugs } = this.world
-    if (!this.isUp || this.#isWriting || this.core?.set(space)?.initId === undefined) return
-    const op = this.sign(body, this.#head, space, init)
-    const life = this.#life
-    const head = this.#head
+    const { luck, bugs } = this.world
+    if (!this.isUp || this.#isAsleep || this.#isWriting || this.state === undefined) return
+    const op = this.sign(body, this.#head())
+    const transaction: Transaction = { insert: [op], remove: [] }
     this.#isWriting = true
-    if (bugs.tellsEarly) this.#tellEarly(op)
-    clockwork.after(Math.min(luck.delay(this.disk.meanWriteMs), 5000), () => {
-      if (life !== this.#life) return
+    this.disk.begin(transaction)
+    if (bugs.answersEarly) this.world.acknowledged(this.node, op)
+    if (bugs.tellsEarly) this.#do(this.core!.opWritten(op))
+    this.#after(Math.min(luck.delay(this.disk.meanWriteMs), 5000), () => {
       this.#isWriting = false
-      if (this.disk.full || head !== this.#head) return // a failed write, or one of an epoch that is over
-      this.#store(op)
-      this.#head = headAfter(op)
-      this.world.acknowledged(this.node, op)
+      if (this.disk.full || op.record.ep !== this.disk.epoch) {
+        this.disk.abandon(transaction) // a failed write, or one of an epoch that is over
+        return
+      }
+      this.#commit(transaction)
+      if (!bugs.answersEarly) this.world.acknowledged(this.node, op)
       if (!bugs.tellsEarly) this.#do(this.core!.opWritten(op))
     })
   }
 
-  sign(body: Body, head: ChainHead, space: SpaceId, init: Op): SignedOp {
-    const hlc = Math.max(head.lastHlc + 1, Math.floor(this.world.clockwork.now))
+  sign(body: Body, head: ChainHead): SignedOp {
+    const told = this.world.bugs.followsClocks ? [...this.disk.rows.values()].map(({ record }) => record.hlc) : []
+    const hlc = nextHlc(Math.max(head.lastHlc, ...told), this.clock.wall())
     const prev = head.lastId !== undefined && { prev: head.lastId }
-    const acl = aclOf([init.id])
-    return stubSigned({
-      v: 1,
-      sp: space,
-      g: 0,
-      rid: this.rid,
-      ep: head.ep,
-      seq: head.nextSeq,
-      ...prev,
-      hlc,
-      acl,
-      ...body,
-    })
+    const [sp, acl] = [this.world.space, this.state!.acl]
+    return stubSigned({ v: 1, sp, g: 0, rid: this.rid, ep: head.ep, seq: head.nextSeq, ...prev, hlc, acl, ...body })
   }
 
   /** The disk as it was some time ago. */
-  rollBack(to: { readonly stored: ReadonlyMap<OpId, SignedOp>; readonly epoch: number }): void {
-    this.stored = new Map(to.stored)
-    this.epoch = to.epoch
+  rollBack(to: Backup): void {
+    this.disk.restore(to)
+    if (this.world.bugs.trustsBackup) this.disk.isClean = true
     this.wasRolledBack = true
   }
 
   /** Time passes at once, so that what is parked is let go; what is sent then is never heard. */
   expire(ms: number): void {
-    this.core?.tick(this.world.clockwork.now + ms)
-    this.core?.tick(this.world.clockwork.now + ms + 1000)
-    this.core?.tick(this.world.clockwork.now + ms + 2000)
-    this.core?.tick(this.world.clockwork.now + ms + 3000)
+    for (let step = 0; step <= 3; step++) this.core?.tick(this.clock.monotonic() + ms * 1.1 + step * 1000)
   }
 
   load() {
@@ -182,9 +212,55 @@ export class Host implements Endpoint {
     this.world.network().send(this.node, effect.link, effect.frame)
   }
 
-  #tellEarly(op: SignedOp): void {
-    this.#do(this.core!.opWritten(op))
+  // the process
+
+  get #isAsleep(): boolean {
+    return this.#sleepsUntil > this.world.clockwork.now
   }
+
+  #end(): void {
+    this.isUp = false
+    this.#life++
+    this.#sleepsUntil = 0
+    this.#inbox = []
+    this.core = undefined
+    this.state = undefined
+    this.#peers.clear()
+    this.world.network().closeAll(this.node)
+  }
+
+  /** Later in this life, and not asleep. */
+  #after(ms: number, act: () => void): void {
+    const life = this.#life
+    this.world.clockwork.after(ms, () => {
+      if (life === this.#life) this.#whenAwake(act)
+    })
+  }
+
+  #whenAwake(act: () => void): void {
+    if (!this.#isAsleep && this.#inbox.length === 0) act()
+    else if (this.#inbox.push(act) === 1) this.#wakeUpAt(this.#sleepsUntil)
+  }
+
+  #wakeUpAt(time: number): void {
+    const life = this.#life
+    this.world.clockwork.after(time - this.world.clockwork.now, () => {
+      if (life !== this.#life) return
+      if (this.#isAsleep) this.#wakeUpAt(this.#sleepsUntil)
+      else
+        for (let act = this.#inbox.shift(); act !== undefined && life === this.#life; act = this.#inbox.shift()) act()
+    })
+  }
+
+  #tick(): void {
+    this.#after(TICK_MS, () => {
+      const life = this.#life
+      this.#do(this.core!.tick(this.clock.monotonic()))
+      if (life === this.#life) this.#tick()
+    })
+  }
+
+  // what the core asks for
 
   #do(effects: readonly Effect[]): void {
     for (const effect of effects) this.#effect(effect)
@@ -208,15 +284,15 @@ export class Host implements Endpoint {
           return
         }
       case 'visible':
-        for (const { op } of effect.added) this.#mind(op.record.rid, op.record.ep)
         return
-      case 'amnesia': {
-        this.#mind(this.rid, effect.known.ep)
-        return
-      }
-      case 'accuse':
+      case 'accuse': {
         this.write(evidenceOf(...effect.pair))
         return
+      }
+      case 'amnesia': {
+        this.#raise(effect.known.ep)
+        return
+      }
       case 'report': {
         this.world.count(this.node, effect.metric, effect.count)
         return
@@ -237,16 +313,17 @@ export class Host implements Endpoint {
   }
 
   #storeSoon({ insert, remove }: Extract<Effect, { t: 'store' }>): void {
-    const { clockwork, luck, space } = this.world
-    const life = this.#life
-    clockwork.after(Math.min(luck.delay(this.disk.meanWriteMs), 5000), () => {
-      if (life !== this.#life) return
+    const { luck, space } = this.world
+    const transaction: Transaction = { insert: insert.map(({ op }) => op), remove }
+    this.disk.begin(transaction)
+    this.#after(Math.min(luck.delay(this.disk.meanWriteMs), 5000), () => {
       if (this.disk.full) {
+        this.disk.abandon(transaction)
         this.#do(this.core!.storeFailed(space))
         return
       }
-      for (const { op } of insert) this.#store(op)
-      for (const id of remove) this.stored.delete(id)
+      this.#mind(transaction.insert)
+      this.#commit(transaction)
       // a crash between the commit and the word of it
       if (luck.chance(0.001)) {
         this.crashAndRestart()
@@ -263,40 +340,51 @@ export class Host implements Endpoint {
     })
   }
 
-  #store(op: SignedOp): void {
-    this.stored.set(op.id, op)
-    this.world.durable(this.node, op)
+  // ops
+
+  #commit(transaction: Transaction): void {
+    this.disk.commit(transaction)
+    this.#tellWorld(transaction.insert)
+    const remove = this.world.bugs.showsWhatFell ? [] : transaction.remove
+    this.state = this.state === undefined ? this.#folded() : this.state.with(transaction.insert, remove)
+    const fromEp = this.state?.members.find(({ rid }) => rid === this.rid)?.fromEp ?? 0
+    if (fromEp > this.disk.epoch) this.#raise(fromEp - 1)
   }
 
-  /** Somebody knows of an own op in this epoch or a later one, which this replica did not write: on to the next. */
-  #mind(rid: ReplicaId, ep: number): void {
-    if (rid !== this.rid || ep < this.epoch || this.world.bugs.tellsEarly) return
-    const isOwn = ep === this.epoch && this.#knowsAll(ep)
-    if (isOwn) return
-    this.epoch = ep + 1
-    this.#head = emptyHead(this.epoch)
+  #tellWorld(ops: readonly SignedOp[]): void {
+    for (const op of ops) this.world.durable(this.node, op)
   }
 
-  /** Is the latest known op of this epoch the one written last? */
-  #knowsAll(ep: number): boolean {
-    const chain = this.core?.set(this.world.space)?.chain(this.rid, ep)
-    return (
-      chain === undefined ||
-      (chain.forkedAt === Infinity && chain.nextSeq <= this.#head.nextSeq + (this.#isWriting ? 1 : 0))
-    )
+  #folded(): SpaceState | undefined {
+    const ops = [...this.disk.rows.values()]
+    return ops.some(({ record }) => record.t === 'space.init') ? fold(ops) : undefined
   }
 
-  #headOf(ep: number): ChainHead {
-    const own = [...this.stored.values()].filter(({ record }) => record.rid === this.rid && record.ep === ep)
-    const last = own.sort((a, b) => b.record.seq - a.record.seq)[0]
-    return last === undefined ? emptyHead(ep) : headAfter(last)
+  #mayRead(rid: ReplicaId | undefined): boolean {
+    if (this.state === undefined) return false
+    return this.world.access === 'open' || this.state.members.some((member) => member.rid === rid)
   }
 
-  #tick(life: number): void {
-    this.world.clockwork.after(TICK_MS, () => {
-      if (life !== this.#life) return
-      this.#do(this.core!.tick(this.world.clockwork.now))
-      if (life === this.#life) this.#tick(life)
-    })
+  /** An own op that others had to tell: what was written after it, they may know as well. */
+  #mind(insert: readonly SignedOp[]): void {
+    for (const { record } of insert) if (record.rid === this.rid && record.ep >= this.disk.epoch) this.#raise(record.ep)
+  }
+
+  #raise(above: number): void {
+    const { disk } = this
+    if (!this.world.bugs.tellsEarly)
+      disk.epoch = Math.max(disk.epoch, Math.min(above, disk.epoch + EPOCHS_AHEAD_MAX) + 1)
+  }
+
+  /** Where its chain of this epoch ends, as the disk has it. */
+  #head(): ChainHead {
+    const { rows, epoch } = this.disk
+    let last: SignedOp | undefined
+    for (const op of rows.values()) {
+      const { rid, ep, seq } = op.record
+      if (rid !== this.rid || ep !== epoch) continue
+      if (last === undefined || seq > last.record.seq || (seq === last.record.seq && op.id < last.id)) last = op
+    }
+    return last === undefined ? emptyHead(epoch) : headAfter(last)
   }
 }

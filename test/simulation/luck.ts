@@ -1,9 +1,18 @@
 /** All luck of a run, drawn from one seed: the same seed gives the same run. */
 export class Luck {
+  readonly #seed: number
   #state: number
 
   constructor(seed: number) {
+    this.#seed = seed
     this.#state = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) >>> 0
+  }
+
+  /** For one concern alone: what is drawn here changes nothing that is drawn elsewhere. */
+  of(concern: string): Luck {
+    let mixed = this.#seed
+    for (const letter of concern) mixed = Math.imul(mixed ^ letter.codePointAt(0)!, 0x01000193)
+    return new Luck(mixed)
   }
 
   /** From 0 to below 1 (mulberry32). */

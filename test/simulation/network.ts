@@ -16,20 +16,30 @@ export interface NetworkFaults {
   meanDelayMs: number
   /** Later frames may overtake. */
   reorders: boolean
+  /** Some ways are far and thin. */
+  slowLinks: boolean
 }
 
 interface Path {
   blocked: boolean
   cloggedUntil: number
   lastArrival: number
+  readonly far: { ms: number; bytesPerMs: number }
+  /** When what was sent before has left. */
+  freeAt: number
 }
+
+const NEAR = { ms: 0, bytesPerMs: Infinity }
 
 export class Network {
   readonly faults: NetworkFaults
   frames = 0
   bytes = 0
+  /** Links that were opened. */
+  opened = 0
   readonly #clockwork: Clockwork
   readonly #luck: Luck
+  readonly #farLuck: Luck
   readonly #ends: readonly Endpoint[]
   readonly #paths = new Map<string, Path>()
   /** Open links, by number. */
@@ -46,6 +56,7 @@ export class Network {
     this.#ends = ends
     this.#clockwork = clockwork
     this.#luck = luck
+    this.#farLuck = luck.of('far')
     this.faults = faults
     for (const [a, b] of neighbours) this.#connectSoon(a, b)
   }
@@ -58,7 +69,9 @@ export class Network {
   }
   heal(): void {
     Object.assign(this.faults, { loss: 0, duplicates: 0, meanDelayMs: 10, reorders: false })
-    for (const path of this.#paths.values()) Object.assign(path, { blocked: false, cloggedUntil: 0 })
+    this.faults.slowLinks = false
+    for (const path of this.#paths.values())
+      Object.assign(path, { blocked: false, cloggedUntil: 0, far: NEAR, freeAt: 0 })
   }
 
   send(from: number, link: LinkId, frame: Uint8Array): void {
@@ -72,7 +85,8 @@ export class Network {
     for (let i = 0; i < times; i++) {
       if (path.blocked || this.#luck.chance(this.faults.loss)) continue
       const { now } = this.#clockwork
-      let at = Math.max(now, path.cloggedUntil) + this.#luck.delay(this.faults.meanDelayMs)
+      path.freeAt = Math.max(now, path.freeAt) + frame.length / path.far.bytesPerMs
+      let at = Math.max(path.freeAt + path.far.ms, path.cloggedUntil) + this.#luck.delay(this.faults.meanDelayMs)
       if (!this.faults.reorders) at = path.lastArrival = Math.max(at, path.lastArrival)
       this.#clockwork.after(at - now, () => {
         if (this.#links.has(link) && this.#ends[to]!.isUp) this.#ends[to]!.frameArrived(link, frame)
@@ -114,6 +128,7 @@ export class Network {
       return
     }
     const link = this.#nextLink++
+    this.opened++
     this.#links.set(link, [a, b])
     this.#ends[a]!.linkOpened(link, this.#luck.bytes(32), b)
     this.#ends[b]!.linkOpened(link, this.#luck.bytes(32), a)
@@ -122,7 +137,11 @@ export class Network {
   #path(from: number, to: number): Path {
     const key = `${from}>${to}`
     let path = this.#paths.get(key)
-    if (path === undefined) this.#paths.set(key, (path = { blocked: false, cloggedUntil: 0, lastArrival: 0 }))
+    if (path === undefined) {
+      const isFar = this.faults.slowLinks && this.#farLuck.chance(0.3)
+      const far = isFar ? { ms: this.#farLuck.between(0, 1500), bytesPerMs: this.#farLuck.between(2, 50) } : NEAR
+      this.#paths.set(key, (path = { blocked: false, cloggedUntil: 0, lastArrival: 0, far, freeAt: 0 }))
+    }
     return path
   }
 }

@@ -1,14 +1,17 @@
 /** What must be true of the replicas once the world is whole again. Each answers with the reasons why it is not. */
-import type { OpId } from '../../src/core/ids.ts'
-import { fold } from '../../src/core/or-set.ts'
+import type { OpId, ReplicaId } from '../../src/core/ids.ts'
+import { fold, type SpaceState } from '../../src/core/or-set.ts'
+import { seedFromContents } from '../../src/core/seed.ts'
 import { accusedBy, type Op, type SignedOp } from '../../src/core/op.ts'
 import { oracle } from '../core/or-set-oracle.ts'
+import { STRANGERS_MAX } from '../../src/replication/admission.ts'
+import { PARKED_MAX } from '../../src/replication/parking.ts'
 import type { Host } from './host.ts'
 
 export interface Seen {
   /** Every op that was durable at any honest replica at any time. */
   readonly ever: ReadonlyMap<OpId, SignedOp>
-  readonly acknowledged: readonly { readonly node: number; readonly op: SignedOp }[]
+  readonly acknowledged: readonly SignedOp[]
 }
 
 const chainOf = ({ record }: Op): string => `${record.rid}/${record.ep}`
@@ -54,6 +57,23 @@ export function proofsOf(host: Host): ReadonlyMap<string, number> {
   return counts
 }
 
+/** Of a merge of all that is visible. */
+const seedOf = ({ visible }: SpaceState) =>
+  seedFromContents(visible.map(({ record }) => record.content).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)))
+
+/** What a replica holds for later is bounded, at any time. */
+export function overflowsOf(host: Host): string[] {
+  const load = host.load()
+  if (load === undefined) return []
+  const { waitingFrames, awaitedIds, lazyIds } = host.world.settings
+  return [
+    ...(load.parked > PARKED_MAX + STRANGERS_MAX ? ['caps: too many ops are parked'] : []),
+    ...(load.waiting > waitingFrames ? ['caps: too many frames wait'] : []),
+    ...(load.awaited > awaitedIds ? ['caps: too many ids are awaited'] : []),
+    ...(load.lazy > lazyIds ? ['caps: too many ids wait to be told'] : []),
+  ]
+}
+
 export function failuresOf(hosts: readonly Host[], { ever, acknowledged }: Seen): string[] {
   const failures: string[] = []
   const check = (isTrue: boolean, what: string) => {
@@ -64,12 +84,15 @@ export function failuresOf(hosts: readonly Host[], { ever, acknowledged }: Seen)
   const kept = new Set(ops.map(({ id }) => id))
   check(idsOf(ops) === idsOf(shouldBeKept(ever.values())), 'kept: not what the lattice makes of all that was ever kept')
 
-  const folds = hosts.map((host) => fold(opsOf(host)))
   const slow = oracle(ops)
-  for (const state of folds) {
-    check(state.opsRoot === slow.opsRoot, 'ops_root: not that of the oracle')
-    check(state.root === slow.root, 'root: not that of the oracle')
-    check(idsOf(state.visible) === idsOf(slow.visible), 'visible: not that of the oracle')
+  const seed = seedOf(fold(ops))
+  for (const { state } of hosts) {
+    check(state?.opsRoot === slow.opsRoot, 'ops_root: not that of the oracle')
+    check(state?.root === slow.root, 'root: not that of the oracle')
+    check(idsOf(state?.visible ?? []) === idsOf(slow.visible), 'visible: not that of the oracle')
+    check(state !== undefined && seedOf(state) === seed, 'seed: not that of the others')
+    const members = (state?.members ?? []).map(({ rid, role }) => [rid, role])
+    check(JSON.stringify(members) === JSON.stringify(slow.members), 'members: not those of the oracle')
   }
   for (const host of hosts)
     check(
@@ -77,8 +100,20 @@ export function failuresOf(hosts: readonly Host[], { ever, acknowledged }: Seen)
       'ops_root: the replica tells another than the oracle',
     )
   for (const host of hosts) {
-    const stored = idsOf(host.stored.values())
+    const stored = idsOf(host.disk.rows.values())
     check(stored === idsOf(opsOf(host)), 'disk: holds other ops than the replica shows')
+  }
+
+  const latest = new Map<ReplicaId, number>()
+  for (const { rid, clock } of hosts) latest.set(rid, Math.max(latest.get(rid) ?? 0, clock.latestMs))
+  const byPlace = new Map(ops.map((op) => [`${chainOf(op)}/${op.record.seq}`, op]))
+  for (const op of ops) {
+    const { rid, seq, hlc } = op.record
+    const own = latest.get(rid)
+    const before = byPlace.get(`${chainOf(op)}/${seq - 1}`)
+    if (own === undefined) continue
+    check(hlc <= own + ops.length, 'clock: an honest op is later than any clock of its author')
+    check(before === undefined || before.record.hlc < hlc, 'clock: an honest op is not later than the one before it')
   }
 
   const rolledBack = new Set(hosts.filter((host) => host.wasRolledBack).map(({ rid }) => rid))
@@ -87,7 +122,7 @@ export function failuresOf(hosts: readonly Host[], { ever, acknowledged }: Seen)
   )
   for (const { rid } of hosts)
     if (!rolledBack.has(rid)) check(![...forks].some((fork) => fork.startsWith(rid)), 'fork: of an honest replica')
-  for (const { op } of acknowledged) {
+  for (const op of acknowledged) {
     const isLostByRollback = rolledBack.has(op.record.rid) && (forks.has(chainOf(op)) || !ever.has(op.id))
     check(kept.has(op.id) || isLostByRollback, 'acknowledged: an op is gone')
   }
