@@ -5,7 +5,7 @@
 import { TributaryError } from '../core/errors.ts'
 import { at, invariant } from '../core/invariant.ts'
 import type { Strategy } from '../core/strategy.ts'
-import { explain } from './evaluate/explain.ts'
+import { explainPrepared } from './evaluate/explain-prepared.ts'
 import type { Resources } from './merger.ts'
 import type { MergeRule, MergeTask } from './task.ts'
 
@@ -72,8 +72,7 @@ export class RuleFacts {
     if (facts === undefined) {
       const strategy = this.#strategies.find((one) => one.id === id)
       invariant(strategy, `${id} is a strategy of this program`)
-      const own = [...texts].map((text) => ({ ...(params as object), ...(JSON.parse(text) as object) }))
-      const all = own.map((given) => explain(strategy, given as Record<string, unknown>, inputs.length))
+      const all = [...texts].map((own) => explainPrepared(strategy, params, JSON.parse(own), inputs.length))
       facts = {
         passes: Math.max(...all.map(({ passes }) => passes)),
         ownBytes: Math.max(...all.map(({ stripBytes, measuringBytes }) => stripBytes + measuringBytes)),

@@ -25,5 +25,7 @@ export interface Merger {
   readonly resources: Resources
   merge(task: MergeTask, watch?: Watch): Promise<readonly TensorOutcome[]>
   digest(task: DigestTask, watch?: Watch): Promise<readonly DigestOutcome[]>
+  /** A task that reads so many bytes comes soon: whatever takes time to start may start now. */
+  warm?(bytes: number): void
   close(): Promise<void>
 }

@@ -8,7 +8,7 @@ import { failureOf, type Reply, type Request } from './worker-protocol.ts'
 
 type Outcome = TensorOutcome | DigestOutcome
 
-/** A message costs as much as merging a small tensor: those that are whole within this time share one. */
+/** A message costs as much as merging a small tensor, so what there is to tell is told together. */
 const TELL_EVERY_MS = 25
 
 export function serveMerges(port: MessagePort, engine: Engine): void {
@@ -24,6 +24,7 @@ export function serveMerges(port: MessagePort, engine: Engine): void {
   }
   const watch: RunWatch<Outcome> = {
     onProgress: (bytesDone) => {
+      if (performance.now() - toldAtMs < TELL_EVERY_MS) return
       tell()
       reply({ kind: 'progress', bytesDone })
     },

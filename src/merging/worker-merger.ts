@@ -55,7 +55,7 @@ export function createWorkerMerger(entry: URL, resources: Resources): Merger {
       board.cancel()
     }
     signal?.addEventListener('abort', cancel)
-    const crew = Array.from({ length: workers }, (_, i) => (threads[i] ??= start(i)))
+    const crew = crewOf(workers)
     const request: Request = { job, board: board.shared, workers }
     const ends = await Promise.all(crew.map((thread) => share(thread, request, board, hear)))
     signal?.removeEventListener('abort', cancel)
@@ -75,8 +75,14 @@ export function createWorkerMerger(entry: URL, resources: Resources): Merger {
     return thread
   }
 
+  const crewOf = (workers: number): readonly Worker[] =>
+    Array.from({ length: workers }, (_, i) => (threads[i] ??= start(i)))
+
   return {
     resources,
+    warm(bytes) {
+      if (!stopping) for (const thread of crewOf(workersWorth(bytes, resources.workers))) thread.unref()
+    },
     merge: async (task, watch = {}) => (await run({ kind: 'merge', task }, watch)) as readonly TensorOutcome[],
     digest: async (task, watch = {}) => (await run({ kind: 'digest', task }, watch)) as readonly DigestOutcome[],
     async close() {
@@ -126,8 +132,11 @@ function firstFailure(ends: readonly End[]): Error | undefined {
 function workersFor(job: Job, most: number): number {
   const bytes = job.kind === 'merge' ? taskBytes(job.task) + readBytes(job.task) : digestBytes(job.task)
   const allowed = job.kind === 'merge' ? Math.min(most, job.task.workers ?? most) : most
-  return Math.max(1, Math.min(allowed, Math.ceil(bytes / SHARE_BYTES)))
+  return workersWorth(bytes, allowed)
 }
+
+const workersWorth = (bytes: number, most: number): number =>
+  Math.max(1, Math.min(most, Math.ceil(bytes / SHARE_BYTES)))
 
 const cancelled = () => new TributaryError('MERGE_CANCELLED', 'the merge was cancelled before it began')
 const stopped = () => new TributaryError('SERVER_STOPPING', 'the program is stopping, so the merge was given up')

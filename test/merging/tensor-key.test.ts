@@ -52,7 +52,7 @@ const key = (one: MergeTask, all?: readonly Strategy[]) => keysOf(one, all)?.any
 const DARE: Partial<MergeRule> = {
   strategy: 'dare_linear',
   base: slice('base'),
-  params: { lambda: 1, normalize: false, rescale: true },
+  params: { lambda: 1, normalize: false, rescale_mode: 'l1' },
   inputs: ['a', 'b'].map((word, i) => input(i, word, { params: { density: 0.5 } })),
 }
 const PAPER: Partial<MergeRule> = {

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { MessageChannel } from 'node:worker_threads'
+import { MessageChannel, Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import { strategies } from '../../merge-strategies/index.ts'
 import { TributaryError } from '../../src/core/errors.ts'
@@ -179,6 +179,25 @@ test('[MRG-18] a task gets no more threads than it has work for, nor than it all
     1, 3, 2,
   ])
   await merger.close()
+})
+
+test('[MRG-90] threads started ahead of a task are those that do it', async () => {
+  const merger = createWorkerMerger(
+    thread(`import { threadId } from 'node:worker_threads'
+    port.on('message', () => {
+      port.postMessage({ kind: 'tensors', outcomes: [[0, { name: 'w', root: '', scalars: [threadId] }]] })
+      port.postMessage({ kind: 'done' })
+    })`),
+    { workers: 1 },
+  )
+  merger.warm?.(2 ** 30)
+  const later = new Worker(thread(''))
+  const { threadId } = later // threads are numbered as they start
+  await once(later, 'exit')
+  expect((await merger.merge(large))[0]?.scalars[0]).toBeLessThan(threadId)
+  await merger.close()
+  merger.warm?.(2 ** 30)
+  await expect(merger.merge(large)).rejects.toMatchObject({ code: 'SERVER_STOPPING' })
 })
 
 test('[MRG-40] small tensors are told together: far fewer messages than tensors, and every outcome once', async () => {

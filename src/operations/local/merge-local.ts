@@ -69,6 +69,7 @@ export async function mergeLocal(
     out,
     sources.all.map(({ checkpoint }) => checkpoint.location),
   )
+  context.merger.warm?.(sources.all.reduce((sum, { checkpoint }) => sum + checkpoint.bytes, 0))
   await refuseEarly(sources, context)
   const unlock = await lockOutput(out)
   try {
