@@ -18,7 +18,9 @@ export function limitUploads(
         hint: 'send it again in a moment; one by /v1/uploads goes on where it was',
       })
     taken++
-    reply.raw.once('close', () => void taken--)
+    reply.raw.once('close', () => {
+      taken--
+    })
     return payload
   })
 }
