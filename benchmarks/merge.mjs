@@ -1,12 +1,14 @@
 /**
  * Whole merges, as a user runs them, each beside reading its inputs with cat and writing as much as its output with dd in
- * the same run: `npm run build && node benchmarks/merge.mjs [MIB]`, by default 1024 a checkpoint. Prints two tables: what
- * merges take on the clock and on the CPU, at first sight and with known roots, and where their threads spend it.
+ * the same run, and beside a program that reads, hashes and writes as a merge must and computes nothing: `npm run build &&
+ * node benchmarks/merge.mjs [MIB]`, by default 1024 a checkpoint. Prints what merges take on the clock and on the CPU, at
+ * first sight and with known roots; where their threads spend it, and what the machine allows at best.
  */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { writeCheckpoint } from './checkpoints.mjs'
+import { floorOf, ratesOf } from './merge-floor.mjs'
 import { best, catAndDd, program, seconds, tributary } from './measure.mjs'
 
 const RUNS = 3
@@ -54,7 +56,7 @@ function splitOf(profiles) {
 
 const shares = (split) => {
   const all = Object.values(split).reduce((sum, each) => sum + each, 0)
-  return Object.values(split).map((each) => `${Math.round((100 * each) / all)} %`)
+  return Object.values(split).map((each) => `${each.toFixed(2)} s, ${Math.round((100 * each) / all)} %`)
 }
 
 try {
@@ -67,8 +69,13 @@ try {
   const start = best(RUNS, () => seconds(process.execPath, [program, '--version']))
   console.log(`checkpoints of ${mib} MiB of bf16, ${cores} cores, load ${loadavg()[0].toFixed(1)}`)
   console.log(`starting the program takes ${start.toFixed(2)} s, which is part of what follows\n`)
-  console.log('| merge | cat + dd s | first sight s | × | roots known s | × | CPU of a core × | peak MiB |')
-  console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |')
+  const rates = ratesOf(inFolder('m1', 'model.safetensors'), inFolder('rates'))
+  const said = Object.entries(rates).map(([part, rate]) => `${part} ${rate.toFixed(1)}`)
+  console.log(`GB a second of CPU, one thread: ${said.join(', ')}\n`)
+  console.log(
+    '| merge | cat + dd s | floor s | × | first sight s | × | roots known s | × | CPU of a core × | peak MiB |',
+  )
+  console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |')
   const splits = []
   for (const [name, text] of Object.entries(RECIPES)) {
     const recipe = inFolder('recipe.yml')
@@ -88,6 +95,7 @@ try {
       const args = ['--cpu-prof', `--cpu-prof-dir=${profiles}`, program, 'merge', recipe, '--out', out]
       seconds(process.execPath, args, { env: { TRIBUTARY_CACHE: cache } })
       splits.push([name, phase, ...shares(splitOf(profiles))])
+      rmSync(inFolder('floor'), { force: true })
     }
     const inputs = weightsOf(text)
     rmSync(cache, { recursive: true, force: true })
@@ -98,12 +106,15 @@ try {
     const read = best(RUNS, () => seconds('cat', inputs))
     const write = best(RUNS, () => seconds('dd', [`if=${inputs[0]}`, `of=${dd}`, 'bs=2M', 'conv=notrunc']))
     const reference = read + write
+    const floor = best(RUNS, () => floorOf(inFolder('floor'), inputs))
     const known = best(RUNS, merge)
     profiled('roots known')
     rmSync(cache, { recursive: true, force: true })
     profiled('first sight')
     const columns = [
       reference,
+      floor,
+      floor / reference,
       first.seconds,
       first.seconds / reference,
       known.seconds,
@@ -115,6 +126,9 @@ try {
   console.log('\n| merge | | read | kernels | write | hash | wait | other |')
   console.log('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |')
   for (const row of splits) console.log(`| ${row.join(' | ')} |`)
+  const gb = (mib * 2 ** 20) / 1e9
+  const least = [(3 * gb) / rates.read, 0, gb / rates.write, gb / rates.hash].map((s) => s && `${s.toFixed(2)} s`)
+  console.log(`| at those rates, three inputs | roots known | ${least.map((s) => s || '').join(' | ')} | | |`)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
