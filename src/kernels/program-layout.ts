@@ -59,6 +59,7 @@ const OP = codes(
     'nth',
     'pairSums',
     'elect',
+    'trimInTurn',
   ],
   1,
 )
@@ -182,6 +183,7 @@ export class ProgramLayout {
       case 'change':
       case 'scale':
       case 'trim':
+      case 'trimInTurn':
       case 'drop':
       case 'votes':
       case 'elect':
@@ -225,6 +227,12 @@ export class ProgramLayout {
       case 'trim':
         put(OP.trim, plane(step.a), step.key, this.#number(step.lastTie - step.offset), plane(step.out))
         return
+      case 'trimInTurn': {
+        const address = this.#take(16)
+        this.states.push({ array: step.ties, stride: 8, address })
+        put(OP.trimInTurn, plane(step.a), step.key, address, plane(step.out))
+        return
+      }
       case 'drop': {
         const { low, high } = step.key
         put(OP.drop, low, high, keepBelow(step.probability), plane(step.a), plane(step.out))

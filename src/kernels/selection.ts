@@ -14,6 +14,12 @@ export interface Cutoff {
   readonly lastTie: number
 }
 
+/** A cutoff of which only the last tie is not known: how many ties are still to come, and the index of the last or −1. */
+export interface OpenCutoff {
+  readonly key: number
+  readonly ties: Float64Array
+}
+
 const NOTHING: Cutoff = { key: KEY_MAX, lastTie: -1 }
 /** Sampled keys are told apart no finer than this. */
 const SAMPLE_SHIFT = 15
@@ -51,7 +57,8 @@ export class CutoffSearch<B> {
   /** Keys above the range so far, and elements seen in the sample. */
   #above = 0
   #sampled = 0
-  /** Of ties: how many are still to come, and the index of the last. */
+  /** Of ties: how many are kept; then how many are still to come, and the index of the last. */
+  #tied = 0
   readonly #ties = Float64Array.of(0, -1)
   /** Keys above the range, then those in it. */
   readonly #counts: Uint32Array
@@ -70,6 +77,16 @@ export class CutoffSearch<B> {
   /** Known after the last pass; at once where nothing is wanted. */
   get cutoff(): Cutoff | undefined {
     return this.#cutoff
+  }
+
+  /** All but the last tie is known: whoever goes through the scope once more, in order, can find it on the way. */
+  get open(): OpenCutoff | undefined {
+    return this.#stage === 'ties' && !this.#cutoff ? { key: this.#range.low, ties: this.#ties } : undefined
+  }
+
+  /** Of ties none was found yet: somebody else gave up. */
+  restart(): void {
+    this.#ties.set([this.#tied, -1])
   }
 
   /** Whether some blocks will do in this pass. */
@@ -219,7 +236,8 @@ export class CutoffSearch<B> {
     this.#range = between(key, Math.min(high, key + 2 ** shift - 1))
     if (shift > 0) return
     this.#stage = 'ties'
-    this.#ties[0] = left
+    this.#tied = left
+    this.restart()
     if (left === counts[1 + bin]! && this.#elements > 0) this.#cutoff = { key, lastTie: this.#elements - 1 }
   }
 }

@@ -21,6 +21,8 @@ export type Computation =
       readonly lastTie: number
       /** Index of the tensor's first element in the cutoff's scope. */
       readonly offset: number
+      /** In place of a last tie that is not known. */
+      readonly ties?: Float64Array
       readonly out: number
     }
   | { readonly do: 'sort'; readonly planes: readonly number[]; readonly outs: readonly number[] }
@@ -46,6 +48,14 @@ export type Fused =
       readonly key: number
       readonly lastTie: number
       readonly offset: number
+      readonly out: number
+    }
+  /** The same in a tensor that is gone through in order: `ties` is the state of an nth, whose element is the last tie. */
+  | {
+      readonly do: 'trimInTurn'
+      readonly a: number
+      readonly key: number
+      readonly ties: Float64Array
       readonly out: number
     }
   /** keep with one probability, and 0 elsewhere. */

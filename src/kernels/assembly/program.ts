@@ -47,6 +47,7 @@ import { votes } from './votes'
 @inline const NTH: i32 = 25
 @inline const PAIR_SUMS: i32 = 26
 @inline const ELECT: i32 = 27
+@inline const TRIM_IN_TURN: i32 = 28
 
 @inline const BF16: i32 = 0
 @inline const F16: i32 = 1
@@ -245,6 +246,14 @@ export function runProgram(code: usize, streams: usize, out: usize, first: f64, 
         case ELECT: {
           if (!elect(address(pc, 1), address(pc, 2), word(pc, 3), address(pc, 4), address(pc, 5), n)) return false
           pc += 24
+          break
+        }
+        case TRIM_IN_TURN: {
+          const state = address(pc, 3)
+          nth(address(pc, 1), word(pc, 2), first + at, state, n)
+          const ties = load<f64>(state) > 0 ? n : upTo(load<f64>(state, 8), first + at, n)
+          trim(address(pc, 1), word(pc, 2), ties, address(pc, 4), n)
+          pc += 20
           break
         }
         default: unreachable()

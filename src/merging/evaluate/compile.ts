@@ -40,6 +40,8 @@ function wordsFor<B>(step: Step<B>, streams: StreamRef[]): readonly ProgramStep[
       if (measure?.measure === 'nth' && !step.narrow) return undefined
       return measure && [{ do: 'measure', measure, planes: step.planes, narrow: step.narrow === true }]
     }
+    case 'aboveCutoff':
+      return step.ties ? undefined : [step]
     case 'accumulated':
     case 'clear':
     case 'add':
@@ -51,13 +53,13 @@ function wordsFor<B>(step: Step<B>, streams: StreamRef[]): readonly ProgramStep[
     case 'compare':
     case 'choose':
     case 'keep':
-    case 'aboveCutoff':
     case 'sort':
     case 'widen':
     case 'narrow':
     case 'change':
     case 'scale':
     case 'trim':
+    case 'trimInTurn':
     case 'drop':
     case 'votes':
     case 'elect':

@@ -21,7 +21,8 @@ import { Strips } from './strips.ts'
 import type { Together } from './together.ts'
 import type { Mean } from './mean.ts'
 import { type Measures, Recordings } from './recordings.ts'
-import { type Setting, TensorRun, type WriteRange } from './tensor-run.ts'
+import type { WriteRange } from './measuring.ts'
+import { type Setting, TensorRun } from './tensor-run.ts'
 
 export interface Evaluated {
   /** The numbers from earlier passes that entered the output, in the order the formula wrote them. */

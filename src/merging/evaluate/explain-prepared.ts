@@ -54,7 +54,8 @@ export function explainPrepared(strategy: Strategy, params: unknown, own: unknow
   const { buffers, sums } = Lowering.output(program.output, {
     sites: program.sites,
     accumulated: false,
-    later: (node) => coefficients.get(node) ?? (node.kind === 'cutoff' ? { key: 0, lastTie: 0 } : 2),
+    later: (node) => coefficients.get(node) ?? 2,
+    cutoff: () => ({ key: 0, lastTie: 0 }),
     weight: Number,
     stream: ({ stream }) => (stream === 'base' ? stream : { input: stream.owner }),
     unchecked: () => true,

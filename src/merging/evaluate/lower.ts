@@ -4,6 +4,7 @@
  */
 import {
   type ChannelPart,
+  type CutoffNode,
   type LaterNode,
   type Node,
   type NodeOf,
@@ -14,7 +15,7 @@ import {
 } from '../../core/graph.ts'
 import type { RandomKey } from '../../core/philox.ts'
 import { sumsExactly } from '../../kernels/exact.ts'
-import type { Cutoff } from '../../kernels/selection.ts'
+import type { Cutoff, OpenCutoff } from '../../kernels/selection.ts'
 import { elected } from './elected.ts'
 import type { StreamRef } from './evaluation.ts'
 import { layOut, type Origin, type Schedule, type Step } from './schedule.ts'
@@ -30,6 +31,8 @@ const ATONCE_MAX = 64
 export interface Surroundings {
   readonly sites: readonly Site[]
   later(node: LaterNode): unknown
+  /** For a pass over the whole tensor in order, the last tie may be left to that. */
+  cutoff(node: CutoffNode, inTurn: boolean): Cutoff & Partial<OpenCutoff>
   /** A weight, rounded to f32, or a failure by name. */
   weight(value: unknown): number
   stream(node: NodeOf<'input'>): StreamRef
@@ -50,6 +53,7 @@ export class Lowering<B> {
   readonly #together: number
   /** For a program. */
   readonly #atOnce: boolean
+  readonly #inTurn: boolean
   readonly #votes = new Map<number, readonly number[]>()
   readonly #steps: Step<B>[] = []
   readonly #values = new Map<Node, number>()
@@ -58,7 +62,8 @@ export class Lowering<B> {
   #made = 0
   #sums = 0
 
-  constructor(about: Surroundings, atOnce = false) {
+  constructor(about: Surroundings, atOnce = false, inTurn = false) {
+    this.#inTurn = inTurn
     this.#about = about
     this.#atOnce = atOnce
     this.#together = atOnce ? ATONCE_MAX : TOGETHER_MAX
@@ -66,7 +71,7 @@ export class Lowering<B> {
 
   /** A schedule that ends with this plane, for programs that hold all contributions at once and write a zero as +0. */
   static atOnce<B>(node: Node, about: Surroundings): Schedule<B> {
-    const lowering = new Lowering<B>(about, true)
+    const lowering = new Lowering<B>(about, true, true)
     return lowering.#laid(lowering.#value(node))
   }
 
@@ -153,9 +158,9 @@ export class Lowering<B> {
         return this.#emit((out) => ({ do: 'keep', key: about.key(node), a, out }))
       }
       case 'aboveCutoff': {
-        const { key, lastTie } = about.later(node.cutoff) as Cutoff
+        const cutoff = about.cutoff(node.cutoff, this.#inTurn)
         const a = this.#value(node.a)
-        return this.#emit((out) => ({ do: 'aboveCutoff', a, key, lastTie, offset: about.offset(node.cutoff), out }))
+        return this.#emit((out) => ({ do: 'aboveCutoff', a, ...cutoff, offset: about.offset(node.cutoff), out }))
       }
       case 'channel':
         return this.#channel(node)

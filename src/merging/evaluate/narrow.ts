@@ -33,7 +33,10 @@ export function narrowed<B>(
     }
     if (step.do !== 'choose' || !narrow.has(step.a) || constants.get(step.b) !== 0) return undefined
     const mask = makers.get(step.mask)
-    if (mask?.do === 'aboveCutoff' && mask.a === step.a) return { ...mask, do: 'trim', out: step.out }
+    if (mask?.do === 'aboveCutoff' && mask.a === step.a) {
+      const { a, key, ties } = mask
+      return ties ? { do: 'trimInTurn', a, key, ties, out: step.out } : { ...mask, do: 'trim', out: step.out }
+    }
     const probability = mask?.do === 'keep' ? constants.get(mask.a) : undefined
     if (mask?.do !== 'keep' || probability === undefined || keepBelow(probability) === 2 ** 32) return undefined
     return { do: 'drop', key: mask.key, probability, a: step.a, out: step.out }
@@ -117,6 +120,7 @@ function withOperands<B>(step: Step<B>, to: (value: Value) => Value): Step<B> {
     case 'change':
     case 'scale':
     case 'trim':
+    case 'trimInTurn':
     case 'drop':
     case 'votes':
     case 'elect':

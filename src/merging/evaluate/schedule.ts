@@ -82,6 +82,7 @@ export function usesOf(step: Step<unknown>): readonly number[] {
     case 'narrow':
     case 'scale':
     case 'trim':
+    case 'trimInTurn':
     case 'drop':
       return [step.a]
     case 'add':
@@ -110,6 +111,7 @@ const inPlace = (step: Step<unknown>): boolean =>
   step.do === 'change' ||
   step.do === 'scale' ||
   step.do === 'trim' ||
+  step.do === 'trimInTurn' ||
   step.do === 'drop'
 
 function renamed<B>(step: Step<B>, to: (value: number) => number): Step<B> {
@@ -129,6 +131,7 @@ function renamed<B>(step: Step<B>, to: (value: number) => number): Step<B> {
     case 'narrow':
     case 'scale':
     case 'trim':
+    case 'trimInTurn':
     case 'drop':
       return { ...step, a: to(step.a), out: to(step.out) }
     case 'choose':

@@ -4,7 +4,7 @@ import { math } from '../../core/libm.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
 import type { BlockSum } from '../../kernels/measures.ts'
 import type { Measure } from '../../kernels/strip-program.ts'
-import { type Cutoff, CutoffSearch, keepCount, SEARCH_NUMBERS } from '../../kernels/selection.ts'
+import { type Cutoff, CutoffSearch, keepCount, type OpenCutoff, SEARCH_NUMBERS } from '../../kernels/selection.ts'
 import { STRIP } from './evaluation.ts'
 import { COUNTS_BYTES, type Spares } from './spares.ts'
 
@@ -40,6 +40,10 @@ export interface Sink<B> {
   readonly done: boolean
   /** False once a strip held what is not finite. */
   readonly finite: boolean
+  /** Of a cutoff: what is known before the last pass, which a pass over the output may stand for. */
+  readonly open?: OpenCutoff | undefined
+  /** That pass did not come to its end. */
+  restart?(): void
   /** Of a sink that is done. */
   readonly value: unknown
   /** Gives back what it measured with, once its value is known. */
@@ -233,14 +237,20 @@ class Selection<B> implements Sink<B> {
   endPass(): void {
     this.#search.endPass()
   }
+  get open(): OpenCutoff | undefined {
+    return this.#search.open
+  }
+  restart(): void {
+    this.#search.restart()
+  }
   get done(): boolean {
-    return this.#search.cutoff !== undefined
+    return this.#search.cutoff !== undefined || (this.#withEquals && this.open !== undefined)
   }
   get value(): Cutoff {
     const everything = { key: 0, lastTie: this.#elements - 1 }
     if (this.#all) return everything
-    const found = this.#search.cutoff!
-    return this.#withEquals ? { ...found, lastTie: everything.lastTie } : found
+    const { cutoff, open } = this.#search
+    return this.#withEquals ? { key: (cutoff ?? open)!.key, lastTie: everything.lastTie } : cutoff!
   }
   release(): void {
     this.#spares.giveCounts(this.#counts)
@@ -298,8 +308,9 @@ export function measuringBytesOf(node: Reducing): number {
 /** Who is to be shown the next pass, and whether some strips will do; undefined where all are done. */
 export function nextPass<B>(
   sinks: readonly Sink<B>[],
+  enough: (sink: Sink<B>) => boolean = ({ done }) => done,
 ): { readonly now: readonly Sink<B>[]; readonly sampled: boolean } | undefined {
-  const pending = sinks.filter(({ done }) => !done)
+  const pending = sinks.filter((sink) => !enough(sink))
   const samplers = pending.filter(({ samples }) => samples === true)
   if (pending.length === 0) return undefined
   return samplers.length > 0 ? { now: samplers, sampled: true } : { now: pending, sampled: false }
@@ -309,9 +320,10 @@ export function nextPass<B>(
 export function runPasses<B>(
   sinks: Iterable<Sink<B>>,
   pass: (pending: readonly Sink<B>[], sampled: boolean) => void,
+  enough?: (sink: Sink<B>) => boolean,
 ): void {
   const all = [...sinks]
-  for (let next = nextPass(all); next; next = nextPass(all)) {
+  for (let next = nextPass(all, enough); next; next = nextPass(all, enough)) {
     pass(next.now, next.sampled)
     for (const sink of next.now) sink.endPass()
   }

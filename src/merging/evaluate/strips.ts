@@ -143,6 +143,7 @@ export class Strips<B> {
       case 'change':
       case 'scale':
       case 'trim':
+      case 'trimInTurn':
       case 'drop':
       case 'votes':
       case 'elect':

@@ -3,11 +3,19 @@
  * they are first asked for, all reductions of one depth in one pass.
  */
 import { TributaryError } from '../../core/errors.ts'
-import { type LaterNode, type Node, type NodeOf, type Program, type Reducing } from '../../core/graph.ts'
+import {
+  type CutoffNode,
+  type LaterNode,
+  type Node,
+  type NodeOf,
+  type Program,
+  type Reducing,
+} from '../../core/graph.ts'
 import { at, invariant } from '../../core/invariant.ts'
 import { randomKey } from '../../core/seed.ts'
 import { exactSum } from '../../kernels/exact.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
+import type { Cutoff, OpenCutoff } from '../../kernels/selection.ts'
 import type { Dtype } from '../../tensors/dtypes.ts'
 import { Depths, reach, type Reached, reachTerms } from './depth.ts'
 import { programOf } from './compile.ts'
@@ -24,12 +32,12 @@ import {
 } from './evaluation.ts'
 import { Lowering, type Surroundings } from './lower.ts'
 import { type Mean, meanOf } from './mean.ts'
-import { measureOf, recalled } from './measure-key.ts'
+import { Measuring, type WriteRange } from './measuring.ts'
 import { type Compiled, recordFor, type Recording, type Recordings, scalarsOf } from './recordings.ts'
 import type { Schedule } from './schedule.ts'
-import { runPasses, settled, type Sink, sinkFor } from './sinks.ts'
+import type { Sink } from './sinks.ts'
 import type { Spares } from './spares.ts'
-import { placed, type Together } from './together.ts'
+import type { Together } from './together.ts'
 import type { Occasion, Strips } from './strips.ts'
 
 /** What all tensors of an evaluation share. */
@@ -61,20 +69,16 @@ export interface Accumulated<B> {
   read(site: number, part: string, first: number, count: number, into: B): void
 }
 
-/** Writes elements first … first + count − 1 of the output; false where that failed, and must be done otherwise. */
-export type WriteRange = (first: number, count: number, out?: Uint8Array) => boolean
-
 export class TensorRun<B> implements Surroundings {
   readonly index: number
   readonly tensor: EvaluationTensor
   readonly program: Program
   readonly reached: Reached
-  /** What was measured here and may be recalled another time. */
-  readonly learned: Learned[] = []
   readonly #setting: Setting<B>
   readonly #recording: Recording | undefined
   readonly #depths: Depths
   readonly #known = new Map<LaterNode, unknown>()
+  readonly #measuring: Measuring<B>
   readonly #checked = new Set<string>()
   readonly #held: Accumulated<B> | undefined
 
@@ -93,6 +97,7 @@ export class TensorRun<B> implements Surroundings {
       this.reached = purpose === 'terms' ? reachTerms(this.program) : reach(this.program, [this.program.output])
       this.#depths = new Depths(this.program)
     }
+    this.#measuring = new Measuring(this, setting.kernels, setting.spares)
     this.#held = typeof purpose === 'object' ? purpose : undefined
   }
 
@@ -106,7 +111,12 @@ export class TensorRun<B> implements Surroundings {
   /** The output as bytes of this dtype, in one go; undefined where the kernels have none for this formula. */
   inOneGo(dtype: Dtype): WriteRange | undefined {
     if (this.#held) return undefined
-    const compiled = this.#compiledOnce(dtype)
+    let compiled = this.#compiledOnce(dtype)
+    if (compiled && this.#measuring.isOpen) return this.#measuring.inTurn(this.#running(compiled))
+    if (!compiled && this.#measuring.isOpen) {
+      this.#measuring.close()
+      compiled = this.#compiledOnce(dtype)
+    }
     return compiled && this.#running(compiled)
   }
 
@@ -125,13 +135,13 @@ export class TensorRun<B> implements Surroundings {
   /** One pass that shows the sinks every strip, or, where some will do, one in a few. */
   show(sinks: ReadonlyMap<Reducing, Sink<B>>, sampled = false): void {
     const whole = { from: 0, to: this.tensor.elements }
-    this.#pass(sinks)(whole, sampled)
+    this.pass(sinks)(whole, sampled)
     if (!sampled) this.#markChecked(Lowering.sinks<B>(sinks, this))
     for (const sink of sinks.values()) sink.endTensor()
   }
 
   /** A pass over whatever parts: in one go, where the kernels have a way of doing that. */
-  #pass(sinks: ReadonlyMap<Reducing, Sink<B>>): (part: Range, sampled: boolean) => void {
+  pass(sinks: ReadonlyMap<Reducing, Sink<B>>): (part: Range, sampled: boolean) => void {
     const compiled = this.#compile(Lowering.sinks<B>(sinks, this, true), undefined)
     const run = compiled && this.#running(compiled)
     const { streams, strips } = this.#setting
@@ -162,6 +172,10 @@ export class TensorRun<B> implements Surroundings {
       const bytes = compilable.streams.map((stream) => source.bytes(stream, this.index, first, count))
       return run(bytes, first, count, out)
     }
+  }
+
+  cutoff(node: CutoffNode, inTurn: boolean): Cutoff & Partial<OpenCutoff> {
+    return inTurn && node.scope === 'tensor' ? this.#measuring.cutoff(node) : (this.later(node) as Cutoff)
   }
 
   later(node: LaterNode): unknown {
@@ -206,8 +220,7 @@ export class TensorRun<B> implements Surroundings {
       case 'pairs':
       case 'cutoff':
         if (node.scope === 'model') return this.#setting.modelScope(this).value(this, node)
-        this.#reduce(this.depthOf(node))
-        return this.#known.get(node)
+        return this.#measuring.value(node)
     }
   }
 
@@ -215,37 +228,6 @@ export class TensorRun<B> implements Surroundings {
     const scalars = this.program.sites[site]!.scalars.map((scalar) => this.later(scalar) as number)
     if (!scalars.every(Number.isFinite)) throw this.#failure('a summand of a total is not finite')
     return exactSum(scalars)
-  }
-
-  /** All of this tensor's reductions of one depth. */
-  #reduce(depth: number): void {
-    const wave = this.program.reductions.filter(
-      (node) => node.scope === 'tensor' && this.depthOf(node) === depth && this.reached.laters.has(node),
-    )
-    const { kernels, spares } = this.#setting
-    const open = wave.filter((node) => {
-      const value = recalled(node, this.tensor, this)
-      if (value !== undefined) this.#known.set(node, value)
-      return value === undefined
-    })
-    const sinks = new Map(open.map((node) => [node, sinkFor(node, kernels, spares, this.tensor.elements)]))
-    const among = (now: readonly Sink<B>[]) => new Map([...sinks].filter(([, sink]) => now.includes(sink)))
-    const together = this.#setting.together(this.index)
-    if (together)
-      together.measure(placed(this.program.reductions, sinks), {
-        elements: this.tensor.elements,
-        pass: (now) => this.#pass(among(now)),
-      })
-    else
-      runPasses(sinks.values(), (now, sampled) => {
-        this.show(among(now), sampled)
-      })
-    for (const [node, sink] of sinks) {
-      const value = settled(sink)
-      this.#known.set(node, value)
-      const { key, identity } = measureOf(node, this.tensor, this)
-      if (key !== undefined && identity !== undefined) this.learned.push([key, value, identity])
-    }
   }
 
   weight(value: unknown): number {
@@ -275,6 +257,13 @@ export class TensorRun<B> implements Surroundings {
     return node.scope === 'model' ? this.#setting.modelScope(this).offsetOf(this) : 0
   }
 
+  get together(): Together | undefined {
+    return this.#setting.together(this.index)
+  }
+  /** What was measured here and may be recalled another time. */
+  get learned(): readonly Learned[] {
+    return this.#measuring.learned
+  }
   get sites() {
     return this.program.sites
   }
