@@ -13,6 +13,7 @@ afterEach(() => {
 
 async function answering(answer: (response: ServerResponse, url: string, host: string) => void) {
   const server: Server = createServer(({ url = '', headers }, response) => answer(response, url, headers.host ?? ''))
+  server.keepAliveTimeout = 0
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   const address = { url: `http://replica.invalid:${port}/team`, pinned: '127.0.0.1' }
@@ -54,6 +55,16 @@ test.each<[string, (response: ServerResponse) => void]>([
   ],
 ])('[XCH-9] who answers with %s has failed', async (_, answer) => {
   await expect((await answering(answer))()).rejects.toMatchObject({ code: 'NETWORK', details: { source: 'them' } })
+})
+
+test('[XCH-9] an answer that is of no use leaves its connection to the next request', async () => {
+  let asked = 0
+  const read = await answering((response) => {
+    asked += 1
+    response.writeHead(404).end('no') // the server keeps the connection as long as the test lasts
+  })
+  for (let i = 0; i < 20; i++) await expect(read()).rejects.toMatchObject({ code: 'BLOB_NOT_FOUND' })
+  expect(asked).toBe(20) // more than there may be connections
 })
 
 test('[XCH-32] who answers that it is not there does not have it, which is no failure', async () => {

@@ -90,7 +90,9 @@ export function createHttpBlobSource({ id, address, authorization }: HttpSourceO
     } catch (error) {
       throw error instanceof TributaryError ? error : problem('its answer was cut off', error)
     } finally {
-      if (!answer.complete) answer.destroy()
+      if (answer.complete)
+        answer.resume() // all of it is here, and until it is read its connection is of no use to anyone
+      else answer.destroy()
     }
   }
 
