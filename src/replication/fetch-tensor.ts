@@ -95,6 +95,7 @@ class TensorRun {
   readonly #underWay = new Map<number, AbortController>()
   readonly #works = new Set<Promise<void>>()
   readonly #syncBytes: number
+  readonly #spares: Uint8Array<ArrayBuffer>[] = []
   readonly #writes = new Map<number, { readonly id: number; readonly done: Promise<void> }>()
   #unsyncedBytes = 0
   #syncing: Promise<void> | undefined
@@ -210,7 +211,7 @@ class TensorRun {
     const start = request.first * CHUNK_BYTES
     const end = Math.min(this.#fetch.bytes, start + request.count * CHUNK_BYTES)
     let chunk = request.first
-    let buffer = new Uint8Array(this.#fetch.bytesOf(chunk))
+    let buffer = this.#spare(this.#fetch.bytesOf(chunk))
     let filled = 0
     for await (const piece of source.read(root, start, end, signal)) {
       this.#fetch.heard(request.id, clock.now())
@@ -221,11 +222,18 @@ class TensorRun {
         from += part.length
         if (filled < buffer.length) continue
         await this.#arrived(request.id, chunk, buffer)
+        if (buffer.length === CHUNK_BYTES) this.#spares.push(buffer)
         chunk += 1
         filled = 0
-        if (chunk < request.first + request.count) buffer = new Uint8Array(this.#fetch.bytesOf(chunk))
+        if (chunk < request.first + request.count) buffer = this.#spare(this.#fetch.bytesOf(chunk))
       }
     }
+  }
+
+  /** A megabyte that was written is good for the next chunk: a fresh one for each keeps the collector busy. */
+  #spare(bytes: number): Uint8Array<ArrayBuffer> {
+    const spare = bytes === CHUNK_BYTES ? this.#spares.pop() : undefined
+    return spare ?? new Uint8Array(bytes)
   }
 
   async #arrived(id: number, chunk: number, bytes: Uint8Array): Promise<void> {

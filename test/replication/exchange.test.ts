@@ -68,6 +68,29 @@ test('[XCH-21] a merge that lacks bytes fetches them and finishes, to the bytes 
   expect([...one.replica.faults, ...two.replica.faults]).toEqual([])
 })
 
+test('[XCH-21] a tensor that several models share is fetched once, though they are fetched side by side', async () => {
+  const world = new World()
+  const reads: string[] = []
+  world.tamper = (_, source): ModelSource => ({
+    ...source,
+    read(root, ...asked) {
+      reads.push(root)
+      return source.read(root, ...asked)
+    },
+  })
+  const one = await world.stand(1, [named(2)])
+  await one.replica.createSpace({ name: 'lab' })
+  const shared = { name: 'shared', shape: [3], values: [1, 2, 3] }
+  const models: string[] = []
+  for (const i of [1, 2, 3])
+    models.push(await upload(one, safetensors([shared, { name: 'own', shape: [2], values: [i, i] }]), `m${i}`))
+  const two = await world.stand(2, [named(1)])
+  await world.until(() => hasManifests(two, ...models), 'the manifests came')
+  await finished(world, two)
+  expect([reads.length, new Set(reads).size]).toEqual([4, 4])
+  expect(two.replica.storage.fetches.temporaries().size).toBe(0)
+})
+
 test('[XCH-22] a lying source is named and counted, and the other completes the model', async () => {
   const world = new World()
   const { one, two, models } = await twoReplicas(world)

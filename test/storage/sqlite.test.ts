@@ -5,7 +5,7 @@ import { copyFile, cp, readdir, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import type { ReplicaId } from '../../src/core/ids.ts'
+import type { ReplicaId, TensorRoot } from '../../src/core/ids.ts'
 import { assertSqliteVersion } from '../../src/storage/sqlite/open-database.ts'
 import { openConnection } from '../../src/storage/sqlite/database.ts'
 import { createFaultyStatements } from '../support/faulty-statements.ts'
@@ -38,6 +38,25 @@ describe('crashes', () => {
     const seen: string[] = []
     const storage = await temporaryStorage({ beforeStatement: (sql) => seen.push(sql) })
     expect(seen.join(';')).toMatch(/journal_mode = WAL[^]*synchronous = FULL[^]*trusted_schema = OFF/)
+    storage.close()
+  })
+
+  test('[DUR-10] how far a fetch is waits for no sync, what is committed after it does, and it outlives a kill', async () => {
+    const seen: string[] = []
+    const storage = await temporaryStorage({ beforeStatement: (sql) => seen.push(sql.trim().split('\n')[0]!) })
+    const fetch = { root: idOf<TensorRoot>('t'), bytes: 9, temporary: 'a', chunks: Uint8Array.of(1), updatedAtMs: 1 }
+    seen.length = 0
+    storage.fetches.put(fetch)
+    expect(seen).toEqual(['PRAGMA synchronous = NORMAL', expect.stringMatching(/^INSERT/), 'PRAGMA synchronous = FULL'])
+    seen.length = 0
+    storage.transact(() => storage.fetches.put({ ...fetch, chunks: Uint8Array.of(0) }))
+    expect(seen).toEqual(['BEGIN IMMEDIATE', expect.stringMatching(/^INSERT/), 'COMMIT'])
+    const copy = await temporaryDirectory() // as a kill leaves it
+    for (const file of await readdir(storage.directory))
+      if (file.startsWith('tributary.db')) await copyFile(join(storage.directory, file), join(copy, file))
+    const after = await storageIn(copy)
+    expect(after.fetches.find(fetch.root)?.chunks).toEqual(Uint8Array.of(0))
+    after.close()
     storage.close()
   })
 

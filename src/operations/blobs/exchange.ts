@@ -1,11 +1,11 @@
 /**
  * What this replica lacks and other replicas have: manifests of what its spaces show, at once; the bytes of models, when
- * a merge is blocked for them. Then the merge goes on by itself. One thing at a time; what fails is tried again, later
- * each time, and at once when there is one more replica to ask.
+ * a merge is blocked for them. Then the merge goes on by itself. Small things go side by side, large models one after the
+ * other; what fails is tried again, later each time, and at once when there is one more replica to ask.
  */
 import type { Clock } from '../../core/clock.ts'
 import { isTributaryError, TributaryError } from '../../core/errors.ts'
-import type { ModelId, SpaceId } from '../../core/ids.ts'
+import type { ModelId, SpaceId, TensorRoot } from '../../core/ids.ts'
 import type { SpaceState } from '../../core/or-set.ts'
 import type { ModelSource } from '../../transport/blob-source.ts'
 import { parseManifest } from '../../tensors/manifest.ts'
@@ -15,6 +15,9 @@ import type { MergeQueue } from '../merge-queue.ts'
 import type { SpaceBook } from '../space-book.ts'
 import { fetchManifest, fetchModel, type ModelFetching } from './fetch-model.ts'
 
+/** Round trips and syncs of small things are not paid one after the other, and one that hangs holds up few. */
+const SMALL_AT_ONCE = 8
+const SMALL_BYTES_MAX = 8 * 1024 * 1024
 const FIRST_AGAIN_MS = 1000
 const LONGEST_AGAIN_MS = 60_000
 
@@ -37,6 +40,8 @@ export class Exchange {
   readonly #feed: EventFeed
   readonly #abort = new AbortController()
   readonly #failed = new Map<string, Failed>()
+  /** Two models may share a tensor: it is fetched for one of them. */
+  readonly #underWay = new Map<TensorRoot, Promise<void>>()
   #parts: ExchangeParts | undefined
   #watching: Watching | undefined
   #isWoken = false
@@ -86,12 +91,18 @@ export class Exchange {
       this.#watching?.hasMissed()
       try {
         for (const state of this.#book.all())
-          for (const digest of this.#lacking(state)) await this.#try(parts, state.space, digest, false)
-        for (const { job, missing } of this.#queue.unblock())
-          for (const digest of missing) {
+          await sideBySide(this.#lacking(state), SMALL_AT_ONCE, (digest) =>
+            this.#try(parts, state.space, digest, false),
+          )
+        for (const { job, missing } of this.#queue.unblock()) {
+          const fetch = async (digest: string) => {
             const error = await this.#try(parts, job.space, digest, true)
             if (error !== undefined) this.#queue.explain(job, error, missing)
           }
+          const isSmall = (digest: string) => this.#bytesOf(digest) <= SMALL_BYTES_MAX
+          await sideBySide(missing.filter(isSmall), SMALL_AT_ONCE, fetch)
+          for (const digest of missing) if (!isSmall(digest)) await fetch(digest)
+        }
         this.#queue.unblock()
       } catch (error) {
         this.#context.report('fetching from other replicas', error)
@@ -117,6 +128,13 @@ export class Exchange {
     if (base !== undefined && !revoked.has(base) && models.findByContent(base).length === 0)
       if (manifests.findByContent(base) === undefined) lacking.add(base)
     return [...lacking]
+  }
+
+  /** Of all its tensors; a base whose id is not known may be of any size. */
+  #bytesOf(digest: string): number {
+    const known = this.#context.storage.manifests.find(digest as ModelId)
+    if (known === undefined) return Infinity
+    return parseManifest(known.manifest).tensors.reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
   /** Answers why it did not work, if it was tried now. */
@@ -151,6 +169,7 @@ export class Exchange {
       clock,
       sources: sourcesFor(space),
       signal: this.#abort.signal,
+      underWay: this.#underWay,
       lied(source, what) {
         lied?.(source)
         const message = `the replica ${source} sent something else for ${what}`
@@ -165,4 +184,18 @@ export class Exchange {
     for (const { space: of, base } of this.#book.all())
       if (base === manifest.content) storage.pins.hold({ kind: 'base', space: of }, { models: [id] })
   }
+}
+
+/** All of them, so many at a time; the first failure is told once none is under way. */
+async function sideBySide<T>(items: Iterable<T>, atOnce: number, work: (item: T) => Promise<unknown>): Promise<void> {
+  const left = [...items]
+  const failures: unknown[] = []
+  const worker = async () => {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) await work(next)
+  }
+  const workers = Array.from({ length: Math.min(atOnce, left.length) }, () =>
+    worker().catch((error: unknown) => failures.push(error)),
+  )
+  await Promise.all(workers)
+  if (failures.length > 0) throw failures[0] as Error
 }

@@ -27,6 +27,8 @@ export interface ModelFetching {
   readonly clock: Clock
   readonly sources: readonly ModelSource[]
   readonly signal: AbortSignal
+  /** Tensors that are being fetched, for whichever model. */
+  readonly underWay: Map<TensorRoot, Promise<void>>
   /** This source sent what it was not asked for. */
   readonly lied: (source: string, what: string) => void
 }
@@ -103,7 +105,7 @@ async function bytesMissing({ storage }: Context, { tensors, files }: Manifest):
 
 /** Each root once, some at a time; who lied about one is asked for no other. */
 async function fetchTensors(
-  { context, clock, sources, signal, lied }: ModelFetching,
+  { context, clock, sources, signal, underWay, lied }: ModelFetching,
   manifest: Manifest,
 ): Promise<void> {
   const wanted = [...new Map(manifest.tensors.map(({ root, bytes }) => [root, bytes]))]
@@ -113,6 +115,14 @@ async function fetchTensors(
   const blame = (source: string, what: string) => {
     if (!liars.has(source)) lied(source, what)
     liars.add(source)
+  }
+  /** Where another model needs it too: by whoever began, and here only if that failed. */
+  async function bringOnce(root: TensorRoot, bytes: number, onProgress: (bytesDone: number) => void): Promise<void> {
+    for (let other = underWay.get(root); other !== undefined; other = underWay.get(root))
+      await other.catch(() => undefined)
+    const work = bring(root, bytes, onProgress).finally(() => underWay.delete(root))
+    underWay.set(root, work)
+    await work
   }
   async function bring(root: TensorRoot, bytes: number, onProgress: (bytesDone: number) => void): Promise<void> {
     if (bytes === 0) return storeEmpty(context, root)
@@ -136,7 +146,7 @@ async function fetchTensors(
       throw error
     }
   }
-  await inTurn(wanted, bring, () => stop.abort())
+  await inTurn(wanted, bringOnce, () => stop.abort())
 }
 
 /** Each in its turn, some at a time; the first failure calls off the rest, and is told once all have ended. */
