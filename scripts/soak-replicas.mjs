@@ -1,16 +1,19 @@
 /**
  * Five replicas as processes, written to while they are killed and cut apart: `node scripts/soak-replicas.mjs [MINUTES]
- * [CONTRIBUTIONS]`, by default 10 and 1,000; whichever comes first ends it. Prints one summary line; exits 1 where roots
- * differ 10 s after the last heal, or where something acknowledged is gone. Needs `npm run build`.
+ * [CONTRIBUTIONS] [MERGE_SECONDS]`, by default 10, 1,000 and 10; the first two end it, whichever comes first. After each
+ * heal every replica begins to merge what it has, and at the end all of it. Prints one summary line; exits 1 where roots are
+ * not equal 10 s after the last heal, or merged bytes not MERGE_SECONDS after it, or where something acknowledged is gone.
+ * Needs `npm run build`.
  */
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 
-const [minutes = 10, contributions = 1000] = process.argv.slice(2).map(Number)
+const [minutes = 10, contributions = 1000, mergeSeconds = 10] = process.argv.slice(2).map(Number)
 const REPLICAS = 5
 const KILL_EVERY = 20
 const CUT_EVERY = 60
@@ -105,6 +108,35 @@ async function agreeWithin(ms) {
   }
 }
 
+const recipe = { strategy: 'weight_average' }
+/** Bytes begin to come where a merge waits for them. */
+const beginMerge = ({ url }) => call(url, 'POST', '/v1/spaces/soak/merges', { recipe }).catch(() => undefined)
+
+/** What the average of everything is here, as SHA-256 of the file that comes out. */
+async function merged({ url }) {
+  const path = '/v1/spaces/soak/merges'
+  for (;;) {
+    const merge = await call(url, 'POST', path, { recipe }).catch((error) => {
+      if (!String(error).includes(': 409 ')) throw error // what it merges is not all here yet
+    })
+    if (merge?.state === 'done') {
+      const file = await fetch(`${url}${path}/${merge.id}/model.safetensors`)
+      return createHash('sha256')
+        .update(Buffer.from(await file.arrayBuffer()))
+        .digest('hex')
+    }
+    if (merge?.state === 'failed') throw new Error(`the merge failed: ${JSON.stringify(merge.error)}`)
+    await wait(100)
+  }
+}
+
+async function mergedWithin(ms) {
+  const since = performance.now()
+  const late = new Promise((resolve) => setTimeout(resolve, ms).unref())
+  const outputs = await Promise.race([Promise.all(all.map(merged)), late])
+  return { took: performance.now() - since, isSame: outputs !== undefined && new Set(outputs).size === 1 }
+}
+
 let [kills, cuts, told] = [0, 0, 0]
 try {
   await Promise.all(all.map(start))
@@ -118,7 +150,10 @@ try {
     if (serial % CUT_EVERY === 0) {
       setCut(all[cuts % REPLICAS], true)
       cuts += 1
-    } else if (serial % CUT_EVERY === CUT_LASTS) for (const one of all) setCut(one, false)
+    } else if (serial % CUT_EVERY === CUT_LASTS) {
+      for (const one of all) setCut(one, false)
+      for (const one of all) void beginMerge(one)
+    }
     if (serial % KILL_EVERY === 0) {
       const asked = offer().catch(() => undefined) // asked again below
       await Promise.all([kill(member), asked])
@@ -130,12 +165,15 @@ try {
   }
   for (const one of all) setCut(one, false)
   const { isSame, took, seen } = await agreeWithin(AGREE_MS)
+  const outputs = await mergedWithin(mergeSeconds * 1000 - took)
   const counts = seen.map((one) => one?.contributions)
   const isWhole = counts.every((count) => count === told)
-  const verdict = isSame && isWhole ? 'agree' : 'FAILED'
+  const verdict = isSame && isWhole && outputs.isSame ? 'agree' : 'FAILED'
   console.log(
     `${verdict}: ${REPLICAS} replicas, ${told} contributions, ${kills} kills, ${cuts} cuts, ` +
-      `equal roots ${Math.round(took)} ms after the heal, visible ${counts.join(' ')}`,
+      `equal roots ${Math.round(took)} ms after the heal, ` +
+      `${outputs.isSame ? 'equal' : 'no equal'} merged bytes ${Math.round(took + outputs.took)} ms after it, ` +
+      `visible ${counts.join(' ')}`,
   )
   if (verdict === 'FAILED') process.exitCode = 1
 } finally {
