@@ -58,12 +58,21 @@ export class RuleFacts {
   readonly #known = new Map<string, RuleFact>()
   /** Of each record of params: its text. Many tensors share one record. */
   readonly #texts = new Map<unknown, string>()
+  #latest: { readonly rule: MergeRule; readonly facts: RuleFact } | undefined
 
   constructor(strategies: readonly Strategy[]) {
     this.#strategies = strategies
   }
 
   of(rule: MergeRule): RuleFact {
+    const latest = this.#latest
+    if (latest && isAlike(latest.rule, rule)) return latest.facts
+    const facts = this.#find(rule)
+    this.#latest = { rule, facts }
+    return facts
+  }
+
+  #find(rule: MergeRule): RuleFact {
     const { strategy: id, params, inputs } = rule
     // what each input has of its own may decide passes; explaining takes one set, so the worst of those given counts
     const texts = new Set(inputs.map((input) => this.#textOf(input.params)))
@@ -90,6 +99,13 @@ export class RuleFacts {
     return text
   }
 }
+
+/** Of the same records: the engine knows the same of both. */
+const isAlike = (a: MergeRule, b: MergeRule): boolean =>
+  a.strategy === b.strategy &&
+  a.params === b.params &&
+  a.inputs.length === b.inputs.length &&
+  a.inputs.every(({ params }, i) => params === b.inputs[i]!.params)
 
 type Tensors = MergeTask['tensors']
 

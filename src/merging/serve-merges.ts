@@ -1,5 +1,7 @@
 /** The side of one worker thread: its share of each job, told as progress and tensors and then as done or failed. */
 import type { MessagePort } from 'node:worker_threads'
+import { unpackTask } from './pack-task.ts'
+import type { RunBoard } from './run-board.ts'
 import { boardOfDigest, digestWork } from './run-digest.ts'
 import { boardOfMerge, type Engine, mergeWork } from './run-merge.ts'
 import type { RunWatch } from './run.ts'
@@ -34,18 +36,24 @@ export function serveMerges(port: MessagePort, engine: Engine): void {
     },
   }
   port.on('message', ({ job, board: shared, workers }: Request) => {
-    const board = job.kind === 'merge' ? boardOfMerge(job.task, workers, shared) : boardOfDigest(job.task, shared)
     let unit = 0
+    let board: RunBoard | undefined
     const taken = (next: number): void => {
       unit = next
     }
     try {
-      if (job.kind === 'merge') mergeWork(job.task, engine, workers)(board, watch, taken)
-      else digestWork(job.task, engine, workers)(board, watch, taken)
+      if (job.kind === 'merge') {
+        const task = unpackTask(job.task)
+        board = boardOfMerge(task, workers, shared)
+        mergeWork(task, engine, workers)(board, watch, taken)
+      } else {
+        board = boardOfDigest(job.task, shared)
+        digestWork(job.task, engine, workers)(board, watch, taken)
+      }
       tell()
       reply({ kind: 'done' })
     } catch (error) {
-      board.fail(unit)
+      board?.fail(unit)
       tell()
       reply({ kind: 'failed', failure: failureOf(error), unit })
     }

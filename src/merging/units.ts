@@ -6,7 +6,7 @@
 import { at } from '../core/invariant.ts'
 import { CHUNK_BYTES } from '../tensors/tensor-hasher.ts'
 import type { Measures } from './evaluate/recordings.ts'
-import { type MergeTask, ruleBytes } from './task.ts'
+import { type MergeTask, ruleBytes, type TaskTensor } from './task.ts'
 
 /** Bytes `begin` to `end` of a tensor of the output, its place in the task; `begin` is where a chunk begins. */
 export interface Part {
@@ -27,9 +27,14 @@ export function unitsOf(
   const wholes: Part[] = []
   const tiles: Unit[] = []
   const step = Math.ceil(tileBytes / CHUNK_BYTES) * CHUNK_BYTES
-  const tilesOf = (tensor: number): Unit[] => {
+  const addTiles = (into: Unit[], tensor: number): void => {
     const { bytes } = at(tensors, tensor).target
-    return partsOf([bytes], step).map((part) => [{ ...part, tensor }])
+    let begin = 0
+    do {
+      const end = Math.min(bytes, begin + step)
+      into.push([{ tensor, begin, end }])
+      begin = end
+    } while (begin < bytes)
   }
   const shared = new Set(together)
   tensors.forEach(({ rule, target: { bytes } }, tensor) => {
@@ -41,10 +46,12 @@ export function unitsOf(
       parts.push(whole)
     } else if (shared.has(tensor)) return
     else if (measures === 'tensor') wholes.push(whole)
-    else for (const tile of tilesOf(tensor)) tiles.push(tile)
+    else addTiles(tiles, tensor)
   })
   wholes.sort((a, b) => b.end - a.end || a.tensor - b.tensor)
-  return [...models.values(), ...together.flatMap(tilesOf), ...wholes.map((part) => [part]), ...tiles]
+  const first: Unit[] = []
+  for (const tensor of together) addTiles(first, tensor)
+  return [...models.values(), ...first, ...wholes.map((part) => [part]), ...tiles]
 }
 
 /** A tensor of which less is read is measured sooner than threads meet. */
@@ -58,13 +65,13 @@ export function measuredTogether(
   measuresOf: (tensor: number) => Measures,
   workers: number,
 ): readonly number[] {
-  if (workers === 1) return []
+  const isMeasured = ({ rule }: TaskTensor, tensor: number): boolean =>
+    rule.kind === 'merge' && measuresOf(tensor) === 'tensor'
+  if (workers === 1 || !tensors.some(isMeasured)) return []
   const costs = tensors.map(({ rule, target }) => target.bytes + ruleBytes(rule))
   const least = Math.max(TOGETHER_BYTES, (LARGE_PART * costs.reduce((sum, cost) => sum + cost, 0)) / workers)
   return tensors
-    .flatMap(({ rule }, tensor) =>
-      at(costs, tensor) >= least && rule.kind === 'merge' && measuresOf(tensor) === 'tensor' ? [tensor] : [],
-    )
+    .flatMap((one, tensor) => (at(costs, tensor) >= least && isMeasured(one, tensor) ? [tensor] : []))
     .sort((a, b) => at(costs, b) - at(costs, a) || a - b)
 }
 

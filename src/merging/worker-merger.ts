@@ -7,13 +7,24 @@ import { Worker } from 'node:worker_threads'
 import { TributaryError } from '../core/errors.ts'
 import type { Merger, Resources, Watch } from './merger.ts'
 import type { RunBoard } from './run-board.ts'
+import { packTask } from './pack-task.ts'
 import { boardOfDigest } from './run-digest.ts'
 import { boardOfMerge } from './run-merge.ts'
 import { Progress } from './run.ts'
-import { digestBytes, type DigestOutcome, readBytes, taskBytes, type TensorOutcome } from './task.ts'
-import { errorOf, type Job, type Reply, type Request } from './worker-protocol.ts'
+import {
+  digestBytes,
+  type DigestOutcome,
+  type DigestTask,
+  type MergeTask,
+  readBytes,
+  taskBytes,
+  type TensorOutcome,
+} from './task.ts'
+import { errorOf, type Reply, type Request } from './worker-protocol.ts'
 
 type Outcome = TensorOutcome | DigestOutcome
+type Asked =
+  { readonly kind: 'merge'; readonly task: MergeTask } | { readonly kind: 'digest'; readonly task: DigestTask }
 /** How one thread's share of a job ended. */
 type End =
   | { readonly kind: 'done' }
@@ -30,13 +41,13 @@ export function createWorkerMerger(entry: URL, resources: Resources): Merger {
   const threads: (Worker | undefined)[] = []
   let last: Promise<unknown> = Promise.resolve()
 
-  const run = (job: Job, watch: Watch): Promise<readonly Outcome[]> => {
+  const run = (job: Asked, watch: Watch): Promise<readonly Outcome[]> => {
     const mine = last.then(() => work(job, watch))
     last = mine.catch(() => undefined)
     return mine
   }
 
-  async function work(job: Job, { onProgress, onTensor, signal }: Watch): Promise<readonly Outcome[]> {
+  async function work(job: Asked, { onProgress, onTensor, signal }: Watch): Promise<readonly Outcome[]> {
     if (isStopping()) throw stopped()
     if (signal?.aborted === true) throw cancelled()
     const workers = workersFor(job, resources.workers)
@@ -56,7 +67,8 @@ export function createWorkerMerger(entry: URL, resources: Resources): Merger {
     }
     signal?.addEventListener('abort', cancel)
     const crew = crewOf(workers)
-    const request: Request = { job, board: board.shared, workers }
+    const packed = job.kind === 'merge' ? { kind: job.kind, task: packTask(job.task) } : job
+    const request: Request = { job: packed, board: board.shared, workers }
     const ends = await Promise.all(crew.map((thread) => share(thread, request, board, hear)))
     signal?.removeEventListener('abort', cancel)
     const error = firstFailure(ends)
@@ -129,7 +141,7 @@ function firstFailure(ends: readonly End[]): Error | undefined {
   return (failures.find(({ error }) => !isCancelled(error)) ?? failures[0])?.error
 }
 
-function workersFor(job: Job, most: number): number {
+function workersFor(job: Asked, most: number): number {
   const bytes = job.kind === 'merge' ? taskBytes(job.task) + readBytes(job.task) : digestBytes(job.task)
   const allowed = job.kind === 'merge' ? Math.min(most, job.task.workers ?? most) : most
   return workersWorth(bytes, allowed)

@@ -1,10 +1,11 @@
 /** What a merger and its worker thread say to each other, and how a failure crosses between them whole. */
 import { type Details, type ErrorCode, isTributaryError, TributaryError } from '../core/errors.ts'
 import type { SharedBoard } from './run-board.ts'
-import type { DigestOutcome, DigestTask, MergeTask, TensorOutcome } from './task.ts'
+import type { PackedTask } from './pack-task.ts'
+import type { DigestOutcome, DigestTask, TensorOutcome } from './task.ts'
 
 export type Job =
-  { readonly kind: 'merge'; readonly task: MergeTask } | { readonly kind: 'digest'; readonly task: DigestTask }
+  { readonly kind: 'merge'; readonly task: PackedTask } | { readonly kind: 'digest'; readonly task: DigestTask }
 
 /** One thread's share of a job: all threads of it get the same board. */
 export interface Request {

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { strategies } from '../../merge-strategies/index.ts'
 import { TributaryError } from '../../src/core/errors.ts'
 import { referenceKernels } from '../../src/kernels/reference.ts'
+import { packTask, unpackTask } from '../../src/merging/pack-task.ts'
 import { RunBoard } from '../../src/merging/run-board.ts'
 import { serveMerges } from '../../src/merging/serve-merges.ts'
 import { createWorkerMerger } from '../../src/merging/worker-merger.ts'
@@ -58,23 +59,55 @@ test('[MRG-10] a failure crosses whole, and a bug keeps its stack', () => {
   expect(errorOf(structuredClone(failureOf(bug)))).toMatchObject({ message: 'index', stack: bug.stack })
 })
 
+test('[MRG-53] a task crosses whole, and what tensors share they share there', () => {
+  const slice = (n: number) => ({ path: `file ${n % 2}`, offset: n, bytes: 8 * n, dtype: 'F16' as const })
+  const [params, own] = [{ normalize: true }, { density: 0.5 }]
+  const rule = { kind: 'merge', strategy: 'ties', params } as const
+  const rooted = { ...slice(5), root: 'ab'.repeat(32) }
+  const inputs = [0.5, -0].map((weight, input) => ({ input, weight, params: own, value: slice(input) }))
+  const all: MergeTask = {
+    ...task,
+    workers: 2,
+    tensors: [
+      empty,
+      { ...empty, name: 'b', shape: [2, 3], elements: 6, rule: { ...rule, base: slice(3), inputs } },
+      {
+        ...empty,
+        name: 'c',
+        shape: [],
+        elements: 1,
+        rule: { ...rule, base: rooted, inputs },
+        recalled: [['k', 1, 'i']],
+      },
+      { ...empty, name: 'd', rule: { ...rule, inputs: [{ ...inputs[0]!, sidecars: { fisher: slice(7) } }] } },
+      { ...empty, name: 'e', rule: { ...rule, inputs: [inputs[0]!] } },
+    ],
+  }
+  const crossed = unpackTask(structuredClone(packTask(all)))
+  expect(crossed).toEqual(all)
+  const rules = crossed.tensors.flatMap((tensor) => (tensor.rule.kind === 'merge' ? [tensor.rule] : []))
+  expect(new Set(rules.map((one) => one.params)).size).toBe(1)
+  expect(new Set(rules.flatMap((one) => one.inputs.map((input) => input.params))).size).toBe(1)
+  expect(packTask(all).tensors.rules).toHaveLength(4)
+})
+
 test("[MRG-10] the worker's side answers outcomes, failures and cancellation", async () => {
   const { port1, port2 } = new MessageChannel()
   serveMerges(port2, { files: new MemoryTileFiles(), kernels: () => referenceKernels, strategies })
   const ask = async (word: number, job: Job): Promise<Reply> => {
-    const board = new RunBoard(job.task.tensors.map(() => 0))
+    const board = new RunBoard([0])
     if (word !== 0) board.cancel()
     port1.postMessage({ job, board: board.shared, workers: 1 })
     return ((await once(port1, 'message')) as [Reply])[0]
   }
-  expect(await ask(0, { kind: 'merge', task })).toEqual({ kind: 'done' })
+  expect(await ask(0, { kind: 'merge', task: packTask(task) })).toEqual({ kind: 'done' })
   expect(await ask(1, { kind: 'digest', task: { tensors: [] } })).toEqual({ kind: 'done' })
-  expect(await ask(1, { kind: 'merge', task: { ...task, tensors: [empty] } })).toMatchObject({
+  expect(await ask(1, { kind: 'merge', task: packTask({ ...task, tensors: [empty] }) })).toMatchObject({
     kind: 'failed',
     unit: 0,
     failure: { code: 'MERGE_CANCELLED' },
   })
-  expect(await ask(0, { kind: 'merge', task: { ...task, tileBytes: 1 } })).toMatchObject({ kind: 'failed' })
+  expect(await ask(0, { kind: 'merge', task: packTask({ ...task, tileBytes: 1 }) })).toMatchObject({ kind: 'failed' })
   port1.close()
 })
 
@@ -212,7 +245,7 @@ test('[MRG-40] small tensors are told together: far fewer messages than tensors,
       if (reply.kind === 'done') resolve()
     })
   })
-  port1.postMessage({ job: { kind: 'merge', task: many }, board: board.shared, workers: 1 })
+  port1.postMessage({ job: { kind: 'merge', task: packTask(many) }, board: board.shared, workers: 1 })
   await done
   port1.close()
   const told = replies.flatMap((reply) => (reply.kind === 'tensors' ? reply.outcomes : []))
