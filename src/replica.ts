@@ -35,17 +35,8 @@ export interface RunningReplica {
   stop(): Promise<void>
 }
 
-export interface ReplicaSurroundings {
-  /** For demos and drills: a network that can be cut. */
-  readonly between?: Between
-  /** Where lines of the log go, each one of JSON; stderr where absent. */
-  readonly log?: { write(line: string): void }
-}
-
-export async function startReplica(
-  config: ReplicaConfig,
-  { between = DIRECT, log }: ReplicaSurroundings = {},
-): Promise<RunningReplica> {
+/** `between` is for demos and drills: a network that can be cut. */
+export async function startReplica(config: ReplicaConfig, between: Between = DIRECT): Promise<RunningReplica> {
   const storage = await openSqliteStorage(config.dataDirectory)
   const stops: (() => Promise<void> | void)[] = [() => storage.close()]
   const stopAll = async () => {
@@ -109,7 +100,6 @@ export async function startReplica(
       },
       config,
       version: VERSION,
-      ...(log !== undefined && { log }),
       ...(token.sha256 !== undefined && { tokenSha256: token.sha256 }),
     })
     stops.push(() => server.close())

@@ -29,8 +29,7 @@ export interface LocalOptions {
 
 /** What commands need of the rest of the program. Each loads its code only when it is called. */
 export interface Toolbox {
-  /** `log` takes lines of JSON; they go to stderr as they are where it is absent. */
-  startReplica(config: ReplicaConfig, log?: { write(line: string): void }): Promise<StartedReplica>
+  startReplica(config: ReplicaConfig, io: Io): Promise<StartedReplica>
   startCuttable(config: ReplicaConfig): Promise<CuttableReplica>
   openLocal(options: LocalOptions): Promise<LocalOperations>
   strategies(): Promise<readonly StrategyView[]>

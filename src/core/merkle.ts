@@ -2,7 +2,6 @@
  * Trees as RFC 9162 has them: leaf SHA-256(00 ‖ data), node SHA-256(01 ‖ left ‖ right), split at the largest power of
  * two, no leaves: SHA-256(""). Proofs are in the RFC's form, so any verifier for Certificate Transparency reads them.
  */
-import { createHash } from 'node:crypto'
 import { compareHex, equalBytes, fromHex, hex } from './bytes.ts'
 import { sha256 } from './digest.ts'
 import { at, invariant } from './invariant.ts'
@@ -12,12 +11,7 @@ export type Hash = Uint8Array
 const LEAF = Uint8Array.of(0)
 const NODE = Uint8Array.of(1)
 
-export const leafHash = (data: Uint8Array): Hash => {
-  const hash = createHash('sha256')
-  hash.update(LEAF)
-  hash.update(data)
-  return new Uint8Array(hash.digest())
-}
+export const leafHash = (data: Uint8Array): Hash => sha256(LEAF, data)
 const nodeHash = (left: Hash, right: Hash): Hash => sha256(NODE, left, right)
 
 /** Largest power of two below `count`. */

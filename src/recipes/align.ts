@@ -58,8 +58,15 @@ const byName = ({ tensors }: AlignModel): ByName => new Map(tensors.map((tensor)
 const isEmpty = (shape: readonly number[]) => shape.includes(0)
 
 /** Shape and class: a float can't stand for an integer. */
-const formOf = ({ shape, dtype }: ManifestTensor) =>
-  `[${shape.join(', ')}]${isFloat(dtype) ? '' : ' without fractions'}`
+function formOf(tensor: ManifestTensor): string {
+  let form = forms.get(tensor)
+  if (form === undefined) {
+    form = `[${tensor.shape.join(', ')}]${isFloat(tensor.dtype) ? '' : ' without fractions'}`
+    forms.set(tensor, form)
+  }
+  return form
+}
+const forms = new WeakMap<ManifestTensor, string>()
 const MISSING = 'missing'
 
 const NAMED_MAX = 3
