@@ -14,6 +14,7 @@ import { createMerger } from './local.ts'
 import { LIMITS } from './operations/context.ts'
 import { createOperations } from './operations/create-operations.ts'
 import { Lease } from './operations/lease.ts'
+import { keepSweeping } from './operations/keep-sweeping.ts'
 import { createPeers, parsePeerUrl } from './operations/peers.ts'
 import { Replicator } from './replication/replicator.ts'
 import { createNodeFileSystem } from './storage/fs/node-file-system.ts'
@@ -25,8 +26,6 @@ import { type Between, DIRECT } from './transport/partition.ts'
 import { LINK_LIMITS } from './transport/transport.ts'
 import { createWebSocketDialer } from './transport/websocket/websocket-dialer.ts'
 import { createWebSocketListener } from './transport/websocket/websocket-listener.ts'
-
-const SWEEP_EVERY_MS = 3600 * 1000
 
 export interface RunningReplica {
   readonly url: string
@@ -113,12 +112,8 @@ export async function startReplica(config: ReplicaConfig, between: Between = DIR
     })
     stops.push(() => replicator.stop())
     for (const peer of named) replicator.name(peer)
-    const sweeping = setInterval(
-      () => void operations.sweep().catch((error: unknown) => server.log.error({ err: error }, 'sweep')),
-      SWEEP_EVERY_MS,
-    )
-    sweeping.unref()
-    stops.push(() => clearInterval(sweeping))
+    const report = (what: string, error: unknown) => server.log.error({ err: error }, what)
+    stops.push(keepSweeping({ clock: systemClock, sweep: () => operations.sweep(), report }))
     return {
       url,
       ...(token.made !== undefined && { token: token.made }),
