@@ -13,6 +13,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 /** Those that have a title are printed to a page; the others write their own. */
 const BENCHMARKS = [
   { name: 'kernels' },
+  { name: 'kernel-targets', title: 'Kernels against their targets' },
   { name: 'sums' },
   { name: 'strategies', title: 'Whole strategies on one thread, in memory' },
   { name: 'merge', args: ['1024'], title: 'Whole merges' },

@@ -1,0 +1,211 @@
+/**
+ * Kernels whose data lie in no cache, against their targets: `npm run build && node benchmarks/kernel-targets.mjs [MIB]`, by default
+ * 480 MiB for each row. A target is a share of a memory copy of the same run, read and written, on one thread in its own
+ * time; a row is met from eight tenths of it on. Prints a table.
+ */
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ownClock } from './own-clock.mjs'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const { createWasmKernels } = await import(join(root, 'dist', 'src', 'kernels', 'wasm.js'))
+
+const MIB = 2 ** 20
+const COLD_BYTES = Number(process.argv[2] ?? 480) * MIB
+const RUNS = 3
+const HOT = 32 * 1024
+const BLOCK = 4096
+const GATE = 0.8
+
+let state = 1
+function uniform() {
+  state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff
+  return state / 0x80000000
+}
+const bell = () => uniform() + uniform() + uniform() + uniform() - 2
+
+const kernels = createWasmKernels({ memoryBytes: COLD_BYTES + 96 * MIB })
+const WEIGHTS = [0.3, 0.5, 0.2].map(Math.fround)
+const TOTAL = WEIGHTS.reduce((sum, weight) => sum + weight, 0)
+const BYTES = { BF16: 2, F16: 2, F32: 4 }
+
+/** A base and what was trained from it: a piece that a cache holds, said over and over. */
+const pieces = Array.from({ length: 4 }, () => new Float64Array(HOT))
+for (let i = 0; i < HOT; i++) {
+  pieces[0][i] = Math.fround(bell() * 0.035)
+  for (const piece of pieces.slice(1)) piece[i] = Math.fround(pieces[0][i] + bell() * 0.0017)
+}
+function streamOf(dtype, elements, piece) {
+  const size = BYTES[dtype]
+  const bytes = kernels.allocateBytes(size * elements)
+  const encoded = new Uint8Array(size * HOT)
+  kernels.encode(dtype, pieces[piece], encoded)
+  for (let at = 0; at < bytes.length; at += encoded.length)
+    bytes.set(encoded.subarray(0, Math.min(encoded.length, bytes.length - at)), at)
+  return bytes
+}
+
+/** Elements a nanosecond, the best of some runs over all elements. */
+function rate(elements, step, work) {
+  let best = 0
+  for (let run = 0; run <= RUNS; run++) {
+    const start = ownClock()
+    for (let first = 0; first < elements; first += step) work(first, Math.min(step, elements - first))
+    if (run > 0) best = Math.max(best, elements / (ownClock() - start))
+  }
+  return best
+}
+
+function coldElements(bytesEach) {
+  kernels.reset()
+  return Math.floor(COLD_BYTES / bytesEach / HOT) * HOT
+}
+
+const STEP = 2 ** 18
+const copyElements = coldElements(2)
+const copyFrom = kernels.allocateBytes(copyElements)
+const copyTo = kernels.allocateBytes(copyElements)
+copyFrom.fill(1)
+copyTo.fill(2)
+const copy = 2 * rate(copyElements, 2 * STEP, (at, n) => copyTo.set(copyFrom.subarray(at, at + n), at))
+console.log(`memory copy: ${copy.toFixed(1)} GB/s read and written\n`)
+console.log('| kernel | Gel/s | of copy | target | gate | met |')
+console.log('| --- | ---: | ---: | ---: | ---: | --- |')
+function row(name, gels, reached, target) {
+  const met = reached >= GATE * target ? 'yes' : 'no'
+  const [share, wanted, gate] = [reached, target, GATE * target].map((value) => value.toFixed(2))
+  console.log(`| ${name} | ${gels.toFixed(3)} | ${share} | ${wanted} | ${gate} | ${met} |`)
+}
+
+/** A program over cold streams of one dtype; `stepsOf` says what comes after the reads. */
+function programRow(
+  name,
+  target,
+  { dtype = 'BF16', streams, narrow = true, writes = true, buffers, constants = [], stepsOf },
+) {
+  const size = BYTES[dtype]
+  const bytesEach = size * (streams + (writes ? 1 : 0))
+  const elements = coldElements(bytesEach)
+  const inputs = Array.from({ length: streams }, (_, i) => streamOf(dtype, elements, i))
+  const out = writes ? kernels.allocateBytes(size * elements) : undefined
+  const reads = inputs.map((_, i) => ({ do: 'read', stream: i, narrow, out: i }))
+  const run = kernels.compile({
+    steps: [...reads, ...stepsOf()],
+    constants,
+    buffers,
+    streams: inputs.map(() => dtype),
+    dtype: writes ? dtype : undefined,
+  })
+  const gels = rate(elements, STEP, (first, n) => {
+    const part = (bytes) => bytes.subarray(size * first, size * (first + n))
+    if (!run(inputs.map(part), first, n, out && part(out))) throw new Error(`${name} stopped`)
+  })
+  row(name, gels, (gels * bytesEach) / copy, target)
+}
+
+const CUTOFF = 0x3a000000
+programRow('TIES count, one of BF16 and its base', 0.31, {
+  streams: 2,
+  writes: false,
+  buffers: 3,
+  stepsOf() {
+    const range = { low: CUTOFF, high: CUTOFF + 0xffff, shift: 0 }
+    const measure = { measure: 'histogram', range, counts: kernels.allocateCounts(1 + 2 ** 17) }
+    return [
+      { do: 'change', a: 1, b: 0, out: 2 },
+      { do: 'measure', measure, planes: [2], narrow: true },
+    ]
+  },
+})
+const DIVISORS = Array.from({ length: 8 }, (_, members) =>
+  members === 0 ? 1 : WEIGHTS.reduce((sum, weight, i) => (members & (1 << i) ? sum + weight : sum), 0),
+)
+const changes = [1, 2, 3].map((i) => ({ do: 'change', a: i, b: 0, out: i }))
+const end = (base) => [
+  { do: 'widen', a: 0, out: base },
+  { do: 'binary', op: 'plus', a: base, b: 4, out: 4 },
+  { do: 'write', a: 4 },
+]
+for (const [dtype, target] of [
+  ['BF16', 0.25],
+  ['F32', 0.25],
+])
+  programRow(`TIES merge, k = 3 and a base, ${dtype}`, target, {
+    dtype,
+    streams: 4,
+    buffers: 6,
+    stepsOf: () => [
+      ...changes,
+      ...[1, 2, 3].map((a) => ({ do: 'trim', a, key: CUTOFF, lastTie: 1e6, offset: 0, out: a })),
+      { do: 'elect', planes: [1, 2, 3], weights: WEIGHTS, divisors: DIVISORS, out: 4 },
+      ...end(5),
+    ],
+  })
+programRow('DARE, Philox of 32 bits, BF16 and a base', 0.15, {
+  streams: 2,
+  buffers: 6,
+  stepsOf: () => [
+    { do: 'change', a: 1, b: 0, out: 1 },
+    { do: 'drop', key: { low: 1, high: 2 }, probability: 0.5, a: 1, out: 1 },
+    { do: 'scale', op: 'over', a: 1, by: 0.5, out: 1 },
+    { do: 'widen', a: 1, out: 4 },
+    ...end(5),
+  ],
+})
+programRow('SLERP, a dot and two norms, BF16', 0.3, {
+  streams: 2,
+  narrow: false,
+  writes: false,
+  buffers: 2,
+  stepsOf() {
+    const pairs = [[0, 0], [0, 1], [1, 1]] // prettier-ignore
+    const measure = { measure: 'sums', op: 'dot', pairs, totals: new Float64Array(3) }
+    return [{ do: 'measure', measure, planes: [0, 1], narrow: false }]
+  },
+})
+
+function averageRow(name, dtype, weights, target) {
+  const size = BYTES[dtype]
+  const elements = coldElements(4 * size)
+  const inputs = [1, 2, 3].map((piece) => streamOf(dtype, elements, piece))
+  const out = kernels.allocateBytes(size * elements)
+  const own = weights.map(Math.fround)
+  const divisor = own.reduce((sum, weight) => sum + weight, 0)
+  const gels = rate(elements, STEP, (first, n) => {
+    const part = (bytes) => bytes.subarray(size * first, size * (first + n))
+    if (!kernels.average(dtype, inputs.map(part), own, divisor, part(out))) throw new Error(`${name} stopped`)
+  })
+  row(name, gels, (gels * 4 * size) / copy, target)
+}
+averageRow('average, k = 3, F32, any weights', 'F32', [0.731, 1.137, 0.881], 0.78)
+averageRow('average, k = 3, BF16, 0.3, 0.5, 0.2, one rounding', 'BF16', [0.3, 0.5, 0.2], 0.33)
+
+kernels.reset()
+const hot = [1, 2, 3].map((piece) => streamOf('F16', HOT, piece))
+const hotOut = kernels.allocateBytes(2 * HOT)
+const hotRate = rate(2 ** 26, HOT, () => kernels.average('F16', hot, WEIGHTS, TOTAL, hotOut))
+row('average, k = 3, F16, in cache: Gel/s', hotRate, hotRate, 0.49)
+
+/** Kept sums are two planes of f64, which adding reads and writes. */
+for (const [dtype, target] of [
+  ['BF16', 0.74],
+  ['F32', 0.93],
+  ['F16', 0.8],
+]) {
+  const size = BYTES[dtype]
+  const elements = coldElements(16 + size)
+  const stream = streamOf(dtype, elements, 1)
+  const sums = Array.from({ length: elements / BLOCK }, () => kernels.exactSums(BLOCK))
+  const plane = kernels.allocate(BLOCK)
+  const gels = rate(elements, BLOCK, (first) => {
+    kernels.decode(dtype, stream.subarray(size * first, size * (first + BLOCK)), plane)
+    sums[first / BLOCK].addScaled(plane, 1, 1)
+  })
+  row(`${dtype} added to kept exact sums`, gels, (gels * (32 + size)) / copy, target)
+  if (dtype !== 'BF16') continue
+  const read = rate(elements, BLOCK, (first) => {
+    sums[first / BLOCK].read(plane)
+    kernels.encode(dtype, plane, stream.subarray(size * first, size * (first + BLOCK)))
+  })
+  row('BF16 read from kept exact sums', read, (read * (16 + size)) / copy, 0.44)
+}
