@@ -671,6 +671,29 @@ export function describeKernelsContract(name: string, make: () => Kernels<Plane>
       kernels.reset()
     })
 
+    test.each([3, 5, 16, 17, 200, 1024, 1030])('[KRN-94] weighted sums of %i planes of any f64', (k) => {
+      const next = numbersFrom(k)
+      const length = 8 * (k > 100 ? 3 : 12) + 5
+      for (const kind of [0, 1, 2, 3]) {
+        const columns = Array.from({ length }, (_, i) => {
+          const draw = (): number => {
+            if (kind === 3) return (2 - 2 ** -52) * 2 ** (i % 5 === 0 ? 31 - Math.floor(next() * 90) : 31)
+            const widest = [300, 900, 1000][kind]!
+            return (next() < 0.5 ? -1 : 1) * (1 + next()) * 2 ** Math.floor((next() - 0.5) * 2 * widest)
+          }
+          const all = Array.from({ length: k }, draw)
+          if (kind < 3 && i % 2 === 0)
+            for (let j = 0; j + 1 < k - 1; j += 2) all[j + 1] = -all[j]! * (i % 4 === 0 ? 1 : 1 + 2 ** -52)
+          return all
+        })
+        const weights = Array.from({ length: k }, (_, j) => (kind < 2 ? 1 : 1 + ((j >> 1) % 3) / 2 ** (10 * kind)))
+        const planes = weights.map((_, j) => held(columns.map((all) => all[j]!)))
+        const right = Float64Array.from(columns, (all) => exactSum(all.map((value, j) => value * weights[j]!)))
+        same(kernels.weightedSum(planes, weights), right)
+        kernels.reset()
+      }
+    })
+
     test('[KRN-9] planes of other memory are taken, alone and mixed with own ones', () => {
       const op: Op = (k, [a, b, c]) => k.weightedSum([k.binary('plus', a!, b!), k.unary('abs', c!), b!], [1, 0.3, 2])
       for (const planes of cases(3)) {

@@ -1,14 +1,10 @@
 /**
  * Exact sums. A vector of elements is summed as high + low by error-free additions; if nothing was lost below that, one
- * addition rounds it. What needs more goes to levels (levels.ts), and the host's integers take what is beyond the range
- * or not finite.
+ * addition rounds it. What needs more goes to sums of any scales (open-sums.ts).
  */
-import { addThree, lost, lostTwo } from './error-free'
-import { addThreeTwo, sumFour } from './levels'
-
-/** Σ weight · plane of the element at this byte offset, in integers. */
-@external('host', 'exactSum')
-declare function exactSum(table: usize, weights: usize, k: i32, at: usize): f64
+import { lost, lostTwo } from './error-free'
+import { addThreeTwo } from './levels'
+import { sumOne, sumOpen } from './open-sums'
 
 /** A term that high and low of this element can't take. */
 @external('host', 'spill')
@@ -18,63 +14,6 @@ declare function spill(i: i32, term: f64, high: f64, low: f64, rest: f64): void
 function planeOf(table: usize, i: i32): usize {
   return <usize>load<u32>(table + (<usize>i << 2))
 }
-
-@inline
-function weightOf(weights: usize, i: i32): f64 {
-  return load<f64>(weights + (<usize>i << 3))
-}
-
-function sumOne(table: usize, weights: usize, k: i32, at: usize): f64 {
-  let high: f64 = 0
-  let low: f64 = 0
-  let lowest: f64 = 0
-  for (let i = 0; i < k; i++) {
-    const term = weightOf(weights, i) * load<f64>(planeOf(table, i) + at)
-    const sum = high + term
-    const error = lost(high, term, sum)
-    high = sum
-    const lowSum = low + error
-    const rest = lost(low, error, lowSum)
-    low = lowSum
-    const lowestSum = lowest + rest
-    const below = lost(lowest, rest, lowestSum)
-    lowest = lowestSum
-    if (below != 0) return exactSum(table, weights, k, at)
-  }
-  if (lowest == 0) return high + low + 0
-  const sum = addThree(high, low, lowest)
-  return sum - sum == 0 ? sum + 0 : exactSum(table, weights, k, at)
-}
-
-/** Planes of a sum whose terms have room here. */
-@inline const TERMS_MAX: i32 = 1024
-const terms: usize = memory.data(32 * 1024)
-
-/** Four elements that high and low don't hold. */
-function sumOpen(table: usize, weights: usize, k: i32, at: usize, out: usize): void {
-  if (k <= TERMS_MAX) {
-    let odd = f64x2.splat(0)
-    for (let i = 0; i < k; i++) {
-      const plane = planeOf(table, i) + at
-      const weight = v128.load_splat<u64>(weights + (<usize>i << 3))
-      const t0 = f64x2.mul(weight, v128.load(plane))
-      const t1 = f64x2.mul(weight, v128.load(plane, 16))
-      odd = f64x2.add(odd, f64x2.add(f64x2.sub(t0, t0), f64x2.sub(t1, t1)))
-      v128.store(terms + (<usize>i << 5), t0)
-      v128.store(terms + (<usize>i << 5), t1, 16)
-    }
-    if (v128.all_true<i64>(f64x2.eq(odd, odd)) && sumFour(terms, 32, k, sums)) {
-      v128.store(out, v128.load(sums))
-      v128.store(out, v128.load(sums, 16), 16)
-      return
-    }
-  }
-  // the sums may go over one of the planes
-  for (let j: usize = 0; j < 32; j += 8) store<f64>(sums + j, sumOne(table, weights, k, at + j))
-  v128.store(out, v128.load(sums))
-  v128.store(out, v128.load(sums, 16), 16)
-}
-const sums: usize = memory.data(32)
 
 function sumThree(table: usize, weights: usize, out: usize, n: i32): void {
   const a = planeOf(table, 0)
@@ -112,7 +51,7 @@ function sumThree(table: usize, weights: usize, out: usize, n: i32): void {
       o1 = addThreeTwo(a1, b1, c1)
       const rest = v128.or(f64x2.ne(f64x2.sub(o0, o0), zero), f64x2.ne(f64x2.sub(o1, o1), zero))
       if (v128.any_true(rest)) {
-        sumOpen(table, weights, 3, at, out + at)
+        sumOpen(table, weights, 3, at, 4, out + at)
         continue
       }
     }
@@ -155,8 +94,12 @@ export function weightedSum(table: usize, weights: usize, k: i32, out: usize, n:
       l0 = m0
       l1 = m1
     }
-    if (v128.any_true(v128.or(bad0, bad1))) sumOpen(table, weights, k, at, out + at)
-    else {
+    if (v128.any_true(v128.or(bad0, bad1))) {
+      // the next four are most likely alike, and cost little more
+      const eight = at + 64 <= end
+      sumOpen(table, weights, k, at, eight ? 8 : 4, out + at)
+      if (eight) at += 32
+    } else {
       v128.store(out + at, f64x2.add(f64x2.add(h0, l0), zero))
       v128.store(out + at, f64x2.add(f64x2.add(h1, l1), zero), 16)
     }
