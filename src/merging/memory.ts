@@ -18,10 +18,13 @@ const TILE_BYTES = MIB / 2
 const TILE_FAIR_BYTES = MIB / 4
 /** All tiles together, where there are many streams. */
 const TILES_BYTES = 64 * MIB
-/** The program itself: Node, its heap, the lists of a model's tensors. */
+/** The program itself: Node and its heap. */
 export const PROGRAM_BYTES = 128 * MIB
 /** A thread: its heap, and what kernels keep beside tiles and strips. */
 export const WORKER_BYTES = 24 * MIB
+
+/** Of each tensor of each input and of the output, in all the lists that name it, and what they leave to be collected. */
+const ENTRY_BYTES = 5 * 1024
 
 export interface MemoryPlan {
   /** Bytes of one tile of one stream. */
@@ -133,6 +136,10 @@ const bytesFor = (demands: readonly Demand[], tileBytes: number): number =>
 export const bufferBytes = (tensors: Tensors, tileBytes: number, facts: RuleFacts): number =>
   bytesFor(demandsOf(tensors, facts), tileBytes)
 
+/** Lists by tensor, which no budget makes smaller. */
+export const listBytes = (tensors: Tensors): number =>
+  ENTRY_BYTES * tensors.reduce((sum, { rule }) => sum + 1 + (rule.kind === 'copy' ? 1 : streamsOf(rule)), 0)
+
 /** The tiles and threads of a task; a budget that not even one thread with the smallest tiles keeps is refused. */
 export function planMemory(tensors: Tensors, facts: RuleFacts, { workers, memoryBytes }: Resources): MemoryPlan {
   const demands = demandsOf(tensors, facts)
@@ -141,10 +148,12 @@ export function planMemory(tensors: Tensors, facts: RuleFacts, { workers, memory
     (most, { rule }) => (rule.kind === 'copy' ? most : Math.max(most, facts.of(rule).measuringBytes)),
     0,
   )
+  const lists = listBytes(tensors)
   const plans = choices(streams, workers).map((choice) => ({
     ...choice,
     peakBytes:
       PROGRAM_BYTES +
+      lists +
       choice.workers * (WORKER_BYTES + bytesFor(demands, choice.tileBytes)) +
       (choice.workers > 1 ? sharedBytes : 0),
   }))

@@ -9,7 +9,7 @@ import type { Needs, Strategy } from '../../src/core/strategy.ts'
 import type { KernelSource } from '../../src/kernels/choose-kernels.ts'
 import { referenceKernels } from '../../src/kernels/reference.ts'
 import { createWasmKernels } from '../../src/kernels/wasm.ts'
-import { bufferBytes, planMemory, PROGRAM_BYTES, RuleFacts, WORKER_BYTES } from '../../src/merging/memory.ts'
+import { bufferBytes, listBytes, planMemory, PROGRAM_BYTES, RuleFacts, WORKER_BYTES } from '../../src/merging/memory.ts'
 import { boardOfMerge, mergeWork } from '../../src/merging/run-merge.ts'
 import type { MergeTask, TaskTensor, TensorOutcome } from '../../src/merging/task.ts'
 import { bytesPerElement, type Dtype } from '../../src/tensors/dtypes.ts'
@@ -135,7 +135,9 @@ test('[MRG-21] a budget is kept by smaller tiles, then fewer threads, and one th
   const facts = new RuleFacts(strategies)
   const free = planMemory(tensors, facts, { workers: 4 })
   expect(free).toMatchObject({ workers: 4, tileBytes: 512 * KIB })
-  expect(free.peakBytes).toBe(PROGRAM_BYTES + 4 * (WORKER_BYTES + bufferBytes(tensors, 512 * KIB, facts)))
+  expect(free.peakBytes).toBe(
+    PROGRAM_BYTES + listBytes(tensors) + 4 * (WORKER_BYTES + bufferBytes(tensors, 512 * KIB, facts)),
+  )
   let before = free
   for (let memoryBytes = free.peakBytes; memoryBytes > PROGRAM_BYTES + WORKER_BYTES + 2 * 1024 * KIB;) {
     const plan = planMemory(tensors, facts, { workers: 4, memoryBytes })
@@ -146,10 +148,19 @@ test('[MRG-21] a budget is kept by smaller tiles, then fewer threads, and one th
   }
   expect(before.workers).toBe(1)
   const refusal = refusalOf(() => planMemory(tensors, facts, { workers: 4, memoryBytes: 1000 }))
-  const least = PROGRAM_BYTES + WORKER_BYTES + bufferBytes(tensors, 32 * KIB, facts)
+  const least = PROGRAM_BYTES + listBytes(tensors) + WORKER_BYTES + bufferBytes(tensors, 32 * KIB, facts)
   expect(refusal).toMatchObject({ code: 'MEMORY_BUDGET_TOO_SMALL', details: { least, allowed: 1000 } })
   expect(refusal.hint).toBe(`allow ${Math.ceil(least / KIB / KIB)}MiB`)
   expect(planMemory(tensors, facts, { workers: 4, memoryBytes: least })).toMatchObject({ workers: 1, peakBytes: least })
+})
+
+test('[MRG-54] a plan counts what the lists of tensors take, by tensor and by input', () => {
+  const { tensors } = world(strategies.find(({ id }) => id === 'linear')!).task
+  const facts = new RuleFacts(strategies)
+  const peakOf = (count: number) =>
+    planMemory(Array.from({ length: count }, () => tensors).flat(), facts, { workers: 2 }).peakBytes
+  expect(listBytes(tensors)).toBe(5 * KIB * (5 * 4 + 2))
+  expect(peakOf(1001) - peakOf(1)).toBe(1000 * listBytes(tensors))
 })
 
 test('[MRG-22] workers and memory come from flags, else the environment, else the machine', () => {
