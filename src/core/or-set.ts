@@ -148,6 +148,10 @@ export class SpaceState {
 
   /** The fold of these ops and some more, without others. This state stays what it is. */
   with(insert: readonly Op[], remove: Iterable<OpId> = []): SpaceState {
+    return whileRead(insert, () => this.#with(insert, remove))
+  }
+
+  #with(insert: readonly Op[], remove: Iterable<OpId>): SpaceState {
     const { init, ops, chains, gapped, opIds, judged } = this.#facts
     const gone = [...remove].filter((id) => ops.has(id))
     for (const op of insert) invariant(spaceOf(op) === this.space, `${op.id} is no op of the space ${this.space}`)

@@ -15,7 +15,7 @@ export interface Compactor {
 }
 
 /** A snapshot is made again when so large a part of the space is newer. */
-const NEWER_PART = 1 / 8
+const NEWER_PART = 1 / 16
 
 interface CompactionParts {
   readonly storage: Storage

@@ -19,7 +19,7 @@ import {
   verifyOp,
 } from '../../src/core/op.ts'
 import { type EvidenceBody, isInert, isMembershipOp, type OpRecord, parseOpRecord } from '../../src/core/op-schemas.ts'
-import { headerOf, Shelver } from '../../src/core/shelved-op.ts'
+import { headerOf, Shelver, whileRead } from '../../src/core/shelved-op.ts'
 import { sign } from '../../src/core/signature.ts'
 import { histories } from './histories.ts'
 import { golden } from '../support/golden.ts'
@@ -292,4 +292,27 @@ test('[OP-60] whatever text a contribution holds, its id is read from the right 
     if (record.t !== 'add' || strict.t !== 'add') throw new Error('an add')
     expect(contributionId(record.contribution)).toBe(contributionId(strict.contribution))
   }
+})
+
+test('[OP-60] of ops on the shelf only the records that were read last are held, and all of them while work needs them', () => {
+  const space = aSpace()
+  const writer = aWriter(1)
+  const shelver = new Shelver()
+  const ops = Array.from({ length: 300 }, (_, i) => {
+    const { id, bytes } = writer.add(space, { content: `c${i}` })
+    const records = concat(new Uint8Array(64), bytes)
+    return shelver.shelve(id, { records, start: 0, end: records.length })
+  })
+  const [first] = ops
+  const { record } = first!
+  expect(first!.record).toBe(record)
+  for (const op of ops.slice(1)) expect(op.record.t).toBe('add')
+  expect(first!.record).not.toBe(record)
+  expect(first!.record).toEqual(record)
+  const held = whileRead(ops, () => {
+    const before = ops.map((op) => op.record)
+    expect(ops.every((op, i) => op.record === before[i])).toBe(true)
+    return before
+  })
+  expect(ops.every((op, i) => op.record !== held[i])).toBe(true)
 })
