@@ -9,7 +9,7 @@ import { makeContribution } from '../dist/src/core/contribution.js'
 import { aclOf, encodeSigned, spaceIdOf } from '../dist/src/core/op.js'
 import { fold } from '../dist/src/core/or-set.js'
 import { keyPairFromSeed } from '../dist/src/core/signature.js'
-import { judgeRecords } from '../dist/src/replication/gate.js'
+import { judgeRecords } from './judge-all.mjs'
 
 const REPLICAS = 100
 const ORDERS = 20
@@ -89,16 +89,8 @@ tellAll(sets, everyone)
 for (const set of sets) roots.add(shows(set))
 
 const records = ops.map((op) => ({ record: encodeSigned(op) }))
-const view = (verify) => ({
-  space,
-  generation: 0,
-  initId: init.id,
-  slotOf: () => undefined,
-  chain: () => undefined,
-  ...(verify && { verify }),
-})
 const judgeEverywhere = (verify) =>
-  ms(() => keys.reduce((sum) => sum + judgeRecords(shuffled(records), view(verify)).admitted.length, 0))
+  ms(() => keys.reduce((sum) => sum + judgeRecords(shuffled(records), space, verify), 0))
 const [judgedMs, admitted] = judgeEverywhere()
 const [formMs] = judgeEverywhere(() => true)
 

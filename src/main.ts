@@ -8,14 +8,15 @@ import { runCli } from './cli/program.ts'
 const io = processIo(process, homedir())
 
 const toolbox: Toolbox = {
-  startReplica: async (config) => (await import('./replica.ts')).startReplica(config),
+  startReplica: async (config, log) =>
+    (await import('./replica.ts')).startReplica(config, { ...(log !== undefined && { log }) }),
   startCuttable: async (config) => {
     const [{ startReplica }, { createPartition }] = await Promise.all([
       import('./replica.ts'),
       import('./transport/partition.ts'),
     ])
     const partition = createPartition()
-    const replica = await startReplica(config, partition)
+    const replica = await startReplica(config, { between: partition })
     return { url: replica.url, stop: () => replica.stop(), cut: partition.cut, heal: partition.heal }
   },
   openLocal: async ({ useDigestCache, ...flags }) => {

@@ -34,8 +34,17 @@ export interface RunningReplica {
   stop(): Promise<void>
 }
 
-/** `between` is for demos and drills: a network that can be cut. */
-export async function startReplica(config: ReplicaConfig, between: Between = DIRECT): Promise<RunningReplica> {
+export interface ReplicaSurroundings {
+  /** For demos and drills: a network that can be cut. */
+  readonly between?: Between
+  /** Where lines of the log go, each one of JSON; stderr where absent. */
+  readonly log?: { write(line: string): void }
+}
+
+export async function startReplica(
+  config: ReplicaConfig,
+  { between = DIRECT, log }: ReplicaSurroundings = {},
+): Promise<RunningReplica> {
   const storage = await openSqliteStorage(config.dataDirectory)
   const stops: (() => Promise<void> | void)[] = [() => storage.close()]
   const stopAll = async () => {
@@ -99,6 +108,7 @@ export async function startReplica(config: ReplicaConfig, between: Between = DIR
       },
       config,
       version: VERSION,
+      ...(log !== undefined && { log }),
       ...(token.sha256 !== undefined && { tokenSha256: token.sha256 }),
     })
     stops.push(() => server.close())

@@ -21,6 +21,10 @@ const isJson = (request: FastifyRequest): boolean => JSON_TYPES.includes(mediaTy
 const hasBody = ({ headers }: FastifyRequest): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 
+/** Does it bring bytes, as a model does? */
+export const bringsBytes = (request: FastifyRequest): boolean =>
+  takesOf(request) !== 'json' && !isJson(request) && hasBody(request)
+
 export const takesOf = (request: FastifyRequest) => request.routeOptions.config.takes ?? 'json'
 
 function checkMediaType(request: FastifyRequest): void {

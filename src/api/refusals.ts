@@ -31,7 +31,7 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   if (problem.status === 500) request.log.error({ err: cause }, 'a request failed')
   if (problem.code === 'UNAUTHORIZED') reply.header('www-authenticate', 'Bearer realm="tributary"')
   if (problem.code === 'UPGRADE_REQUIRED') reply.header('upgrade', 'websocket')
-  if (problem.code === 'SERVER_STOPPING') reply.header('retry-after', '5')
+  if (problem.code === 'SERVER_STOPPING' || problem.code === 'TOO_MANY_REQUESTS') reply.header('retry-after', '5')
   if (problem.code === 'TIMED_OUT' || problem.code === 'SERVER_STOPPING') reply.header('connection', 'close')
   const offset = problem.details['offset']
   if (problem.code === 'UPLOAD_OFFSET_MISMATCH' && typeof offset === 'number') reply.header('upload-offset', offset)

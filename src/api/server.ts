@@ -7,7 +7,7 @@ import { invariant } from '../core/invariant.ts'
 import type { Operations } from '../operations/operations.ts'
 import type { Peers } from '../operations/peers.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { readMedia } from './media.ts'
+import { bringsBytes, readMedia } from './media.ts'
 import { serveMetrics } from './metrics.ts'
 import { describeApi } from './openapi.ts'
 import { answerProblems, malformedAnswer, sendProblem } from './refusals.ts'
@@ -25,6 +25,7 @@ import { revocationRoutes } from './routes/revocations.ts'
 import { spaceRoutes } from './routes/spaces.ts'
 import { strategyRoutes } from './routes/strategies.ts'
 import { uploadRoutes } from './routes/uploads.ts'
+import { limitUploads } from './seats.ts'
 import { guard } from './security.ts'
 import { hashToken } from './token.ts'
 import { validatorCompiler } from './validation.ts'
@@ -52,6 +53,7 @@ export interface ServerOptions {
   readonly replicas?: Replicas
   readonly clock?: Clock
   readonly uploadBytesMax?: number
+  readonly uploadsAtOnceMax?: number
   /** Where log lines go: stderr, for stdout is data. */
   readonly log?: { write(line: string): void }
 }
@@ -109,6 +111,7 @@ export function createServer(options: ServerOptions): Server {
   })
   if (replicas !== undefined) openWebsockets(app, replicas.links)
   keepTime(app, clock)
+  limitUploads(app, bringsBytes, options.uploadsAtOnceMax)
   readMedia(app, { bytesMax: options.uploadBytesMax ?? UPLOAD_BYTES_MAX, clock })
   describeApi(app, version)
   serveMetrics(app, operations, replicas?.peers)

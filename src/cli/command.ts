@@ -29,7 +29,8 @@ export interface LocalOptions {
 
 /** What commands need of the rest of the program. Each loads its code only when it is called. */
 export interface Toolbox {
-  startReplica(config: ReplicaConfig, io: Io): Promise<StartedReplica>
+  /** `log` takes lines of JSON; they go to stderr as they are where it is absent. */
+  startReplica(config: ReplicaConfig, log?: { write(line: string): void }): Promise<StartedReplica>
   startCuttable(config: ReplicaConfig): Promise<CuttableReplica>
   openLocal(options: LocalOptions): Promise<LocalOperations>
   strategies(): Promise<readonly StrategyView[]>

@@ -50,6 +50,8 @@ export type Effect =
     }
   /** Who is at the other end is proved. */
   | { readonly t: 'opened'; readonly link: LinkId; readonly rid: ReplicaId }
+  /** Nothing more is to be read from it for so long, on top of what was said before: its sender waits. */
+  | { readonly t: 'hold'; readonly link: LinkId; readonly ms: number }
   | { readonly t: 'close'; readonly link: LinkId; readonly why: CloseReason }
   /** Durable ops that are shown from now on, and those that fell out. */
   | {

@@ -7,6 +7,7 @@ import { sha256 } from '../core/digest.ts'
 import { entry } from '../core/forks.ts'
 import type { OpId, ReplicaId } from '../core/ids.ts'
 import { accusedBy, type Op } from '../core/op.ts'
+import { headerOf } from '../core/shelved-op.ts'
 import type { Settings } from './settings.ts'
 
 /** Half of all replicas wait in the last slot, a quarter in the one before: of 2⁸, one or two in the first. */
@@ -36,7 +37,9 @@ export class EvidenceWatch {
   }
 
   /** An op that is kept. An evidence of a chain that may be forked again is one all the same. */
-  saw({ id, record }: Op): void {
+  saw(op: Op): void {
+    if (headerOf(op).t !== 'evidence') return
+    const { id, record } = op
     if (record.t !== 'evidence') return
     const { rid, ep } = accusedBy(record).record
     const key = keyOf({ rid, ep })

@@ -8,12 +8,10 @@ import { isTributaryError } from '../core/errors.ts'
 import type { OpId, ReplicaId } from '../core/ids.ts'
 import { clientIdOf, parseOp, prevOf, signaturesHold, type SignedOp, spaceOf, type Verify } from '../core/op.ts'
 import { SIGNATURE_BYTES, verify } from '../core/signature.ts'
-import { Admitting } from './admitting.ts'
 import type { ChainView, GateView } from './gate-view.ts'
-import { readUpdate } from './read-update.ts'
 import { RecentSet } from './recent-set.ts'
 import type { Slot, SlotRecord } from './slots.ts'
-import { type StructureRefusal, UPDATE_LIMITS, type UpdateLimits } from './update-format.ts'
+import { type StructureRefusal, UPDATE_LIMITS } from './update-format.ts'
 
 export type { ChainView, GateView }
 
@@ -46,31 +44,17 @@ export type Verdict =
   | { readonly kind: 'refused'; readonly reason: RefusalReason; readonly id?: OpId }
 export type VerdictOf<K extends Verdict['kind']> = Extract<Verdict, { kind: K }>
 
-export interface Admission {
-  /** Every op in it is admitted and it is spelled as we would: it may be applied and passed on as it came. */
-  readonly clean: boolean
-  readonly admitted: readonly VerdictOf<'admit'>[]
-  readonly known: number
-  readonly voided: number
-  readonly forks: readonly VerdictOf<'fork'>[]
-  readonly gaps: readonly VerdictOf<'gap'>[]
-  readonly refused: ReadonlyMap<RefusalReason, number>
-}
-
-export interface ArrivedRecord {
-  readonly record: Uint8Array
-  /** Undefined where it travelled as a raw record, outside the document. */
-  readonly slot?: Omit<SlotRecord, 'record'> | undefined
-}
-
 const refused = (reason: RefusalReason, id?: OpId): VerdictOf<'refused'> => ({
   kind: 'refused',
   reason,
   ...(id !== undefined && { id }),
 })
 
-/** Believes nothing but the bytes. What it answers is made from a copy of them. */
-export function judgeRecord(record: Uint8Array, slot: ArrivedRecord['slot'], view: GateView): Verdict {
+/**
+ * Believes nothing but the bytes. What it answers is made from a copy of them. Without a slot it travelled as a raw
+ * record, outside the document.
+ */
+export function judgeRecord(record: Uint8Array, slot: Omit<SlotRecord, 'record'> | undefined, view: GateView): Verdict {
   if (record.length <= SIGNATURE_BYTES) return refused('form')
   if (record.length > UPDATE_LIMITS.recordBytes) return refused('too-large')
   const id = digestBytes<OpId>('op', record.subarray(SIGNATURE_BYTES))
@@ -132,51 +116,4 @@ function isSigned(op: SignedOp, given: Verify | undefined): boolean {
   const holds = signaturesHold(op, verify)
   if (!holds) failed.add(name)
   return holds
-}
-
-/** Op by op; each sees those that were admitted before it. An update that is not of our form is refused whole. */
-export function judgeUpdate(update: Uint8Array, view: GateView, limits: UpdateLimits = UPDATE_LIMITS): Admission {
-  const reading = readUpdate(update, limits)
-  if (reading.refused !== undefined) return { ...judgeRecords([], view), refused: new Map([[reading.refused, 1]]) }
-  return judgeRecords(
-    reading.records.map((slot) => ({ record: slot.record, slot })),
-    view,
-  )
-}
-
-/** The same for records, in the order in which they are given. */
-export function judgeRecords(arrived: readonly ArrivedRecord[], view: GateView): Admission {
-  const seen = new Admitting(view)
-  const admitted: VerdictOf<'admit'>[] = []
-  const forks: VerdictOf<'fork'>[] = []
-  const gaps: VerdictOf<'gap'>[] = []
-  const refusedBy = new Map<RefusalReason, number>()
-  let known = 0
-  let voided = 0
-  for (const { record, slot } of arrived) {
-    const verdict = judgeRecord(record, slot, seen)
-    switch (verdict.kind) {
-      case 'admit':
-        admitted.push(verdict)
-        seen.admit(verdict.op, verdict.slot)
-        break
-      case 'fork':
-        forks.push(verdict)
-        seen.fork(verdict.op, verdict.slot)
-        break
-      case 'gap':
-        gaps.push(verdict)
-        break
-      case 'known':
-        known++
-        break
-      case 'void':
-        voided++
-        break
-      case 'refused':
-        refusedBy.set(verdict.reason, (refusedBy.get(verdict.reason) ?? 0) + 1)
-    }
-  }
-  const clean = admitted.length > 0 && admitted.length === arrived.length
-  return { clean, admitted, known, voided, forks, gaps, refused: refusedBy }
 }

@@ -2,6 +2,7 @@
 import { invariant } from '../core/invariant.ts'
 import type { OpId, ReplicaId } from '../core/ids.ts'
 import type { SignedOp } from '../core/op.ts'
+import { headerOf } from '../core/shelved-op.ts'
 import { Admission, type AdmissionContext } from './admission.ts'
 import type { Effect, LinkId } from './effects.ts'
 import { EvidenceWatch } from './evidence-watch.ts'
@@ -130,7 +131,8 @@ export class KeptSpace {
     const now = this.#context.now()
     for (const id of removed) this.#evidence.fellOut(id, now)
     for (const op of added) this.#evidence.saw(op)
-    for (const { record } of added) if (this.set.isForked(record.rid, record.ep)) this.#evidence.forked(record, now)
+    for (const { rid, ep } of added.map(headerOf))
+      if (this.set.isForked(rid, ep)) this.#evidence.forked({ rid, ep }, now)
   }
 
   /** One at a time: many forks at once are no reason to write as many ops at once. */

@@ -128,8 +128,10 @@ export class PeerSession {
     this.#expected = expected
     const { identity, settings, now } = context
     this.#openedAt = now()
-    this.#frames = new TokenBucket(settings.framesPerSecond, settings.framesPerSecond * settings.burstSeconds, now())
-    this.#bytes = new TokenBucket(settings.bytesPerSecond, settings.bytesPerSecond * settings.burstSeconds, now())
+    const { framesPerSecond, bytesPerSecond, burstSeconds, strangerBurstSeconds } = settings
+    const seconds = named ? burstSeconds : strangerBurstSeconds
+    this.#frames = new TokenBucket(framesPerSecond, framesPerSecond * seconds, now())
+    this.#bytes = new TokenBucket(bytesPerSecond, bytesPerSecond * seconds, now())
     this.#score = newScore(now())
     context.send(link, { t: 'hello', versions: [PROTOCOL_VERSION, PROTOCOL_VERSION], rid: identity.rid, nonce })
   }
@@ -156,6 +158,11 @@ export class PeerSession {
   affords(bytes: number): boolean {
     const now = this.#context.now()
     return this.#frames.take(1, now) && this.#bytes.take(bytes, now)
+  }
+
+  /** How long nothing more is read from it after so many bytes: it is held back before anything is dropped. */
+  holdMs(bytes: number): number {
+    return Math.max(this.#frames.waitAfter(1), this.#bytes.waitAfter(bytes))
   }
 
   blame(misdeed: Misdeed): void {

@@ -78,12 +78,15 @@ export class ReplicaCore {
     return this.#during(() => {
       const session = this.#sessions.get(link)
       if (session === undefined) return
-      if (this.#blobs.expects(link, bytes) || session.affords(bytes.length)) {
+      if (this.#blobs.expects(link, bytes)) this.#frame(session, bytes)
+      else if (session.affords(bytes.length)) {
+        const ms = session.holdMs(bytes.length)
+        if (ms > 0) this.#out.push({ t: 'hold', link, ms })
         this.#frame(session, bytes)
-        return
+      } else {
+        this.#out.report('refused.rate', 1)
+        session.blame('floods')
       }
-      this.#out.report('refused.rate', 1)
-      session.blame('floods')
     })
   }
 

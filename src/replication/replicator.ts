@@ -10,6 +10,7 @@ import { keepDialing } from '../transport/redial.ts'
 import { type Address, CLOSE, type Link, type LinkEnd } from '../transport/transport.ts'
 import type { CloseReason, Effect, LinkId, Metric } from './effects.ts'
 import type { KeptOp } from './space-set.ts'
+import { HeldLinks } from './held-links.ts'
 import { LearnedAddresses } from './learned-addresses.ts'
 import type { JudgedAddress } from './learned-dialer.ts'
 import { LinkBytes } from './link-bytes.ts'
@@ -44,6 +45,7 @@ export class Replicator {
   readonly #counts = new Map<Metric, number>()
   readonly #bytes: LinkBytes
   readonly #learned: LearnedAddresses | undefined
+  readonly #held: HeldLinks
   #nextLink = 1
   #isStopped = false
   #stopTick = (): void => undefined
@@ -52,6 +54,7 @@ export class Replicator {
     this.#parts = parts
     const { identity, kept, giveTicket, openSource, readBlob, onSource, report, clock } = parts
     const { addresses, dialer, now, randomBytes } = parts
+    this.#held = new HeldLinks(clock)
     if (addresses !== undefined)
       this.#learned = new LearnedAddresses({
         ...{ addresses, dialer, clock, now, salt: randomBytes(NONCE_BYTES) },
@@ -165,7 +168,7 @@ export class Replicator {
     this.#open.set(id, { link, url, judged, ended, sinceMs: now(), rid: undefined })
     link.attach({
       onFrame: (frame) => this.#do(this.#core.frameArrived(id, frame)),
-      onDrain: () => link.resume(),
+      onDrain: () => this.#held.resume(link),
       onSent: () => this.#bytes.sent(id),
       onClose: (end) => this.#closed(id, end),
     })
@@ -230,6 +233,11 @@ export class Replicator {
       case 'close':
         this.#close(effect.link, effect.why)
         return
+      case 'hold': {
+        const open = this.#open.get(effect.link)
+        if (open !== undefined) this.#held.hold(open.link, effect.ms)
+        return
+      }
       case 'opened':
         this.#opened(effect.link, effect.rid)
         return

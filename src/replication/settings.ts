@@ -34,8 +34,9 @@ export interface Settings {
   readonly evidenceSlotMs: number
   readonly framesPerSecond: number
   readonly bytesPerSecond: number
-  /** A bucket holds the tokens of so many seconds. */
+  /** A bucket holds the tokens of so many seconds; that of a peer that the operator did not name holds fewer. */
   readonly burstSeconds: number
+  readonly strangerBurstSeconds: number
 }
 
 export const DEFAULT_SETTINGS: Settings = {
@@ -61,4 +62,5 @@ export const DEFAULT_SETTINGS: Settings = {
   framesPerSecond: 500,
   bytesPerSecond: 8 * 1024 * 1024,
   burstSeconds: 8,
+  strangerBurstSeconds: 4,
 }

@@ -12,6 +12,11 @@ export class TokenBucket {
     this.#at = now
   }
 
+  /** How long it takes until so much has come back; nothing is waited for while half of the burst is left. */
+  waitAfter(amount: number): number {
+    return this.#tokens >= this.#burst / 2 ? 0 : (amount / this.#perSecond) * 1000
+  }
+
   /** Takes all of it or nothing. */
   take(amount: number, now: number): boolean {
     if (now > this.#at) {

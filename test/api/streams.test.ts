@@ -4,14 +4,14 @@ import { TributaryError } from '../../src/core/errors.ts'
 import { createServer, type Server } from '../../src/api/server.ts'
 import { collect, createFakeOperations } from './fake-operations.ts'
 import { CONFIG, createListener, BYTES, problemIn } from './listener.ts'
-import { converse, listen } from './raw-socket.ts'
+import { type Conversation, converse, listen } from './raw-socket.ts'
 import { HeldClock } from '../support/held-clock.ts'
 
 let server: Server | undefined
 afterEach(async () => server?.close())
 
 /** Serves the fake operations on a free port, under a held clock. */
-async function serve(more: { uploadBytesMax?: number } = {}) {
+async function serve(more: { uploadBytesMax?: number; uploadsAtOnceMax?: number } = {}) {
   const clock = new HeldClock()
   const operations = createFakeOperations()
   server = createServer({ operations, config: { ...CONFIG, port: 0 }, version: '0', clock, ...more })
@@ -79,6 +79,33 @@ test('[API-17] a client that trickles JSON is answered 408 as well', async () =>
   while (clock.waiting === 0) await settled()
   clock.pass(2 * WINDOW_MS)
   expect(await talk.ended).toMatch(/^HTTP\/1\.1 408 .*"code":"TIMED_OUT"/s)
+})
+
+test('[API-24] more uploads at once than there is room for are told to come again, and room is made by answers and by clients that go', async () => {
+  const { port, operations } = await serve({ uploadsAtOnceMax: 2 })
+  const talks: Conversation[] = []
+  const talk = (opening: string) => {
+    const made = converse(port, opening)
+    talks.push(made)
+    return made
+  }
+  const begin = () => talk(`${head(port, '/v1/models', 3)}x`)
+  const [one, two] = [begin(), begin()]
+  while (operations.calls.length < 2) await settled()
+  const refused = await begin().until(/retry-after/i)
+  expect(refused).toMatch(/^HTTP\/1\.1 429 /)
+  expect(refused).toContain('"code":"TOO_MANY_REQUESTS"')
+  const asked = talk(`GET /healthz HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n\r\n`)
+  expect(await asked.until(/\r\n\r\n/)).toMatch(/^HTTP\/1\.1 200 /)
+  one.socket.write('yz')
+  expect(await one.until(/^HTTP/)).toMatch(/^HTTP\/1\.1 20[01] /)
+  two.socket.destroy()
+  await two.ended
+  for (const again of [begin(), begin()]) {
+    again.socket.write('yz')
+    expect(await again.until(/^HTTP/)).toMatch(/^HTTP\/1\.1 20[01] /)
+  }
+  for (const { socket } of talks) socket.destroy()
 })
 
 test('[API-18] more than may be uploaded is refused by what it announces, or when it gets there', async () => {

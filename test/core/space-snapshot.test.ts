@@ -99,6 +99,21 @@ test('[SNP-2] a snapshot of another space, another format, or of an op that is n
   }
 })
 
+test('[SNP-5] a state is restored without a look at the records of plain ops', () => {
+  const { space, ops } = aHistory()
+  const reader = SnapshotReader.of(space.id, snapshotOf(fold(ops))!)!
+  for (const op of [...ops].sort(inOrder)) {
+    const { id, header } = reader.next(op.id)!
+    const unreadable = { records: new Uint8Array(200), start: 0, end: 200 }
+    reader.take(op.record.t === 'space.init' ? op : new ShelvedOp(id, header!, unreadable))
+  }
+  const state = reader.state()!
+  const folded = fold(ops)
+  expect([state.root, state.opsRoot, state.acl]).toEqual([folded.root, folded.opsRoot, folded.acl])
+  expect([...state.slots]).toEqual([...folded.slots])
+  expect(state.visible.map(({ id, dots }) => [id, dots])).toEqual(folded.visible.map(({ id, dots }) => [id, dots]))
+})
+
 test('[SNP-2] of a space whose rules are not known there is none', () => {
   expect(snapshotOf(fold([aSpace({ rules: 9 }).init]))).toBeUndefined()
 })

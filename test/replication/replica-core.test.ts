@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { encodeSigned, type SignedOp } from '../../src/core/op.ts'
 import type { SetRoot, SpaceId } from '../../src/core/ids.ts'
+import { headerOf, ShelvedOp } from '../../src/core/shelved-op.ts'
 import { sign, verify } from '../../src/core/signature.ts'
 import type { Effect } from '../../src/replication/effects.ts'
 import { decodeFrame, encodeFrame, type Frame, type FrameType } from '../../src/replication/frames.ts'
@@ -190,6 +191,21 @@ test('[SYN-4] a new op is pushed to a peer that is live', () => {
       .at(-1)
       ?.added.map((kept) => kept.op.id),
   ).toEqual([op.id])
+})
+
+test('[SNP-5] ops on the shelf are kept, told and compared without a look at their records', () => {
+  const { cores, take } = pair()
+  const { space, ops } = aSharedSpace()
+  const unreadable = { records: new Uint8Array(200), start: 0, end: 200 }
+  const shelved = ops.slice(1).map((op) => new ShelvedOp(op.id, headerOf(op), unreadable))
+  expect(() => shelved[0]!.record).toThrow()
+  take(0, cores[0].adoptSpace(space.id, [space.init, ...shelved]))
+  take(1, cores[1].adoptSpace(space.id, ops))
+  expect(cores[0].set(space.id)!.opsRoot).toBe(cores[1].set(space.id)!.opsRoot)
+  expect(cores[0].set(space.id)!.vector()).toEqual(cores[1].set(space.id)!.vector())
+  expect(cores[0].set(space.id)!.timedIds.fingerprint(0, ops.length)).toEqual(
+    cores[1].set(space.id)!.timedIds.fingerprint(0, ops.length),
+  )
 })
 
 test('[SYN-5] nothing but the greeting is read before the proof', () => {

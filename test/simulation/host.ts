@@ -305,6 +305,7 @@ export class Host implements Endpoint {
       case 'blob-called-off':
       case 'blob-part':
       case 'blob-end':
+      case 'hold':
       case 'dial':
       case 'learned':
       case 'forgotten':

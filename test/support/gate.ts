@@ -2,12 +2,13 @@
 import type { OpId } from '../../src/core/ids.ts'
 import { clientIdOf, encodeSigned, type SignedOp, spaceOf } from '../../src/core/op.ts'
 import { Admission } from '../../src/replication/admission.ts'
-import { type Admission as Verdicts, type GateView, judgeUpdate } from '../../src/replication/gate.ts'
+import type { GateView } from '../../src/replication/gate.ts'
 import { packUpdate } from '../../src/replication/pack-update.ts'
 import { DEFAULT_SETTINGS } from '../../src/replication/settings.ts'
 import type { Slot, SlotRecord } from '../../src/replication/slots.ts'
 import { SpaceSet } from '../../src/replication/space-set.ts'
 import { createOpDocument, type OpDocument } from '../../src/replication/yjs-codec.ts'
+import { judgeUpdate, type Verdicts } from './judging.ts'
 import type { ASpace } from './ops.ts'
 
 export const slotOf = (op: SignedOp): Slot => {

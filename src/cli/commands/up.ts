@@ -1,7 +1,9 @@
 /** Starts a replica in this process and stays until a signal ends it. */
 import { makeConfig } from '../../config.ts'
+import { TributaryError } from '../../core/errors.ts'
 import { type Command, RESOURCE_OPTIONS, resourceFlags, stopped } from '../command.ts'
 import { runDemo } from '../demo/run-demo.ts'
+import { logLine } from '../log-lines.ts'
 import { facts } from '../text.ts'
 
 export const up: Command = {
@@ -27,6 +29,7 @@ export const up: Command = {
     },
     { flags: '--demo', about: 'start three replicas that know each other, with sample models, and show them agree' },
     ...RESOURCE_OPTIONS,
+    { flags: '--log <FORM>', about: 'lines or json (default: lines on a terminal, else json)' },
     { flags: '--log-level <LEVEL>', about: 'silent, error, warn, info or debug (default: info)' },
   ],
   notes: 'What a client needs goes to stdout once it listens: with --json as one line. The log goes to stderr.',
@@ -58,7 +61,13 @@ export const up: Command = {
       },
       io.env,
     )
-    const replica = await toolbox.startReplica(config, io)
+    const format = given.text('log') ?? (io.stderr.isTTY && !json ? 'lines' : 'json')
+    if (format !== 'lines' && format !== 'json')
+      throw new TributaryError('USAGE', `--log ${format} is no form of a log`, {
+        hint: 'use --log lines or --log json',
+      })
+    const lines = { write: (line: string) => io.stderr.write(`${logLine(line)}\n`) }
+    const replica = await toolbox.startReplica(config, format === 'lines' ? lines : undefined)
     const { url, token } = replica
     answer({ url, data: config.dataDirectory, docs: `${url}/docs`, ...(token !== undefined && { token }) }, () =>
       facts([
