@@ -72,4 +72,5 @@ test('[DUR-15] of a fork one op alone is kept where it follows, and both stand w
   expect(ids([...all, twin as never])).toEqual(all.map(({ id }) => id)) // it follows `one`
   expect(ids([...all, one!, twin as never]).length).toBe(6)
   expect(ids([all[0]!, ...all.slice(2)])).toEqual([space.init.id])
+  expect(ids([all[0]!, one!, twin as never])).toEqual([space.init.id]) // a fork above a hole
 })
