@@ -2,6 +2,7 @@
  * What exact sums cost on the worst inputs, beside the same kernel on ordinary ones in the same run: `node
  * benchmarks/sums.mjs` after `npm run build`. Writes docs/benchmarks/sums.md.
  */
+import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -92,14 +93,14 @@ function rate(elements, work) {
 const kernels = createWasmKernels()
 const rows = []
 let names
-for (const k of [3, 16, 64]) {
+for (const k of [3, 4, 8, 16, 64]) {
   const length = k === 64 ? 8192 : 16384
   const strip = 2048
   for (const [dtype, form] of Object.entries(FORMS))
     for (const [weighting, weigh] of Object.entries(WEIGHTS)) {
       const weights = weigh(k)
       const total = weights.reduce((sum, weight) => sum + weight, 0)
-      const rates = { average: [], weightedSum: [], exactSums: [] }
+      const rates = { average: [], whole: [], weightedSum: [], exactSums: [] }
       const sets = setsOf(form)
       names = Object.keys(sets)
       for (const make of Object.values(sets)) {
@@ -114,6 +115,14 @@ for (const k of [3, 16, 64]) {
         })
         const out = kernels.allocateBytes(length * form.bytes)
         rates.average.push(rate(length, () => kernels.average(dtype, streams, weights, total, out)))
+        const files = streams.map((bytes) => bytes.slice())
+        rates.whole.push(
+          rate(length, () => {
+            streams.forEach((bytes, j) => bytes.set(files[j]))
+            kernels.average(dtype, streams, weights, total, out)
+            createHash('sha256').update(out).digest()
+          }),
+        )
         if (dtype !== 'F32') continue
         const planes = streams.map((bytes) => {
           const own = kernels.allocate(strip)
@@ -133,7 +142,8 @@ for (const k of [3, 16, 64]) {
       }
       for (const [kernel, all] of Object.entries(rates)) {
         if (all.length === 0) continue
-        const name = kernel === 'average' ? `average, ${dtype}` : `${kernel}, f64 planes`
+        const average = { average: `average, ${dtype}`, whole: `the same, read and hashed, ${dtype}` }
+        const name = average[kernel] ?? `${kernel}, f64 planes`
         const cells = all.slice(1).map((one) => (all[0] / one).toFixed(1))
         rows.push(`| ${name} | ${k} | ${weighting} | ${all[0].toFixed(3)} | ${cells.join(' | ')} |`)
         console.log(rows.at(-1))
