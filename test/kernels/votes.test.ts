@@ -11,7 +11,7 @@ const LENGTH = 1_021
 function written(planes: readonly Float64Array[], less: readonly Float64Array[], step: ProgramStep, from: number) {
   const streams = [...planes, ...less].map((plane) => {
     const bytes = wasm.allocateBytes(4 * LENGTH)
-    referenceKernels.encode('F32', plane, bytes)
+    bytes.set(new Uint8Array(Float32Array.from(plane).buffer)) // which keeps −0
     return bytes
   })
   const k = planes.length
@@ -74,7 +74,7 @@ function planesOf(k: number, binades: number, seed: number): readonly Float64Arr
       const size = Math.fround((next() + 0.5) * 2 ** -Math.floor(next() * binades))
       if (kind === 0) plane[i] = next() < 0.5 ? one : -one
       else if (kind === 1) plane[i] = size
-      else if (kind === 2) plane[i] = next() < 0.5 ? 0 : next() < 0.5 ? -0 : -size
+      else if (kind === 2) plane[i] = next() < 0.3 ? 0 : next() < 0.5 ? -0 : next() < 0.5 ? size : -size
       else plane[i] = next() < 0.5 ? size : -size
     }
   }
