@@ -80,7 +80,7 @@ export async function startReplica(
       kept: operations.kept,
       peers: storage.peers,
       addresses: {
-        urls: config.advertised.map((url) => parsePeerUrl(url)),
+        urls: config.advertised.map((url) => parsePeerUrl(url, '--advertise')),
         allowed: config.openBlocks.map(parseBlock),
         stored: storage.addresses,
         resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
@@ -99,7 +99,7 @@ export async function startReplica(
       onSource: () => operations.sourcesChanged(),
     })
     const peers = createPeers(replicator, storage.peers)
-    const named = config.peers.map(parsePeerUrl)
+    const named = config.peers.map((url) => parsePeerUrl(url, '--peer'))
     const server = createServer({
       operations,
       replicas: {

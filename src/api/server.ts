@@ -3,6 +3,7 @@ import { Socket } from 'node:net'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyInstance, LogController } from 'fastify'
 import { isLoopback, type ReplicaConfig } from '../config.ts'
+import { TributaryError } from '../core/errors.ts'
 import { invariant } from '../core/invariant.ts'
 import type { Operations } from '../operations/operations.ts'
 import type { Peers } from '../operations/peers.ts'
@@ -173,5 +174,20 @@ export async function startListening(
   { host, port }: Pick<ReplicaConfig, 'host' | 'port'>,
 ): Promise<string> {
   invariant(isLoopback(host) || app.asksForToken, 'a listener beyond loopback asks for a token')
-  return app.listen({ host, port })
+  try {
+    return await app.listen({ host, port })
+  } catch (error) {
+    const why = LISTEN_FAILURES[(error as NodeJS.ErrnoException).code ?? '']
+    if (why === undefined) throw error
+    throw new TributaryError('LISTEN_FAILED', `can't listen on ${host}:${port}: ${why}`, {
+      hint: 'give another --port (0 takes a free one) or another --host',
+    })
+  }
+}
+
+const LISTEN_FAILURES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program does',
+  EADDRNOTAVAIL: 'this machine does not have that address',
+  EACCES: 'this user may not take that port',
+  ENOTFOUND: 'nobody knows that name',
 }

@@ -110,6 +110,7 @@ export const ERROR_CODES = [
   'STORAGE_FAILED',
   'DATABASE_VERSION', // SQLite too old, or a schema newer than this program
   'DATA_DIRECTORY_IN_USE',
+  'LISTEN_FAILED', // the address to listen on is taken, or not this machine's
   'CONFIG_INVALID',
   'USAGE',
   'NETWORK',

@@ -33,11 +33,13 @@ const NAMED_MAX = 256
 const JUST_NAMED = { state: 'dialing', source: 'operator', since: isoTime(0), spaces: [], offered: [] } as const
 const URL_CHARACTERS_MAX = 512
 
-/** An address as the operator types it: trusted, and spelled in one way. */
-export function parsePeerUrl(given: string): string {
+/** An address as the operator types it, in a request or, as `option`, on the command line: trusted, and spelled in one way. */
+export function parsePeerUrl(given: string, option?: '--peer' | '--advertise'): string {
+  const code = option === undefined ? 'REQUEST_INVALID' : 'CONFIG_INVALID'
+  const place = option === undefined ? { pointer: '/url' } : { details: { option } }
   const wrong = (why: string) =>
-    new TributaryError('REQUEST_INVALID', `${JSON.stringify(given.slice(0, 96))} is no address of a replica: ${why}`, {
-      pointer: '/url',
+    new TributaryError(code, `${JSON.stringify(given.slice(0, 96))} is no address of a replica: ${why}`, {
+      ...place,
       hint: 'give one such as https://merge.example.org or http://10.0.0.7:8420',
     })
   if (given.length > URL_CHARACTERS_MAX) throw wrong('it is too long')

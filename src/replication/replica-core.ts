@@ -160,8 +160,8 @@ export class ReplicaCore {
 
   /** Of the spaces that are synced over this link: did both keep the same, when they last told? */
   agreements(link: LinkId): readonly { readonly space: SpaceId; readonly inSync: boolean }[] {
-    const syncs = this.#sessions.get(link)?.syncs ?? new Map<SpaceId, SpaceSync>()
-    return [...syncs].map(([space, { agreed }]) => ({ space, inSync: agreed === this.set(space)?.opsRoot }))
+    const syncs = [...(this.#sessions.get(link)?.syncs ?? [])].filter(([, { isHeard }]) => isHeard)
+    return syncs.map(([space, { agreed }]) => ({ space, inSync: agreed === this.set(space)?.opsRoot }))
   }
 
   // frames

@@ -114,6 +114,7 @@ export class SpaceSync {
   #tellAgainMs = 0
   #differsSince: number | undefined
   #agreed: SetRoot | undefined
+  #isHeard = false
 
   constructor(context: SyncContext, parts: SyncParts = ALL_PARTS) {
     this.#context = context
@@ -126,12 +127,17 @@ export class SpaceSync {
   get isLive(): boolean {
     return this.#state === 'live' || this.#state === 'reconciling'
   }
+  /** Has the peer said anything of this space? One that keeps it not, to which it is offered, says nothing. */
+  get isHeard(): boolean {
+    return this.#isHeard
+  }
   /** The root at which both last agreed. */
   get agreed(): SetRoot | undefined {
     return this.#agreed
   }
 
   on<E extends SyncEvent['t']>(event: Extract<SyncEvent, { readonly t: E }>): void {
+    this.#isHeard ||= event.t !== 'start' && event.t !== 'tick'
     this.#state = TABLE[this.#state][event.t](this, event)
   }
 

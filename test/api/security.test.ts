@@ -134,6 +134,14 @@ test('[SEC-3] no listener beyond loopback starts without a token', async () => {
   expect(app.addresses()).toEqual([])
 })
 
+test('[CLI-43] a port that another program has is told by name, with what to do', async () => {
+  const [{ app }, { app: second }] = [createListener(), createListener()]
+  const { port } = new URL(await startListening(app, { host: '127.0.0.1', port: 0 }))
+  const taken = startListening(second, { host: '127.0.0.1', port: Number(port) })
+  await expect(taken).rejects.toMatchObject({ code: 'LISTEN_FAILED', hint: expect.stringContaining('--port') })
+  await app.close()
+})
+
 test('[SEC-4] every answer says what a browser may do with it', async () => {
   const { call } = createListener()
   for (const url of ['/v1/spaces', '/none', '/healthz', '/docs/', '/openapi.json']) {

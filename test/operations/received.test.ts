@@ -82,8 +82,10 @@ test('[RPL-7] the address of a peer is spelled in one way, and anything else is 
     'http://host/?a',
     'http://host/#a',
     `http://${'h'.repeat(600)}`,
-  ])
+  ]) {
     expect(() => parsePeerUrl(bad)).toThrow(expect.objectContaining({ code: 'REQUEST_INVALID', pointer: '/url' }))
+    expect(() => parsePeerUrl(bad, '--peer')).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
+  }
 })
 
 /** All that one replica has of a space, given to the other. */
