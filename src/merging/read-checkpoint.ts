@@ -109,7 +109,7 @@ function notThere(ref: string): TributaryError {
     details: { ref },
     hint: LOOKS_LIKE_REPOSITORY.test(ref)
       ? 'if it is a model of a hub, download it first; if it is a contribution, ask its replica to merge'
-      : 'paths are relative to the directory of the recipe',
+      : 'paths in a recipe are relative to its directory, others to the current one',
   })
 }
 
