@@ -18,10 +18,10 @@ const SECONDS = 4
 const LINKS = 8
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
-/** Says hello as an honest stranger would, then does what `then` does. */
+/** Says hello as an honest stranger would, each link as another one, then does what `then` does. */
 function greeted(then) {
-  const key = keyPairFromSeed(randomBytes(32))
   return (socket) => {
+    const key = keyPairFromSeed(randomBytes(32))
     const nonce = randomBytes(32)
     socket.send(encodeFrame({ t: 'hello', versions: [1, 1], rid: key.rid, nonce }))
     let isOpen = false
@@ -57,10 +57,10 @@ const KINDS = {
     socket.send(Buffer.concat([Buffer.from([2, 0, 0, 0, recorded.length]), recorded]))
   },
   'greets, then floods with malformed frames': greeted(
-    pouring(() => Buffer.concat([Buffer.from([4, 0, 0, 1, 0]), randomBytes(256)])),
+    pouring(() => Buffer.concat([Buffer.from([4, 0, 0, 0, 8]), randomBytes(8)])), // shorter than the id of a space
   ),
   'greets, then floods with frames nobody knows': greeted(pouring(() => Buffer.from([250, 0, 0, 0, 0]))),
-  'greets, then floods with updates of noise': greeted(
+  'greets, then floods with noise for a space nobody has': greeted(
     pouring(() => encodeFrame({ t: 'update', space: '00'.repeat(16), update: randomBytes(64 * 1024) })),
   ),
 }
