@@ -55,38 +55,36 @@ export type SessionState = 'greeting' | 'proving' | 'open' | 'closed'
 type Handler<T extends FrameType> = (session: PeerSession, frame: FrameOf<T>) => SessionState
 type Table = { readonly [S in SessionState]: { readonly [T in FrameType]: Handler<T> } }
 
-const ignore =
-  (state: SessionState) =>
-  (session: PeerSession): SessionState => {
-    session.unexpected()
-    return state
-  }
+const ignore = (session: PeerSession): SessionState => {
+  session.unexpected()
+  return session.state
+}
 const pass = (session: PeerSession, frame: Frame): SessionState => session.pass(frame)
 
-const ignoring = (state: SessionState) => ({
-  'state-vector': ignore(state),
-  update: ignore(state),
-  need: ignore(state),
-  ids: ignore(state),
-  reconcile: ignore(state),
-  records: ignore(state),
-  roots: ignore(state),
-  'ticket-want': ignore(state),
-  ticket: ignore(state),
-  'blob-want': ignore(state),
-  'blob-part': ignore(state),
-  'blob-end': ignore(state),
-  addresses: ignore(state),
-})
+const IGNORED = {
+  'state-vector': ignore,
+  update: ignore,
+  need: ignore,
+  ids: ignore,
+  reconcile: ignore,
+  records: ignore,
+  roots: ignore,
+  'ticket-want': ignore,
+  ticket: ignore,
+  'blob-want': ignore,
+  'blob-part': ignore,
+  'blob-end': ignore,
+  addresses: ignore,
+}
 
 const bye = (session: PeerSession): SessionState => session.close('bye')
 
 const TABLE: Table = {
-  greeting: { ...ignoring('greeting'), hello: (s, f) => s.prove(f), 'hello-ack': ignore('greeting'), bye },
-  proving: { ...ignoring('proving'), hello: ignore('proving'), 'hello-ack': (s, f) => s.open(f), bye },
+  greeting: { ...IGNORED, hello: (s, f) => s.prove(f), 'hello-ack': ignore, bye },
+  proving: { ...IGNORED, hello: ignore, 'hello-ack': (s, f) => s.open(f), bye },
   open: {
-    hello: ignore('open'),
-    'hello-ack': ignore('open'),
+    hello: ignore,
+    'hello-ack': ignore,
     'state-vector': pass,
     update: pass,
     need: pass,
@@ -102,7 +100,7 @@ const TABLE: Table = {
     addresses: pass,
     bye,
   },
-  closed: { ...ignoring('closed'), hello: ignore('closed'), 'hello-ack': ignore('closed'), bye: ignore('closed') },
+  closed: { ...IGNORED, hello: ignore, 'hello-ack': ignore, bye: ignore },
 }
 
 export class PeerSession {
@@ -115,6 +113,8 @@ export class PeerSession {
   readonly #expected: ReplicaId | undefined
   readonly #frames: TokenBucket
   readonly #bytes: TokenBucket
+  /** Frames that nothing here waits for: what crossed on the way is let pass, a flood of them is not. */
+  readonly #stray: TokenBucket
   #state: SessionState = 'greeting'
   #rid: ReplicaId | undefined
   #theirNonce: Uint8Array | undefined
@@ -132,6 +132,7 @@ export class PeerSession {
     const seconds = named ? burstSeconds : strangerBurstSeconds
     this.#frames = new TokenBucket(framesPerSecond, framesPerSecond * seconds, now())
     this.#bytes = new TokenBucket(bytesPerSecond, bytesPerSecond * seconds, now())
+    this.#stray = new TokenBucket(settings.strayPerSecond, settings.strayBurst, now())
     this.#score = newScore(now())
     context.send(link, { t: 'hello', versions: [PROTOCOL_VERSION, PROTOCOL_VERSION], rid: identity.rid, nonce })
   }
@@ -217,6 +218,7 @@ export class PeerSession {
 
   unexpected(): void {
     this.#context.unexpected()
+    if (!this.#stray.take(1, this.#context.now())) this.blame('floods')
   }
 
   close(why: CloseReason): SessionState {

@@ -203,7 +203,7 @@ export class ReplicaCore {
         const kept = this.#spaces.get(frame.space)
         if (kept !== undefined && this.#mayRead(session, frame.space))
           kept.arrived(session.link, this.#syncWith(session, frame.space), frame)
-        else this.#out.report('frames.unexpected', 1)
+        else session.unexpected()
         return
       }
       case 'ticket-want':
@@ -219,7 +219,7 @@ export class ReplicaCore {
       case 'hello':
       case 'hello-ack':
       case 'bye':
-        this.#out.report('frames.unexpected', 1)
+        session.unexpected()
     }
   }
 

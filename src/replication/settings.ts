@@ -37,6 +37,9 @@ export interface Settings {
   /** A bucket holds the tokens of so many seconds; that of a peer that the operator did not name holds fewer. */
   readonly burstSeconds: number
   readonly strangerBurstSeconds: number
+  /** Frames that nothing waits for, as of a space that is not kept: beyond these they are a flood. */
+  readonly strayPerSecond: number
+  readonly strayBurst: number
 }
 
 export const DEFAULT_SETTINGS: Settings = {
@@ -63,4 +66,6 @@ export const DEFAULT_SETTINGS: Settings = {
   bytesPerSecond: 8 * 1024 * 1024,
   burstSeconds: 8,
   strangerBurstSeconds: 4,
+  strayPerSecond: 8,
+  strayBurst: 256,
 }
