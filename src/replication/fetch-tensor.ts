@@ -1,6 +1,6 @@
 /**
  * Brings one tensor here from other replicas: runs the schedule of blob-fetch.ts over sources, writes chunks to a temporary
- * of the blob store, says what is durable every 8 MiB, and publishes the tensor when it is whole. It may be ended at any
+ * of the blob store, says what is durable every 4 MiB, and publishes the tensor when it is whole. It may be ended at any
  * moment: the next run goes on from what was durable.
  */
 import { Bitmap } from '../core/bitmap.ts'
@@ -23,7 +23,7 @@ import {
 } from './fetch-plan.ts'
 
 /** What a kill can cost, and little beside what a sync of so much takes. */
-const SYNC_BYTES = 8 * CHUNK_BYTES
+const SYNC_BYTES = 4 * CHUNK_BYTES
 
 export interface TensorFetching {
   readonly storage: Pick<Storage, 'blobs' | 'fetches' | 'pins'>
