@@ -3,7 +3,7 @@ import type { TObject } from 'typebox'
 import { TributaryError, isTributaryError } from '../core/errors.ts'
 import { findStrategy } from '../core/prepare.ts'
 import type { Needs, Strategy } from '../core/strategy.ts'
-import type { StrategyChoice } from './recipe.ts'
+import type { StrategyChoice } from './settings.ts'
 
 export interface Found {
   readonly strategy: Strategy

@@ -2,7 +2,7 @@
  * A parameter of a mergekit recipe: one value, a gradient over the layers, or a list of filters, the first that matches
  * counting. A model's own list comes before the global one, and falls through to it where none of its filters match.
  */
-import type { Gradient, Setting } from './recipe.ts'
+import type { Gradient, Setting } from './settings.ts'
 import { below, invalid, listOf, numberOf, recordOf, show, textOf, unsupported } from './reader.ts'
 import { BOOLEANS } from './mergekit-methods.ts'
 

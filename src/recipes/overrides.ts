@@ -7,7 +7,7 @@ import { type Found, eachParamsOf, findChosen, paramsOf } from './declaration.ts
 import { layOut } from './gradients.ts'
 import { checkNames, fill, namesOf, print, readSome, split } from './params.ts'
 import { at, below } from './reader.ts'
-import type { Gradient, InputOverride, Override, Setting, Settings, StrategyChoice, Varying } from './recipe.ts'
+import type { Gradient, InputOverride, Override, Setting, Settings, StrategyChoice, Varying } from './settings.ts'
 
 export type OverridePair = readonly [match: string, record: CanonicalRecord]
 

@@ -103,3 +103,8 @@ export function at<T>(pointer: string, parse: () => T): T {
     })
   }
 }
+
+/** How a value at a place of a document is read. */
+export type Read<T> = (value: unknown, pointer: string) => T
+export const optional = <T>(value: unknown, pointer: string, read: Read<T>): T | undefined =>
+  value === undefined ? undefined : read(value, pointer)
