@@ -145,35 +145,60 @@ test('[KRN-40] a tensor large enough to be sampled has the cutoff of one that is
   }
 })
 
-test('[KRN-42] the last tie is found on the way through the output, and learned as a pass of its own learns it', () => {
+/** Roots of the outputs of TIES over values full of ties, and the cutoffs that later merges recall. */
+function learnedBy(kernels: Kernels<Float64Array>, density: number, elements: number) {
   const few = (next: () => number, input: number) => (input === 0 ? 0 : Math.round((next() - 0.5) * 4) / 16)
+  const asked = { strategy: 'ties', own: { density }, count: 3, elements: [elements], value: few }
+  const { files, task } = world(asked)
+  const rooted = task.tensors.map((tensor): TaskTensor => {
+    if (tensor.rule.kind !== 'merge') return tensor
+    const { rule } = tensor
+    const inputs = rule.inputs.map((one) => ({ ...one, value: { ...one.value, root: sha256Hex(encoded(one)) } }))
+    const base = { ...rule.base!, root: sha256Hex(Uint8Array.of(9)) }
+    return { ...tensor, recalled: [], rule: { ...rule, base, inputs } }
+  })
+  const learned: unknown[] = []
+  const onTensor = (one: TensorOutcome) => learned.push(...(one.learned ?? []))
+  const outcomes = runMerge({ ...task, tensors: rooted }, { files, kernels: () => kernels, strategies }, { onTensor })
+  return { roots: outcomes.map(({ root }) => root), learned: learned.map((one) => JSON.stringify(one)).sort() }
+}
+
+test('[KRN-42] the last tie is found on the way through the output, and learned as a pass of its own learns it', () => {
   for (const density of [0.1, 0.5, 0.77])
     for (const elements of [1, 700, 4_096, 17_011]) {
-      const learnedBy = (kernels: Kernels<Float64Array>) => {
-        const asked = { strategy: 'ties', own: { density }, count: 3, elements: [elements], value: few }
-        const { files, task } = world(asked)
-        const rooted = task.tensors.map((tensor): TaskTensor => {
-          if (tensor.rule.kind !== 'merge') return tensor
-          const { rule } = tensor
-          const inputs = rule.inputs.map((one) => ({ ...one, value: { ...one.value, root: sha256Hex(encoded(one)) } }))
-          const base = { ...rule.base!, root: sha256Hex(Uint8Array.of(9)) }
-          return { ...tensor, recalled: [], rule: { ...rule, base, inputs } }
-        })
-        const learned: unknown[] = []
-        const onTensor = (one: TensorOutcome) => learned.push(...(one.learned ?? []))
-        const outcomes = runMerge(
-          { ...task, tensors: rooted },
-          { files, kernels: () => kernels, strategies },
-          { onTensor },
-        )
-        return { roots: outcomes.map(({ root }) => root), learned: learned.map((one) => JSON.stringify(one)).sort() }
-      }
       const { kernels, seen } = watched()
-      const expected = learnedBy(referenceKernels)
+      const expected = learnedBy(referenceKernels, density, elements)
       expect(expected.learned).toHaveLength(3)
-      expect(learnedBy(kernels)).toEqual(expected)
+      expect(learnedBy(kernels, density, elements)).toEqual(expected)
       expect(seen.programs.flatMap(({ steps }) => steps).some(isNth)).toBe(false)
     }
+})
+
+test('[KRN-42] an output that is given up on its way leaves no trace in the cutoffs', () => {
+  let closed = 0
+  for (const density of [0.1, 0.5, 0.77])
+    for (const ends of [1, 3]) {
+      const { kernels, seen } = watched()
+      let refused = 0
+      const givingUp: typeof kernels = {
+        ...kernels,
+        compile(program) {
+          const run = kernels.compile(program)
+          if (!run || !program.steps.some((step) => step.do === 'trimInTurn')) return run
+          let calls = 0
+          return (...range) => {
+            calls += 1
+            if (calls > ends) refused += 1
+            return calls <= ends && run(...range)
+          }
+        },
+      }
+      const expected = learnedBy(referenceKernels, density, 17_011)
+      expect(learnedBy(givingUp, density, 17_011)).toEqual(expected)
+      expect(refused).toBe(1)
+      if (seen.programs.flatMap(({ steps }) => steps).some(isNth)) closed += 1
+    }
+  expect(closed).toBeGreaterThan(0)
 })
 
 test('[KRN-80] sixty-four inputs are trimmed and elected in the memory that the plan has for them', () => {
