@@ -8,6 +8,7 @@ import { shown } from './text.ts'
 
 export const DEFAULT_URL = 'http://127.0.0.1:8420'
 const PROBLEM_BYTES_MAX = 1024 * 1024
+const SECONDS = /^[0-9]{1,6}$/
 
 export interface ClientOptions {
   readonly url: string
@@ -162,8 +163,13 @@ export class ReplicaClient {
     const message = given('detail') ?? given('title') ?? `it answers ${status}`
     const hint = given('hint')
     const pointer = given('pointer')
+    const retryAfter = response.headers.get('retry-after') ?? ''
     return new TributaryError(knownCode(code, status), message, {
-      details: { ...detailsOf(problem?.['details']), ...(!isKnown(code) && { code }) },
+      details: {
+        ...detailsOf(problem?.['details']),
+        ...(!isKnown(code) && { code }),
+        ...(SECONDS.test(retryAfter) && { retry_after_seconds: Number(retryAfter) }),
+      },
       ...(hint !== undefined && { hint }),
       ...(pointer !== undefined && { pointer }),
     })

@@ -44,7 +44,10 @@ export interface FileToFetch {
   readonly model: string
   readonly path: string
   readonly out: string
+  /** Bytes that are there now, those of an earlier pull included. */
   readonly onBytes: (bytes: number) => void
+  /** Some came. */
+  readonly onFetched: () => void
 }
 
 /** Answers without asking where an earlier pull has finished the file. */
@@ -69,7 +72,8 @@ export async function fetchFile(file: FileToFetch): Promise<void> {
   await rename(partial, target)
 }
 
-async function fetchRest({ client, model, path, onBytes }: FileToFetch, partial: string, from: number): Promise<void> {
+async function fetchRest(file: FileToFetch, partial: string, from: number): Promise<void> {
+  const { client, model, path, onBytes, onFetched } = file
   const response = await client.download(`/v1/models/${inPath(model)}/files/${inPath(path)}`, { from })
   const start = response.status === 206 ? from : 0
   const handle = await open(partial, start === 0 ? 'w' : 'r+')
@@ -86,6 +90,7 @@ async function fetchRest({ client, model, path, onBytes }: FileToFetch, partial:
       await handle.write(chunk, 0, chunk.length, position)
       position += chunk.length
       onBytes(chunk.length)
+      onFetched()
     }
     await handle.sync()
     checkWhole(path, position - start, response)

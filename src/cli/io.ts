@@ -3,6 +3,7 @@
  * their own, so no test needs a process.
  */
 import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
 
 export interface Sink {
   write(text: string): void
@@ -19,6 +20,8 @@ export interface Io {
   readonly homeDirectory: string
   /** Milliseconds, only ever used for rates and durations. */
   now(): number
+  /** Throws once the signal is aborted. */
+  wait(ms: number, signal: AbortSignal): Promise<void>
   /** Calls back at each SIGINT or SIGTERM until what is answered is called. */
   onInterrupt(handler: () => void): () => void
   /** Calls back for each line that is typed until what is answered is called. */
@@ -67,6 +70,7 @@ export function processIo(process: NodeJS.Process, homeDirectory: string): Io {
     env: process.env,
     homeDirectory,
     now: () => performance.now(),
+    wait: (ms, signal) => setTimeout(ms, undefined, { signal }),
     onInterrupt(handler) {
       for (const signal of SIGNALS) process.on(signal, handler)
       return () => {

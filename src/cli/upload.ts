@@ -6,7 +6,9 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { isTributaryError, TributaryError } from '../core/errors.ts'
 import type { ModelAdded, UploadView } from '../operations/operations.ts'
 import { inPath, type ReplicaClient } from './client.ts'
+import type { Frame } from './command.ts'
 import type { LocalFile } from './local-files.ts'
+import { patiently } from './patience.ts'
 import type { UploadMemory } from './upload-memory.ts'
 
 /** Large enough that its round trip is lost beside it, small enough to hold in memory. */
@@ -14,11 +16,12 @@ export const SLICE_BYTES = 16 * 1024 * 1024
 const CORRECTIONS_MAX = 3
 
 export interface UploadOptions {
+  readonly around: Pick<Frame, 'io' | 'talk' | 'signal'>
   readonly client: ReplicaClient
   readonly files: readonly LocalFile[]
   readonly memory: UploadMemory
   readonly onProgress: (bytesDone: number, bytesTotal: number) => void
-  /** Called once where an earlier upload goes on. */
+  /** Called where an earlier upload goes on. */
   readonly onResume: (bytesThere: number) => void
   readonly sliceBytes?: number
 }
@@ -26,8 +29,32 @@ export interface UploadOptions {
 export type Uploaded = Pick<ModelAdded, 'model' | 'warnings'>
 
 export async function uploadFiles(options: UploadOptions): Promise<Uploaded> {
-  const { client, files, memory, onProgress, sliceBytes = SLICE_BYTES } = options
-  const upload = (await findUpload(options)) ?? (await startUpload(options))
+  const { around, memory } = options
+  let id = await memory.find()
+  const keep = async (upload: string | undefined) => {
+    id = upload
+    if (upload === undefined) await memory.forget()
+    else await memory.keep(upload)
+  }
+  try {
+    return await patiently(around, (gotFurther) => uploadOnce(options, { id, keep, gotFurther }))
+  } catch (error) {
+    if (isTributaryError(error) && !KEEPS_UPLOAD.has(error.code)) await memory.forget()
+    throw error
+  }
+}
+
+interface Attempt {
+  /** Of the upload that was begun before. */
+  readonly id: string | undefined
+  readonly keep: (upload: string | undefined) => Promise<void>
+  readonly gotFurther: () => void
+}
+
+/** From where the replica stands to the end. */
+async function uploadOnce(options: UploadOptions, { id, keep, gotFurther }: Attempt): Promise<Uploaded> {
+  const { client, files, onProgress, sliceBytes = SLICE_BYTES } = options
+  const upload = (await findUpload(options, id, keep)) ?? (await startUpload(options, keep))
   if (upload.model !== undefined) return { model: upload.model, warnings: [] }
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0)
   const offsets = new Map(upload.files.map(({ path, offset }) => [path, offset]))
@@ -37,19 +64,15 @@ export async function uploadFiles(options: UploadOptions): Promise<Uploaded> {
       total,
     )
   report()
-  try {
-    for (const file of files) {
-      const sent = (offset: number) => {
-        offsets.set(file.path, offset)
-        report()
-      }
-      await sendFile(client, upload.id, file, offsets.get(file.path) ?? 0, sliceBytes, sent)
+  for (const file of files) {
+    const sent = (offset: number) => {
+      if (offset > (offsets.get(file.path) ?? 0)) gotFurther()
+      offsets.set(file.path, offset)
+      report()
     }
-    return await client.post<ModelAdded>(`/v1/uploads/${inPath(upload.id)}/finish`, {})
-  } catch (error) {
-    if (isTributaryError(error) && !KEEPS_UPLOAD.has(error.code)) await memory.forget()
-    throw error
+    await sendFile(client, upload.id, file, offsets.get(file.path) ?? 0, sliceBytes, sent)
   }
+  return client.post<ModelAdded>(`/v1/uploads/${inPath(upload.id)}/finish`, {})
 }
 
 /** After these the upload is still good; after any other it would fail the same way again. */
@@ -64,8 +87,11 @@ const KEEPS_UPLOAD: ReadonlySet<string> = new Set([
 ])
 
 /** The one that was broken off, if the replica still has it. */
-async function findUpload({ client, memory, onResume }: UploadOptions): Promise<UploadView | undefined> {
-  const id = await memory.find()
+async function findUpload(
+  { client, onResume }: UploadOptions,
+  id: Attempt['id'],
+  keep: Attempt['keep'],
+): Promise<UploadView | undefined> {
   if (id === undefined) return undefined
   try {
     const upload = await client.get<UploadView>(`/v1/uploads/${inPath(id)}`)
@@ -73,16 +99,16 @@ async function findUpload({ client, memory, onResume }: UploadOptions): Promise<
     return upload
   } catch (error) {
     if (!isTributaryError(error) || error.code !== 'UPLOAD_NOT_FOUND') throw error
-    await memory.forget()
+    await keep(undefined)
     return undefined
   }
 }
 
-async function startUpload({ client, files, memory }: UploadOptions): Promise<UploadView> {
+async function startUpload({ client, files }: UploadOptions, keep: Attempt['keep']): Promise<UploadView> {
   const upload = await client.post<UploadView>('/v1/uploads', {
     files: files.map(({ path, bytes }) => ({ path, bytes })),
   })
-  await memory.keep(upload.id)
+  await keep(upload.id)
   return upload
 }
 

@@ -66,19 +66,39 @@ describe('pull', () => {
   })
 
   test('[CLI-20] what was broken off goes on where it stopped, with the same command', async () => {
-    let cuts = 1
     const { replica, out, make } = await pulling({
-      [`GET /v1/models/${id('2')}/files/model.safetensors`]: (request) =>
-        cuts-- > 0
-          ? { headers: { 'content-length': '1000' }, body: weights.subarray(0, 600), cut: () => partThere(out) }
-          : fileRoute(weights)(request),
+      [`GET /v1/models/${id('2')}/files/model.safetensors`]: brokenFor(6, () => out),
     })
-    expect(await make().run('pull', 'med/oslo', '--out', out)).toBe(5)
+    const first = make()
+    expect(await first.run('pull', 'med/oslo', '--out', out)).toBe(5)
+    expect(first.waits).toEqual([1000, 2000, 4000, 8000, 16_000])
     expect(await readdir(out)).not.toContain('model.safetensors')
+    const before = replica.requests.length
     expect(await make().run('pull', 'med/oslo', '--out', out)).toBe(0)
     expect(await readFile(join(out, 'model.safetensors'))).toEqual(weights)
-    const ranges = replica.requests.map(({ headers }) => headers.range).filter((range) => range !== undefined)
+    const ranges = replica.requests.slice(before).flatMap(({ headers }) => headers.range ?? [])
     expect(ranges).toEqual(['bytes=600-'])
+  })
+
+  /** The first answer breaks off after 600 bytes, those after it at once. */
+  const brokenFor = (times: number, out: () => string) => {
+    let cuts = 0
+    return (request: Request): Answer => {
+      if (++cuts > times) return fileRoute(weights)(request)
+      if (cuts > 1) return { status: 206, headers: { 'content-length': '400' }, cut: true }
+      return { headers: { 'content-length': '1000' }, body: weights.subarray(0, 600), cut: () => partThere(out()) }
+    }
+  }
+
+  test('[CLI-44] a pull that is broken off goes on by itself, and counts each byte once', async () => {
+    const { replica, out, make } = await pulling({
+      [`GET /v1/models/${id('2')}/files/model.safetensors`]: brokenFor(2, () => out),
+    })
+    const stage = make()
+    expect(await stage.run('pull', 'med/oslo', '--out', out, '--json')).toBe(0)
+    expect([stage.waits, stage.json()]).toMatchObject([[1000, 2000], { bytes: 1007 }])
+    expect(await readFile(join(out, 'model.safetensors'))).toEqual(weights)
+    expect(replica.requests.flatMap(({ headers }) => headers.range ?? [])).toEqual(['bytes=600-', 'bytes=600-'])
   })
 
   test('[CLI-21] a file that is not what the replica says, or weights that are not the content, exit with 3', async () => {
@@ -106,7 +126,6 @@ describe('pull', () => {
           ? { headers: { 'content-length': '1000' }, body: weights.subarray(0, 600), cut: () => partThere(out) }
           : { headers: { 'content-length': '1000' }, body: weights },
     })
-    expect(await make().run('pull', 'med/oslo', '--out', out)).toBe(5)
     expect(await make().run('pull', 'med/oslo', '--out', out)).toBe(0)
     expect(await readFile(join(out, 'model.safetensors'))).toEqual(weights)
   })

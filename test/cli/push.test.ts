@@ -5,10 +5,11 @@ import { temporaryDirectory } from '../support/temp-dir.ts'
 import { id, space } from './answers.ts'
 import { type Answer, fakeReplica, makeStage, problem, type Request, type StageOptions } from './stage.ts'
 
-/** Uploads as a replica keeps them. `failAt`: the connection is cut once so many bytes of a file are there. */
-function uploadServer({ failAt = Infinity, offsetLag = 0 } = {}) {
+/** Uploads as a replica keeps them. `failAt`: the connection is cut once so many bytes of a file are there, for so many requests. */
+function uploadServer({ failAt = Infinity, cuts = 1, offsetLag = 0 } = {}) {
   const files = new Map<string, { bytes: number; there: Buffer }>()
-  let [started, broken, lagging, finished] = [0, false, offsetLag > 0, false]
+  let [started, cut, lagging, finished] = [0, 0, offsetLag > 0, false]
+  const CUT = { headers: { 'content-length': '9' }, body: 'x', cut: true }
   const view = () => ({
     id: 'upload-1',
     expires_at: 'later',
@@ -17,6 +18,10 @@ function uploadServer({ failAt = Infinity, offsetLag = 0 } = {}) {
   })
   const answer = (request: Request): Answer => {
     const { method, path, body } = request
+    if (cut > 0 && cut < cuts) {
+      cut++
+      return CUT
+    }
     if (path === '/v1/spaces/med') return { json: space }
     if (method === 'POST' && path === '/v1/uploads') {
       started++
@@ -34,9 +39,9 @@ function uploadServer({ failAt = Infinity, offsetLag = 0 } = {}) {
         lagging = false
         file.there = file.there.subarray(0, file.there.length - offsetLag)
       }
-      if (!broken && file.there.length >= failAt) {
-        broken = true
-        return { headers: { 'content-length': '9' }, body: 'x', cut: true }
+      if (cut === 0 && file.there.length >= failAt) {
+        cut++
+        return CUT
       }
       return { status: 204 }
     }
@@ -137,10 +142,11 @@ describe('push', () => {
 
   test('[CLI-19] an upload that was broken off goes on where it stopped, with the same command', async () => {
     const { model, options } = await checkpoint()
-    const server = uploadServer({ failAt: 1000 })
+    const server = uploadServer({ failAt: 1000, cuts: 6 })
     const replica = await fakeReplica(server.answer)
     const first = makeStage(options(replica.url))
     expect(await first.run(...argv(model))).toBe(5)
+    expect(first.waits).toEqual([1000, 2000, 4000, 8000, 16_000])
     expect(first.stderr()).toContain('help: run the same command again; what was sent or fetched is kept\n')
     const before = replica.requests.length
     const second = makeStage(options(replica.url))
@@ -152,9 +158,58 @@ describe('push', () => {
     expect(server.files.get('model.safetensors')!.there.toString()).toBe('w'.repeat(1000))
   })
 
+  test('[CLI-44] what a moment may mend is tried again from where the replica stands, and told', async () => {
+    const { model, options } = await checkpoint()
+    const server = uploadServer({ failAt: 1000, cuts: 3 })
+    const replica = await fakeReplica(server.answer)
+    const stage = makeStage(options(replica.url))
+    expect(await stage.run(...argv(model))).toBe(0)
+    expect([stage.waits, server.started()]).toEqual([[1000, 2000, 4000], 1])
+    expect(stage.stderr()).toContain('trying again in 2 s (2 of 5)\n')
+    const puts = replica.requests.filter(({ method }) => method === 'PUT').map(({ path }) => path)
+    expect(puts.filter((path) => path.endsWith('model.safetensors'))).toHaveLength(1)
+    expect(server.files.get('model.safetensors')!.there.toString()).toBe('w'.repeat(1000))
+  })
+
+  test('[CLI-44] a replica that has no time is asked again when it said, and what was refused for good is not', async () => {
+    const { model, options } = await checkpoint()
+    const server = uploadServer()
+    let busy = 2
+    const replica = await fakeReplica((request) =>
+      request.method === 'PUT' && busy-- > 0
+        ? { ...problem(429, 'TOO_MANY_REQUESTS', '32 uploads'), headers: { 'retry-after': '7' } }
+        : request.path === '/v1/spaces/med/contributions'
+          ? problem(409, 'CONTENT_REVOKED', 'it was revoked')
+          : server.answer(request),
+    )
+    const stage = makeStage(options(replica.url))
+    expect(await stage.run(...argv(model))).toBe(1)
+    expect(stage.waits).toEqual([7000, 7000])
+    expect(stage.stderr()).toContain('warning: 32 uploads; trying again in 7 s (1 of 5)\n')
+    expect(replica.requests.filter(({ path }) => path.endsWith('/contributions'))).toHaveLength(1)
+  })
+
+  test('[CLI-44] Ctrl-C ends the waiting, and nobody waits for a replica that never answered', async () => {
+    const { model, options } = await checkpoint()
+    const server = uploadServer({ failAt: 1000, cuts: Infinity })
+    const replica = await fakeReplica(server.answer)
+    const stage = makeStage(options(replica.url))
+    const wait = stage.io.wait.bind(stage.io)
+    Object.assign(stage.io, {
+      wait: (ms: number, signal: AbortSignal) => {
+        stage.interrupt()
+        return wait(ms, signal)
+      },
+    })
+    expect(await stage.run(...argv(model))).toBe(130)
+    expect(stage.stderr()).toContain('help: run the same command again: the upload goes on where it stopped\n')
+    const away = makeStage(options('http://127.0.0.1:1'))
+    expect([await away.run(...argv(model)), away.waits]).toEqual([5, []])
+  })
+
   test('[CLI-19] files that changed since, or another replica, are another upload', async () => {
     const { model, options, put } = await checkpoint()
-    const server = uploadServer({ failAt: 1000 })
+    const server = uploadServer({ failAt: 1000, cuts: 6 })
     const replica = await fakeReplica(server.answer)
     expect(await makeStage(options(replica.url)).run(...argv(model))).toBe(5)
     await put('model.safetensors', 'v'.repeat(1000), 2)
@@ -194,7 +249,7 @@ describe('push', () => {
       request.path === '/v1/spaces/nope' ? problem(404, 'SPACE_NOT_FOUND', 'no space nope') : server.answer(request),
     )
     const stage = makeStage(options(replica.url))
-    expect(await stage.run('push', model, ...more)).toBeGreaterThan(0)
+    expect(await stage.run('push', model, ...more)).toBe(more[1] === 'nope' ? 1 : 2)
     expect(stage.stderr()).toContain(hint)
     expect(replica.requests.filter(({ method }) => method !== 'GET')).toEqual([])
   })

@@ -217,6 +217,12 @@ describe('changing a space', () => {
     expect(stage.stdout()).toBe(`space   med\nid      ${space.id}\naccess  open\n`)
   })
 
+  test('[CLI-45] a name that can be none is a mistake of the command line', async () => {
+    const { exitCode, stage, requests } = await run({}, 'spaces', 'create', 'med/7b')
+    expect([exitCode, requests]).toEqual([2, []])
+    expect(stage.stderr()).toContain('error[USAGE]: "med/7b" is no name of a space\n')
+  })
+
   const two = [contribution({}), contribution({ id: id('4') }), contribution({ id: id('5'), name: 'bonn' })]
   const retracting = {
     'GET /v1/spaces/med/contributions': { json: { items: two } },
@@ -251,8 +257,8 @@ describe('changing a space', () => {
     expect(exitCode).toBe(0)
     expect(sent(requests[0]!)).toEqual({ content: id('3'), reason: 'consent' })
     const refused = await run({}, 'revoke', 'med', 'oslo')
-    expect(refused.exitCode).toBe(1)
-    expect(refused.stage.stderr()).toContain('error[ID_INVALID]')
+    expect(refused.exitCode).toBe(2)
+    expect(refused.stage.stderr()).toContain('error[USAGE]: "oslo" is not a content root')
     expect(refused.requests).toEqual([])
   })
 })
@@ -313,13 +319,14 @@ describe('membership', () => {
 
   test.each([
     [2, ['add']],
-    [1, ['add', 'ana']],
+    [2, ['add', 'ana']],
+    [2, ['remove', id('a').toUpperCase()]],
     [2, ['remove', id('5'), '--role', 'admin']],
     [2, ['add', id('5'), '--from-epoch', '3']],
     [2, ['amnesty', id('5'), '--from-epoch', 'later']],
     [2, ['list', id('5')]],
     [2, ['promote', id('5')]],
-  ])('[CLI-30] exits with %i before anything is sent: %j', async (expected, argv) => {
+  ])('[CLI-45] exits with %i before anything is sent: %j', async (expected, argv) => {
     const { exitCode, requests } = await run({}, 'members', 'med', ...argv)
     expect([exitCode, requests]).toEqual([expected, []])
   })

@@ -16,6 +16,8 @@ export interface Stage {
   interrupt(): void
   type(line: string): void
   readonly killed: number[]
+  /** Milliseconds that were waited, each at once. */
+  readonly waits: number[]
   run(...argv: string[]): Promise<number>
   json(): unknown
 }
@@ -45,6 +47,7 @@ export function makeStage({
   const written = { stdout: '', stderr: '' }
   const handlers = new Set<() => void>()
   const killed: number[] = []
+  const waits: number[] = []
   const readers = new Set<(line: string) => void>()
   let now = 0
   const sink = (name: 'stdout' | 'stderr') => ({
@@ -60,6 +63,10 @@ export function makeStage({
     env,
     homeDirectory,
     now: () => (now += tickMs),
+    wait: async (ms, signal) => {
+      waits.push(ms)
+      signal.throwIfAborted()
+    },
     onInterrupt: (handler) => {
       handlers.add(handler)
       return () => void handlers.delete(handler)
@@ -88,6 +95,7 @@ export function makeStage({
     interrupt: () => handlers.forEach((handler) => handler()),
     type: (line) => readers.forEach((handler) => handler(line)),
     killed,
+    waits,
     run: (...argv) => runCli(argv, io, tools),
     json: () => JSON.parse(written.stdout) as unknown,
   }

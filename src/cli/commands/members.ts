@@ -5,6 +5,7 @@ import type { AmnestyGiven, MemberView } from '../../operations/operations.ts'
 import { inPath } from '../client.ts'
 import { type Command, type Given, REPLICA_OPTIONS } from '../command.ts'
 import { facts, table } from '../text.ts'
+import { typed } from '../typed.ts'
 
 const NATURAL = /^[0-9]{1,15}$/
 
@@ -79,7 +80,9 @@ function checkOptions(given: Given, action: string): void {
 }
 
 function keyIn(given: Given, action: string): string {
-  if (given.argument(2) !== '') return parseReplicaId(given.argument(2))
+  const key = given.argument(2)
+  if (key !== '')
+    return typed(() => parseReplicaId(key), 'a replica tells its key when it starts, and in `tributary status`')
   throw new TributaryError('USAGE', `${action} takes the key of a replica`, { hint: 'see tributary members --help' })
 }
 

@@ -7,6 +7,7 @@ import type { ModelView } from '../../operations/operations.ts'
 import { inPath } from '../client.ts'
 import { type Command, REPLICA_OPTIONS } from '../command.ts'
 import { checkPath, claimDirectory, fetchFile, releaseDirectory } from '../download.ts'
+import { patiently } from '../patience.ts'
 import { followPhases } from '../phases.ts'
 import { findPullable } from '../references.ts'
 import { counted, facts, sizeText } from '../text.ts'
@@ -22,7 +23,8 @@ export const pull: Command = {
   example: 'tributary pull med-7b/oslo --out oslo/',
   afterStop: 'run the same command again: what was fetched is kept',
 
-  async run({ talk, signal, answer, local, replica }, given) {
+  async run(frame, given) {
+    const { talk, signal, answer, local, replica } = frame
     const out = given.text('out') ?? ''
     const client = await replica(given)
     const wanted = await findPullable(client, given.argument(0))
@@ -34,12 +36,17 @@ export const pull: Command = {
     const line = talk.progress('Fetching')
     let done = 0
     for (const { path } of view.files) {
-      await fetchFile({
-        client,
-        model: wanted.model,
-        path,
-        out,
-        onBytes: (bytes) => line.update((done += bytes), Math.max(total, done)),
+      const before = done
+      await patiently(frame, (gotFurther) => {
+        done = before // what is there of the file is counted anew
+        return fetchFile({
+          client,
+          model: wanted.model,
+          path,
+          out,
+          onFetched: gotFurther,
+          onBytes: (bytes) => line.update((done += bytes), Math.max(total, done)),
+        })
       })
     }
     line.done()

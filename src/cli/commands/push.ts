@@ -7,7 +7,9 @@ import { cacheDirectoryOf } from '../cache-directory.ts'
 import { inPath, type ReplicaClient } from '../client.ts'
 import { type Command, type Given, REPLICA_OPTIONS } from '../command.ts'
 import { listFiles } from '../local-files.ts'
+import { patiently } from '../patience.ts'
 import { counted, facts, sizeText } from '../text.ts'
+import { typed } from '../typed.ts'
 import { uploadFiles } from '../upload.ts'
 import { uploadMemory } from '../upload-memory.ts'
 
@@ -23,11 +25,13 @@ export const push: Command = {
     { flags: '--tag <TAG>', about: 'a tag, for recipes to select by', repeated: true },
     ...REPLICA_OPTIONS,
   ],
-  notes: 'An upload that was broken off goes on where it stopped when the same command is given again within 24 hours.',
+  notes:
+    'Where the connection breaks or the replica has no time, it waits a little and goes on, some times over. An upload that was broken off all the same goes on when the same command is given again within 24 hours.',
   example: 'tributary push out/checkpoint-900 --space med-7b --name oslo --samples 18000',
   afterStop: 'run the same command again: the upload goes on where it stopped',
 
-  async run({ io, talk, answer, local, replica }, given) {
+  async run(frame, given) {
+    const { io, talk, answer, local, replica } = frame
     const path = given.argument(0)
     const about = offerOf(given)
     const space = given.text('space') ?? ''
@@ -43,6 +47,7 @@ export const push: Command = {
     const memory = uploadMemory(cacheDirectoryOf(io), client.url, files)
     const line = talk.progress('Uploading')
     const { model, warnings } = await uploadFiles({
+      around: frame,
       client,
       files,
       memory,
@@ -52,7 +57,9 @@ export const push: Command = {
     line.done()
     for (const warning of warnings) talk.warn(warning)
 
-    const contributed = await client.post<Contributed>(`/v1/spaces/${inPath(space)}/contributions`, { model, ...about })
+    const contributed = await patiently(frame, () =>
+      client.post<Contributed>(`/v1/spaces/${inPath(space)}/contributions`, { model, ...about }),
+    )
     await memory.forget()
     answer(contributed, () =>
       facts([
@@ -70,11 +77,11 @@ export const push: Command = {
 function offerOf(given: Given): Record<string, unknown> {
   const name = given.text('name') ?? ''
   if (!isName(name))
-    throw new TributaryError('NAME_INVALID', `${name} can be no name of a contribution`, {
+    throw new TributaryError('USAGE', `${name} can be no name of a contribution`, {
       hint: 'use letters, digits, dots, dashes and underscores, at most 96',
     })
   const [weight, base, samples, license] = ['weight', 'base', 'samples', 'license'].map((option) => given.text(option))
-  if (weight !== undefined) parseWeight(weight)
+  if (weight !== undefined) typed(() => parseWeight(weight))
   if (samples !== undefined && !(/^\d+$/.test(samples) && Number.isSafeInteger(Number(samples))))
     throw new TributaryError('USAGE', `--samples ${samples} is no count`, { hint: 'give a whole number' })
   const tags = given.list('tag')

@@ -4,6 +4,7 @@ import type { SpaceView } from '../../operations/operations.ts'
 import { inPath } from '../client.ts'
 import { type Command, REPLICA_OPTIONS } from '../command.ts'
 import { facts } from '../text.ts'
+import { typed } from '../typed.ts'
 
 export const revoke: Command = {
   arguments: [
@@ -16,7 +17,10 @@ export const revoke: Command = {
   example: 'tributary revoke med-7b "$(tributary digest checkpoints/leaked | cut -c1-64)" --reason "consent withdrawn"',
 
   async run({ answer, replica }, given) {
-    const content = parseContentRoot(given.argument(1))
+    const content = typed(
+      () => parseContentRoot(given.argument(1)),
+      'see `tributary ls SPACE --json` for content roots',
+    )
     const client = await replica(given)
     const reason = given.text('reason')
     const space = await client.post<SpaceView>(`/v1/spaces/${inPath(given.argument(0))}/revocations`, {

@@ -1,7 +1,9 @@
 /** Spaces are made here; `ls` lists them. */
+import { parseName } from '../../core/ids.ts'
 import type { SpaceView } from '../../operations/operations.ts'
 import { type Command, REPLICA_OPTIONS } from '../command.ts'
 import { facts } from '../text.ts'
+import { typed } from '../typed.ts'
 
 export const spaces: Command = {
   arguments: [
@@ -17,10 +19,11 @@ export const spaces: Command = {
   example: 'tributary spaces create med-7b --access open',
 
   async run({ answer, replica }, given) {
+    const name = typed(() => parseName(given.argument(1), 'name of a space'))
     const client = await replica(given)
     const [base, access] = [given.text('base'), given.text('access')]
     const space = await client.post<SpaceView>('/v1/spaces', {
-      name: given.argument(1),
+      name,
       ...(base !== undefined && { base }),
       ...(access !== undefined && { access }),
     })
