@@ -48,44 +48,32 @@ export interface Cascade {
   total(high: Float64Array, low: Float64Array, parts: readonly Float64Array[], out: Float64Array): void
 }
 
+/** Two error-free additions: into high, and what is lost there into low. */
+function addTerm(high: Float64Array, low: Float64Array, i: number, term: number, spill: Spill): void {
+  const h = high[i]!
+  const sum = h + term
+  const part = sum - h
+  const error = h - (sum - part) + (term - part)
+  const l = low[i]!
+  const lowSum = l + error
+  const lowPart = lowSum - l
+  const rest = l - (lowSum - lowPart) + (error - lowPart)
+  if (rest === 0) {
+    high[i] = sum
+    low[i] = lowSum
+  } else spill(i, term, sum, lowSum, rest)
+}
+
 export const plainCascade: Cascade = {
   partsMax: 0,
   allocate: (length) => new Float64Array(length),
 
   add(high, low, plane, weight, sign, _, spill) {
-    for (let i = 0; i < high.length; i++) {
-      const term = sign * (plane[i]! * weight[i]!)
-      const h = high[i]!
-      const sum = h + term
-      const part = sum - h
-      const error = h - (sum - part) + (term - part)
-      const l = low[i]!
-      const lowSum = l + error
-      const lowPart = lowSum - l
-      const rest = l - (lowSum - lowPart) + (error - lowPart)
-      if (rest === 0) {
-        high[i] = sum
-        low[i] = lowSum
-      } else spill(i, term, sum, lowSum, rest)
-    }
+    for (let i = 0; i < high.length; i++) addTerm(high, low, i, sign * (plane[i]! * weight[i]!), spill)
   },
 
   addScaled(high, low, plane, scale, _, spill) {
-    for (let i = 0; i < high.length; i++) {
-      const term = scale * plane[i]!
-      const h = high[i]!
-      const sum = h + term
-      const part = sum - h
-      const error = h - (sum - part) + (term - part)
-      const l = low[i]!
-      const lowSum = l + error
-      const lowPart = lowSum - l
-      const rest = l - (lowSum - lowPart) + (error - lowPart)
-      if (rest === 0) {
-        high[i] = sum
-        low[i] = lowSum
-      } else spill(i, term, sum, lowSum, rest)
-    }
+    for (let i = 0; i < high.length; i++) addTerm(high, low, i, scale * plane[i]!, spill)
   },
 
   total(high, low, parts, out) {
