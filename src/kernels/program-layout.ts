@@ -4,7 +4,7 @@ import { at, invariant } from '../core/invariant.ts'
 import type { Dtype } from '../tensors/dtypes.ts'
 import type { BlockSum } from './measures.ts'
 import { keepBelow } from './reference.ts'
-import type { Fused, Measure, ProgramStep, StripProgram } from './strip-program.ts'
+import { type Fused, isFused, type Measure, type ProgramStep, type StripProgram } from './strip-program.ts'
 import type { Address } from './wasm-instance.ts'
 
 /** Elements of one strip: its planes fit the nearest cache. */
@@ -138,6 +138,10 @@ export class ProgramLayout {
   #encode(step: ProgramStep, { streams, dtype }: StripProgram): void {
     const put = (...words: readonly number[]) => this.words.push(...words.map((word) => word >>> 0))
     const plane = (buffer: number) => this.plane(buffer)
+    if (isFused(step)) {
+      this.#fused(step)
+      return
+    }
     switch (step.do) {
       case 'read':
         put(step.narrow ? OP.readNarrow : OP.read, DTYPES[at(streams, step.stream)]!.code, step.stream, plane(step.out))
@@ -178,16 +182,6 @@ export class ProgramLayout {
       case 'measure':
         this.#measure(step.measure, step.planes, step.narrow)
         return
-      case 'widen':
-      case 'narrow':
-      case 'change':
-      case 'scale':
-      case 'trim':
-      case 'trimInTurn':
-      case 'drop':
-      case 'votes':
-      case 'elect':
-        this.#fused(step)
     }
   }
 

@@ -88,6 +88,19 @@ export type Fused =
       readonly out: number
     }
 
+const FUSED: Readonly<Record<Fused['do'], true>> = {
+  widen: true,
+  narrow: true,
+  change: true,
+  scale: true,
+  trim: true,
+  trimInTurn: true,
+  drop: true,
+  votes: true,
+  elect: true,
+}
+export const isFused = (step: { readonly do: string }): step is Fused => Object.hasOwn(FUSED, step.do)
+
 /** What is known of all elements once they have been seen. Arrays go in with what was seen before, and come out. */
 export type Measure =
   /**

@@ -1,5 +1,5 @@
 /** From schedules to programs that kernels run in one go, where they can. */
-import type { ProgramStep, StripProgram } from '../../kernels/strip-program.ts'
+import { isFused, type ProgramStep, type StripProgram } from '../../kernels/strip-program.ts'
 import type { Dtype } from '../../tensors/dtypes.ts'
 import type { StreamRef } from './evaluation.ts'
 import type { Schedule, Step } from './schedule.ts'
@@ -27,6 +27,7 @@ export function programOf<B>(
 }
 
 function wordsFor<B>(step: Step<B>, streams: StreamRef[]): readonly ProgramStep[] | undefined {
+  if (isFused(step)) return [step]
   switch (step.do) {
     case 'read':
       return [{ do: 'read', stream: streams.push(step.stream) - 1, narrow: step.narrow === true, out: step.out }]
@@ -54,15 +55,6 @@ function wordsFor<B>(step: Step<B>, streams: StreamRef[]): readonly ProgramStep[
     case 'choose':
     case 'keep':
     case 'sort':
-    case 'widen':
-    case 'narrow':
-    case 'change':
-    case 'scale':
-    case 'trim':
-    case 'trimInTurn':
-    case 'drop':
-    case 'votes':
-    case 'elect':
       return [step]
   }
 }

@@ -2,6 +2,7 @@
  * A pass over the steps of a program, before planes are dealt out: what holds f32 values is kept as f32 where the kernels
  * have words for it (changes to a base, and what trimming or dropping leaves of them). No bit changes.
  */
+import { isFused } from '../../kernels/strip-program.ts'
 import { keepBelow } from '../../kernels/reference.ts'
 import { makesOf, type Step, usesOf } from './schedule.ts'
 
@@ -94,6 +95,7 @@ export function used<B>(steps: readonly Step<B>[], output: Value | undefined): r
 }
 
 function withOperands<B>(step: Step<B>, to: (value: Value) => Value): Step<B> {
+  if (isFused(step)) return step
   switch (step.do) {
     case 'binary':
     case 'compare':
@@ -115,15 +117,6 @@ function withOperands<B>(step: Step<B>, to: (value: Value) => Value): Step<B> {
     case 'accumulated':
     case 'clear':
     case 'total':
-    case 'widen':
-    case 'narrow':
-    case 'change':
-    case 'scale':
-    case 'trim':
-    case 'trimInTurn':
-    case 'drop':
-    case 'votes':
-    case 'elect':
       return step
   }
 }

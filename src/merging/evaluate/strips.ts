@@ -4,6 +4,7 @@
  */
 import { invariant } from '../../core/invariant.ts'
 import type { ExactSums, Kernels } from '../../kernels/kernels.ts'
+import { isFused } from '../../kernels/strip-program.ts'
 import { type Range, type ReadStream, type StreamRef, STRIP } from './evaluation.ts'
 import type { Origin, Schedule, Step } from './schedule.ts'
 
@@ -82,6 +83,7 @@ export class Strips<B> {
     count: number,
     occasion: Occasion<B>,
   ): void {
+    invariant(!isFused(step), `only programs say ${step.do}`)
     const k = this.#kernels
     switch (step.do) {
       case 'read': {
@@ -137,17 +139,6 @@ export class Strips<B> {
         return
       case 'sort':
         k.sort(this.#list(step.planes, buffers, 0), this.#list(step.outs, buffers, 1))
-        return
-      case 'widen':
-      case 'narrow':
-      case 'change':
-      case 'scale':
-      case 'trim':
-      case 'trimInTurn':
-      case 'drop':
-      case 'votes':
-      case 'elect':
-        invariant(false, `only programs say ${step.do}`)
         return
       case 'sink':
         if (step.sink.done) return
