@@ -17,7 +17,7 @@ const toolbox: Toolbox = {
     ])
     const partition = createPartition()
     const replica = await startReplica(config, { between: partition })
-    return { url: replica.url, stop: () => replica.stop(), cut: partition.cut, heal: partition.heal }
+    return { url: replica.url, key: replica.key, stop: () => replica.stop(), cut: partition.cut, heal: partition.heal }
   },
   openLocal: async ({ useDigestCache, ...flags }) => {
     const [{ openLocal }, { makeResources }] = await Promise.all([import('./local.ts'), import('./config.ts')])

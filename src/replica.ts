@@ -29,6 +29,8 @@ import { createWebSocketListener } from './transport/websocket/websocket-listene
 
 export interface RunningReplica {
   readonly url: string
+  /** Its public key: what it is to other replicas. */
+  readonly key: string
   /** Only when it was made just now: it is shown once and kept hashed. */
   readonly token?: string
   stop(): Promise<void>
@@ -98,7 +100,7 @@ export async function startReplica(
       openSource: createHttpBlobSource,
       onSource: () => operations.sourcesChanged(),
     })
-    const peers = createPeers(replicator, storage.peers)
+    const peers = createPeers(key.rid, replicator, storage.peers)
     const named = config.peers.map((url) => parsePeerUrl(url, '--peer'))
     const server = createServer({
       operations,
@@ -126,6 +128,7 @@ export async function startReplica(
     stops.push(keepSweeping({ clock: systemClock, sweep: () => operations.sweep(), report }))
     return {
       url,
+      key: key.rid,
       ...(token.made !== undefined && { token: token.made }),
       async stop() {
         const last = stops.shift() // storage closes after the lease says that all is well

@@ -31,6 +31,7 @@ export function describeApi(app: FastifyInstance, version: string): void {
         { name: 'contributions', description: 'Models offered to a space' },
         { name: 'merges', description: 'Recipes run over a space, and their receipts' },
         { name: 'strategies', description: 'Ways to merge' },
+        { name: 'replicas', description: 'Other replicas: what is synced, and bytes by their digests' },
         { name: 'operation', description: 'For those who run a replica' },
       ],
     },

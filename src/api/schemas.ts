@@ -241,6 +241,7 @@ export const components: readonly Component[] = [
   ProofSchema,
   MemberSchema,
   AmnestySchema,
+  PeerSchema,
   MergeSchema,
   ReceiptSchema,
   StrategySchema,
@@ -260,7 +261,9 @@ export const Proof = refer<ProofView>(ProofSchema)
 export const Member = refer<MemberView>(MemberSchema)
 export const Members = listOf<MemberView>(MemberSchema)
 export const Peer = refer<PeerView>(PeerSchema)
-export const PeerList = listOf<PeerView>(PeerSchema)
+export const PeerList = Type.Unsafe<{ readonly replica: string; readonly items: readonly PeerView[] }>(
+  Type.Object({ replica: Id, items: Type.Array(Peer) }, closed),
+)
 export const Amnesty = refer<Omit<AmnestyGiven, 'created'>>(AmnestySchema)
 export const Merge = refer<MergeView>(MergeSchema)
 export const Merges = Type.Unsafe<{ readonly items: readonly MergeView[]; readonly next_cursor?: string }>(

@@ -196,7 +196,7 @@ export class ReplicaClient {
     const code = cause?.code ?? (error as NodeJS.ErrnoException).code
     return new TributaryError(
       'NETWORK',
-      `${this.url}: ${REASONS[code ?? ''] ?? `the connection failed (${code ?? String(error)})`}`,
+      `${this.url}: ${REASONS[code ?? ''] ?? `the connection failed (${code ?? cause?.message ?? String(error)})`}`,
       {
         hint: HINTS[code ?? ''] ?? 'run the same command again; what was sent or fetched is kept',
         cause: error,

@@ -9,6 +9,8 @@ import type { Talk } from './progress.ts'
 export interface StartedReplica {
   /** Where it listens, such as http://127.0.0.1:8420. */
   readonly url: string
+  /** The public key that other replicas know it by. */
+  readonly key: string
   /** Only when it was made just now: it is shown once and never again. */
   readonly token?: string
   stop(): Promise<void>

@@ -21,6 +21,8 @@ export interface RunningMerge {
 
 export interface Standing {
   readonly url: string
+  /** Its public key, where it is ready. */
+  readonly replica?: string
   readonly ready: boolean
   readonly checks: Readiness['checks']
   readonly spaces: readonly SpaceView[]
@@ -29,10 +31,12 @@ export interface Standing {
 
 export async function readStanding(client: ReplicaClient): Promise<Standing> {
   const { ready, checks } = await client.get<Readiness>('/readyz', [NOT_READY])
-  const [spaces, peers] = ready
-    ? await Promise.all([client.list<SpaceView>('/v1/spaces'), client.list<PeerView>('/v1/peers')])
-    : [[], []]
-  return { url: client.url, ready, checks, spaces, peers }
+  if (!ready) return { url: client.url, ready, checks, spaces: [], peers: [] }
+  const [spaces, { replica, items: peers }] = await Promise.all([
+    client.list<SpaceView>('/v1/spaces'),
+    client.get<{ readonly replica?: string; readonly items: readonly PeerView[] }>('/v1/peers'),
+  ])
+  return { url: client.url, ...(replica !== undefined && { replica }), ready, checks, spaces, peers }
 }
 
 const isUnderWay = ({ state }: { readonly state: MergeState }) => ['queued', 'running', 'blocked'].includes(state)
@@ -48,17 +52,19 @@ export async function readMerges(client: ReplicaClient, { spaces }: Standing): P
   return found
 }
 
+/** Those that ended are shown once more, so that whoever watches sees how. */
 export function heard(merges: Map<string, RunningMerge>, told: readonly MergeTold[]): void {
+  for (const [id, merge] of merges) if (!isUnderWay(merge)) merges.delete(id)
   for (const { merge: id, space, state, bytes_done, bytes_total } of told)
-    if (isUnderWay({ state })) merges.set(id, { id, space, state, bytes_done, bytes_total })
-    else merges.delete(id)
+    merges.set(id, { id, space, state, bytes_done, bytes_total })
 }
 
 export function standingLines(standing: Standing, merges: Iterable<RunningMerge> = []): readonly string[] {
-  const { url, ready, checks, spaces, peers } = standing
+  const { url, replica, ready, checks, spaces, peers } = standing
   const parts = [
     facts([
       ['replica', url],
+      ['key', replica],
       ['ready', ready ? 'yes' : 'no'],
       ...Object.entries(checks).filter(([, state]) => state !== 'ok'),
     ]),
@@ -126,7 +132,7 @@ export function rowsOf(standing: Standing, merges: Iterable<RunningMerge>): Read
 /** What is new or different, and what is gone. */
 export function changes(before: ReadonlyMap<string, Row>, now: ReadonlyMap<string, Row>): readonly Row[] {
   const changed = [...now].filter(([key, { data }]) => JSON.stringify(before.get(key)?.data) !== JSON.stringify(data))
-  const gone = [...before.keys()].filter((key) => !now.has(key))
+  const gone = [...before.keys()].filter((key) => !now.has(key) && !key.startsWith('merge ')) // its end was told
   return [
     ...changed.map(([, row]) => row),
     ...gone.map((key) => ({ data: { event: 'gone', what: key }, line: `${key} is over` })),

@@ -1,5 +1,6 @@
 /** Other replicas: who they are, whether a link is there and agrees, and which the operator names. */
 import { TributaryError } from '../core/errors.ts'
+import type { ReplicaId } from '../core/ids.ts'
 import type { PeerView as Seen } from '../replication/peer-view.ts'
 import type { Replicator } from '../replication/replicator.ts'
 import type { PeerRepository } from '../storage/peer-repository.ts'
@@ -22,6 +23,8 @@ export interface PeerView {
 }
 
 export interface Peers {
+  /** This replica's own key: what others add as a member. */
+  readonly self: ReplicaId
   list(): readonly PeerView[]
   /** What happened on all links since the start, by name. */
   counts(): ReadonlyMap<string, number>
@@ -51,9 +54,10 @@ export function parsePeerUrl(given: string, option?: '--peer' | '--advertise'): 
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`
 }
 
-export function createPeers(replicator: Replicator, peers: PeerRepository): Peers {
+export function createPeers(self: ReplicaId, replicator: Replicator, peers: PeerRepository): Peers {
   const list = () => replicator.peers().map((seen) => viewOf(seen, peers))
   return {
+    self,
     list,
     counts: () => replicator.counts(),
     add(given) {

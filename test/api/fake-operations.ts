@@ -430,6 +430,7 @@ export function createFakeOperations(): FakeOperations {
 
 /** A replica that is alone. */
 export const noPeers: Peers = {
+  self: 'e'.repeat(64) as Peers['self'],
   list: () => [],
   counts: () => new Map(),
   add: () => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { noPeers } from './fake-operations.ts'
 import { createListener } from './listener.ts'
 
 test('[API-13] /healthz says that it is there, /readyz whether it can work', async () => {
@@ -34,7 +35,8 @@ interface Document {
 }
 
 async function documented() {
-  const { app, call } = createListener()
+  const links = { frameBytesMax: 1024, accept: () => undefined, close: () => undefined }
+  const { app, call } = createListener({ replicas: { links, peers: noPeers } })
   await app.ready()
   return { routes: app.routes.list(), document: (await call('GET', '/openapi.json')).json as Document }
 }

@@ -29,7 +29,7 @@ test('[RPL-7] peers are listed and named over HTTP; naming one again answers 200
   const app = createServer({ operations: createFakeOperations(), config, version: '0', replicas: { links, peers } })
   const headers = { host: '127.0.0.1:8420' }
   const listed = await app.inject({ url: '/v1/peers', headers })
-  expect(listed.json()).toEqual({ items: [peer] })
+  expect(listed.json()).toEqual({ replica: 'e'.repeat(64), items: [peer] })
   const name = () => app.inject({ method: 'POST', url: '/v1/peers', headers, payload: { url: 'http://10.0.0.8:8420' } })
   const answers = [await name(), await name()]
   expect(answers.map(({ statusCode }) => statusCode)).toEqual([201, 200])

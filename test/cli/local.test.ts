@@ -316,6 +316,7 @@ describe('up', () => {
           setImmediate(() => stage.interrupt())
           return {
             url: 'http://127.0.0.1:4242',
+            key: '7'.repeat(64),
             ...(token !== undefined && { token }),
             stop: async () => void seen.push('stopped'),
           }
@@ -366,6 +367,7 @@ describe('up', () => {
     await json.stage.run('up', '--json')
     expect(json.stage.json()).toEqual({
       url: 'http://127.0.0.1:4242',
+      key: '7'.repeat(64),
       docs: 'http://127.0.0.1:4242/docs',
       data: 'by-env',
       token: 'made-token-0123456789',

@@ -31,7 +31,7 @@ test('[CLI-42] up writes lines on a terminal, and JSON elsewhere, with --json an
           if (log === undefined) stage.io.stderr.write(`${REQUEST}\n`)
           else log.write(`${REQUEST}\n`)
           stage.interrupt()
-          return { url: 'http://127.0.0.1:4242', stop: async () => undefined }
+          return { url: 'http://127.0.0.1:4242', key: '7'.repeat(64), stop: async () => undefined }
         },
       },
     })

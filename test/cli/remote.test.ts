@@ -112,7 +112,7 @@ describe('looking at a replica', () => {
       },
     },
     'GET /readyz': { json: { ready: true, checks: { database: 'ok' } } },
-    'GET /v1/peers': { json: { items: [peer] } },
+    'GET /v1/peers': { json: { replica: id('e'), items: [peer] } },
     [`GET /v1/spaces/${space.id}/merges`]: { json: { items: [] } },
   })
 
@@ -129,6 +129,7 @@ describe('looking at a replica', () => {
     expect(await stage.run('status', '--url', replica.url, '--json')).toBe(0)
     expect(stage.json()).toEqual({
       url: replica.url,
+      replica: id('e'),
       ready: true,
       checks: { database: 'ok' },
       spaces: [space],
@@ -136,6 +137,7 @@ describe('looking at a replica', () => {
     })
     const people = makeStage()
     expect(await people.run('status', '--url', replica.url)).toBe(0)
+    expect(people.stdout()).toContain(`\nkey      ${id('e')}\n`)
     expect(people.stdout()).toMatch(
       /^PEER +STATE +IN SYNC +NOTES\nhttp:..other:8420 +linked +1 space of 2 not +offers 1 space$/m,
     )
@@ -173,6 +175,37 @@ describe('looking at a replica', () => {
     )
     expect(stage.stdout()).toContain('"bytes_done":50')
     expect(stage.stderr()).toBe('')
+  })
+
+  test('[CLI-41] how a merge ended is told, once', async () => {
+    const merge = { space: space.id, merge: id('a'), state: 'done', bytes_done: 100, bytes_total: 100 }
+    const running = {
+      id: id('a'),
+      state: 'running',
+      root: id('f'),
+      bytes_done: 30,
+      bytes_total: 100,
+      created_at: 'then',
+    }
+    let looks = 0
+    const replica = await fakeReplica((request) => {
+      if (request.path === `/v1/spaces/${space.id}/merges`) return { json: { items: [running] } }
+      if (request.path === '/v1/peers') looks++
+      // told after the first look, and never again
+      if (request.path === '/v1/events' && looks < 9) return { body: told('merge', merge) }
+      return lists(request)
+    })
+    const stage = makeStage()
+    const watching = stage.run('status', '--watch', '--url', replica.url)
+    await until(() => stage.stdout().includes('  done  ') && looks > 2)
+    stage.interrupt()
+    expect(await watching).toBe(0)
+    const lines = stage
+      .stdout()
+      .split('\n')
+      .filter((line) => line.startsWith('merge'))
+    expect(lines.at(-1)).toBe(`merge ${id('a').slice(0, 12)}  done  ${'#'.repeat(24)} 100 %`)
+    expect(stage.stdout()).not.toContain('is over')
   })
 
   test('[CLI-41] without a stream of events it looks again; a terminal is drawn over, and what hides is escaped', async () => {

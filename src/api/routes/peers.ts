@@ -18,7 +18,7 @@ const names = {
 }
 
 export const peerRoutes: FastifyPluginAsyncTypebox<{ peers: Peers }> = async (app, { peers }) => {
-  app.get('/v1/peers', { schema: lists }, async () => ({ items: [...peers.list()] }))
+  app.get('/v1/peers', { schema: lists }, async () => ({ replica: peers.self, items: [...peers.list()] }))
   app.post('/v1/peers', { schema: names }, async ({ body: { url } }, reply) => {
     const { peer, created } = peers.add(url)
     return reply.code(created ? 201 : 200).send(peer)

@@ -68,12 +68,13 @@ export const up: Command = {
       })
     const lines = { write: (line: string) => io.stderr.write(`${logLine(line)}\n`) }
     const replica = await toolbox.startReplica(config, format === 'lines' ? lines : undefined)
-    const { url, token } = replica
-    answer({ url, data: config.dataDirectory, docs: `${url}/docs`, ...(token !== undefined && { token }) }, () =>
+    const { url, key, token } = replica
+    answer({ url, key, data: config.dataDirectory, docs: `${url}/docs`, ...(token !== undefined && { token }) }, () =>
       facts([
         ['replica', url],
         ['docs', `${url}/docs`],
         ['data', config.dataDirectory],
+        ['key', key],
         ['token', token],
       ]),
     )
