@@ -67,32 +67,40 @@ export const setRoot = <Id extends string>(ids: Iterable<string>): Id =>
 
 export const sortedIds = <Id extends string>(ids: Iterable<Id>): Id[] => [...new Set(ids)].sort(compareHex)
 
-function headOfRange(leaves: readonly Hash[], from: number, to: number): Hash {
-  if (to - from === 1) return at(leaves, from)
-  const middle = from + split(to - from)
-  return nodeHash(headOfRange(leaves, from, middle), headOfRange(leaves, middle, to))
+/** Proofs for many leaves of one tree (RFC 9162, 2.1.3.1): sibling hashes from the leaf up, each subtree hashed once. */
+export function inclusionProofs(leaves: readonly Hash[]): (index: number) => readonly Hash[] {
+  const count = leaves.length
+  const heads = new Map<number, Hash>()
+  function headOfRange(from: number, to: number): Hash {
+    if (to - from === 1) return at(leaves, from)
+    const key = from * (count + 1) + to
+    let head = heads.get(key)
+    if (head === undefined) {
+      const middle = from + split(to - from)
+      head = nodeHash(headOfRange(from, middle), headOfRange(middle, to))
+      heads.set(key, head)
+    }
+    return head
+  }
+  return (index) => {
+    invariant(index >= 0 && index < count, `no leaf ${index} among ${count}`)
+    const downward: Hash[] = []
+    for (let from = 0, to = count; to - from > 1;) {
+      const middle = from + split(to - from)
+      if (index < middle) {
+        downward.push(headOfRange(middle, to))
+        to = middle
+      } else {
+        downward.push(headOfRange(from, middle))
+        from = middle
+      }
+    }
+    return downward.reverse()
+  }
 }
 
-/** Sibling hashes from the leaf up (RFC 9162, 2.1.3.1). */
-export function inclusionProof(leaves: readonly Hash[], index: number): readonly Hash[] {
-  invariant(index >= 0 && index < leaves.length, `no leaf ${index} among ${leaves.length}`)
-  const path: Hash[] = []
-  let from = 0
-  let to = leaves.length
-  const downward: Hash[] = []
-  while (to - from > 1) {
-    const middle = from + split(to - from)
-    if (index < middle) {
-      downward.push(headOfRange(leaves, middle, to))
-      to = middle
-    } else {
-      downward.push(headOfRange(leaves, from, middle))
-      from = middle
-    }
-  }
-  path.push(...downward.reverse())
-  return path
-}
+export const inclusionProof = (leaves: readonly Hash[], index: number): readonly Hash[] =>
+  inclusionProofs(leaves)(index)
 
 /** Does this path lead from the leaf to the head (RFC 9162, 2.1.3.2)? */
 export function verifyInclusion(leaf: Hash, index: number, size: number, path: readonly Hash[], head: Hash): boolean {

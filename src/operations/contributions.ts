@@ -10,7 +10,7 @@ import {
   parseContributionId,
   parseModelId,
 } from '../core/ids.ts'
-import { inclusionProof, leafHash } from '../core/merkle.ts'
+import { inclusionProofs, leafHash } from '../core/merkle.ts'
 import { DOTS_MAX, REPLACES_MAX } from '../core/op-schemas.ts'
 import { mayAdd, mayRetract, mayRevoke, type SpaceState } from '../core/or-set.ts'
 import type { VisibleContribution } from '../core/visibility.ts'
@@ -92,7 +92,7 @@ function view({ storage }: Context, { id, record, dots, conflict }: VisibleContr
     ...record,
     dots: dots.map(({ op, author, hlc }) => ({ op, author, at: timeOf(hlc) })),
     conflict,
-    here: storage.models.find(record.model) !== undefined,
+    here: storage.models.has(record.model),
   }
 }
 
@@ -122,17 +122,19 @@ export function proveContribution(book: SpaceBook, space: string, id: string): P
 
 function proofIn({ visible, root }: SpaceState, id: ContributionId): ProofView {
   const ids = visible.map((one) => one.id)
-  return { id, root, size: ids.length, ...proofAmong(ids, id) }
+  return { id, root, size: ids.length, ...proofsAmong(ids)(id) }
 }
 
 /** Where an id stands among these, sorted and distinct, and the siblings that lead from it to their root. */
-export function proofAmong(
+export function proofsAmong(
   ids: readonly string[],
-  id: string,
-): { readonly index: number; readonly path: readonly string[] } {
-  const index = ids.indexOf(id)
-  const leaves = ids.map((one) => leafHash(fromHex(one)))
-  return { index, path: inclusionProof(leaves, index).map(hex) }
+): (id: string) => { readonly index: number; readonly path: readonly string[] } {
+  const indexOf = new Map(ids.map((id, index) => [id, index]))
+  const pathOf = inclusionProofs(ids.map((id) => leafHash(fromHex(id))))
+  return (id) => {
+    const index = indexOf.get(id) ?? -1
+    return { index, path: pathOf(index).map(hex) }
+  }
 }
 
 export function retract(context: Context, book: SpaceBook, space: string, id: string): SpaceView {

@@ -13,7 +13,7 @@ import { INDEX_PATH } from '../tensors/checkpoint.ts'
 import type { ManifestTensor } from '../tensors/manifest.ts'
 import { planShards } from '../tensors/shards.ts'
 import { type Context, isoTime } from './context.ts'
-import { proofAmong } from './contributions.ts'
+import { proofsAmong } from './contributions.ts'
 import type { ModelIngest } from './model-ingest.ts'
 import { findManifest } from './models.ts'
 import { storedHeader, wholeFile } from './outputs.ts'
@@ -112,8 +112,9 @@ function aboutOf(
 ): About {
   const { key, version, now } = context
   // what was visible when the merge was asked for: the space may have moved on since
+  const proofOf = proofsAmong(contributions)
   const proofs = inputs.flatMap(({ candidate: { contribution, content } }) =>
-    contribution === undefined ? [] : [{ id: contribution, content, ...proofAmong(contributions, contribution) }],
+    contribution === undefined ? [] : [{ id: contribution, content, ...proofOf(contribution) }],
   )
   return {
     v: 1,

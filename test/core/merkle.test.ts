@@ -117,8 +117,10 @@ test('[MRK-4] every leaf of every tree can be proved', () => {
     fc.property(items, (data) => {
       const leaves = leavesOf(data)
       const head = merkle.treeHead(leaves)
+      const pathOf = merkle.inclusionProofs(leaves)
       leaves.forEach((leaf, index) => {
         const path = merkle.inclusionProof(leaves, index)
+        expect(pathOf(index)).toEqual(path)
         expect(path.length).toBeLessThanOrEqual(Math.ceil(Math.log2(leaves.length)))
         expect(merkle.verifyInclusion(leaf, index, leaves.length, path, head)).toBe(true)
       })
