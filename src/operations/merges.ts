@@ -63,7 +63,7 @@ function viewOf({ storage }: Context, job: MergeJob): MergeView {
       : (JSON.parse(job.error) as { code: string; message: string; hint?: string; missing?: string[] })
   const output = job.output && storage.models.find(job.output)
   const isMissing = (model: string) =>
-    storage.models.find(model as ModelId) === undefined && storage.models.findByContent(model).length === 0
+    !storage.models.has(model as ModelId) && storage.models.findByContent(model).length === 0
   const isToldWhy = job.state === 'failed' || (job.state === 'blocked' && error?.hint !== undefined)
   return {
     id: job.id,

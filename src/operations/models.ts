@@ -6,6 +6,7 @@ import { utf8 } from '../core/bytes.ts'
 import { type Manifest, parseManifest } from '../tensors/manifest.ts'
 import { findLayout, type Segment, segmentsOf, segmentsWithin } from '../tensors/segments.ts'
 import { type Context, isoTime } from './context.ts'
+import { ManifestMemo } from './manifest-memo.ts'
 import { ModelIngest } from './model-ingest.ts'
 import type { Bytes, FileReading, ModelAdded, ModelView } from './operations.ts'
 
@@ -32,8 +33,11 @@ async function* untilAborted(body: Bytes, signal: AbortSignal | undefined): Byte
   }
 }
 
+/** What an id names is the same on every replica of the process. */
+const memo = new ManifestMemo()
+
 const modelNotFound = ({ storage }: Context, id: ModelId) =>
-  storage.manifests.find(id) === undefined
+  !storage.manifests.has(id)
     ? new TributaryError('MODEL_NOT_FOUND', `no model ${id} on this replica`, {
         details: { model: id },
         hint: 'upload it with POST /v1/models, or push it',
@@ -46,15 +50,16 @@ const modelNotFound = ({ storage }: Context, id: ModelId) =>
 /** The manifest of a model whose bytes are here. */
 export function manifestOf(context: Context, model: string): Manifest {
   const id = parseModelId(model)
-  const stored = context.storage.models.find(id)
-  if (stored === undefined) throw modelNotFound(context, id)
-  return parseManifest(stored.manifest)
+  const { models } = context.storage
+  if (!models.has(id)) throw modelNotFound(context, id)
+  return memo.of(id, () => models.find(id)!.manifest)
 }
 
 /** Whether its bytes are here or not. */
 export function findManifest({ storage }: Context, model: ModelId): Manifest | undefined {
-  const stored = storage.models.find(model) ?? storage.manifests.find(model)
-  return stored === undefined ? undefined : parseManifest(stored.manifest)
+  for (const stored of [storage.models, storage.manifests])
+    if (stored.has(model)) return memo.of(model, () => stored.find(model)!.manifest)
+  return undefined
 }
 
 export function findModel(context: Context, model: string): ModelView {

@@ -118,7 +118,7 @@ export function selected(context: Context, request: MergeRequest): Selected {
 }
 
 const isHere = ({ storage }: Context, model: string | undefined): boolean =>
-  model !== undefined && storage.models.find(model as ModelId) !== undefined
+  model !== undefined && storage.models.has(model as ModelId)
 
 function baseOf(context: Context, book: SpaceBook, state: SpaceState, { base }: Recipe): StoredModelRef | undefined {
   const text = base === undefined ? state.base : printRef(base)

@@ -70,7 +70,7 @@ async function dropModels(context: Context, models: readonly ModelId[]): Promise
   let dropped = 0
   for (const model of models) {
     await dropBlobs(context, forgetUnheld(context, model))
-    if (context.storage.models.find(model) === undefined) dropped += 1
+    if (!context.storage.models.has(model)) dropped += 1
   }
   return dropped
 }

@@ -13,6 +13,8 @@ export interface ManifestRepository {
   /** A known one is left as it is. */
   put(manifest: StoredManifest): void
   find(id: ModelId): StoredManifest | undefined
+  /** Without reading it. */
+  has(id: ModelId): boolean
   /** The lowest id with this content. */
   findByContent(content: string): ModelId | undefined
   /** Those that were fetched then or earlier, sorted. */

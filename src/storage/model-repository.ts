@@ -19,12 +19,16 @@ export interface ModelRepository {
    */
   put(model: StoredModel, blobs: readonly BlobName[]): boolean
   find(id: ModelId): StoredModel | undefined
+  /** Without reading its manifest. */
+  has(id: ModelId): boolean
   /** Models whose id begins with these hex digits, sorted by id. */
   findByIdPrefix(prefix: string): readonly ModelSummary[]
   /** Models whose content root is, or begins with, these hex digits, sorted by content, then oldest first. */
   findByContent(contentOrPrefix: string): readonly ModelSummary[]
   /** The blobs that `put` was given. */
   blobs(id: ModelId): readonly BlobName[]
+  /** Models whose `put` was given this blob, sorted. */
+  naming(blob: BlobName): readonly ModelId[]
   /** Oldest first. */
   list(page: Page<ModelSummary>): readonly ModelSummary[]
   count(): number

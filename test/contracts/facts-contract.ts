@@ -27,10 +27,16 @@ export function describeFacts(name: string, open: () => Promise<Storage>): void 
       expect(models.findByContent(idOf('shared').slice(0, 12))).toHaveLength(2)
       expect(models.findByContent(idOf('none'))).toEqual([])
       expect(models.blobs(first.id)).toEqual([file('f'), tensor('t')])
+      expect([models.has(first.id), models.has(idOf('none'))]).toEqual([true, false])
+      models.put(aModel({ id: idOf('3'), content: idOf('c'), createdAtMs: 0 }), [file('t'), file('f')])
+      expect(models.naming(file('f'))).toEqual([first.id, idOf('3')].sort())
+      expect([models.naming(tensor('t')), models.naming(file('g'))]).toEqual([[first.id], []])
+      expect(models.delete(idOf('3'))).toBe(true)
       expect(models.list({ limit: 1 }).map(({ id }) => id)).toEqual([second.id])
       expect(models.list({ limit: 5, after: models.list({ limit: 1 })[0] })).toEqual([summary])
       expect([models.delete(first.id), models.delete(first.id), models.count()]).toEqual([true, false, 1])
-      expect([models.find(first.id), models.blobs(first.id)]).toEqual([undefined, []])
+      expect([models.find(first.id), models.has(first.id), models.blobs(first.id)]).toEqual([undefined, false, []])
+      expect(models.naming(tensor('t'))).toEqual([])
     })
 
     test('[STO-20] a space is found by id and by name, and a name may be held twice', async () => {

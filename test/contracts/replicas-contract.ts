@@ -71,10 +71,11 @@ export function describeReplicas(name: string, open: () => Promise<Storage>): vo
         ...of(a!, 1),
         manifest: [7],
       })
+      expect([manifests.has(a!), manifests.has(idOf('other'))]).toEqual([true, false])
       expect(manifests.findByContent(content)).toBe(a)
       expect([manifests.fetchedBefore(1), manifests.fetchedBefore(2)]).toEqual([[a], [a, b]])
       expect([manifests.remove(a!), manifests.remove(a!)]).toEqual([true, false])
-      expect([manifests.find(a!), manifests.findByContent(content)]).toEqual([undefined, b])
+      expect([manifests.find(a!), manifests.has(a!), manifests.findByContent(content)]).toEqual([undefined, false, b])
       expect(manifests.findByContent(idOf('other'))).toBeUndefined()
     })
 

@@ -104,6 +104,33 @@ test('[XCH-8] a ticket opens what its space shows, and nothing that only another
   await expect(replica.readBlob('tensor', shown.root, ticket)).rejects.toEqual(refused('UNAUTHORIZED'))
 })
 
+test('[XCH-8] what several models name is given while one of them is shown and here', async () => {
+  const { replica, two, tensorOf } = await withModels()
+  const sharing = safetensors([
+    ...(['own', 'more'] as const).map((name) => ({ name, shape: [2], values: [5, name.length] })),
+    { name: 'a', shape: [700_000], values: Array.from({ length: 700_000 }, (_, i) => i) },
+  ])
+  const three = await replica.uploadModel(streamOf(sharing))
+  const ticket = replica.giveTicket('open', aWriter(3).rid)
+  const roots = replica.findModel(three.model).tensors.map(({ name, root }) => [name, root] as const)
+  const given = async () => {
+    const names: string[] = []
+    for (const [name, root] of roots)
+      await replica.readBlob('tensor', root, ticket).then(
+        () => names.push(name),
+        () => undefined,
+      )
+    return names
+  }
+  expect(await given()).toEqual(['a']) // the model that is shown has it too
+  const { id } = await replica.contribute('open', { model: three.model, name: 'three' })
+  expect(await given()).toEqual(['a', 'more', 'own'])
+  replica.storage.models.delete(three.model as never)
+  expect(await given()).toEqual(['a'])
+  await replica.retract('open', id)
+  expect([await given(), tensorOf(two.model).bytes > 0]).toEqual([['a'], true])
+})
+
 test('[XCH-8] in a members-only space tickets are for members, and end with the membership', async () => {
   const { replica, two, tensorOf } = await withModels()
   const { rid } = aWriter(3)

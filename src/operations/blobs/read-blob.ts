@@ -43,8 +43,8 @@ async function readShown(
   const { blobs, models } = desk.context.storage
   if (kind === 'manifest') {
     const given = parseModelId(text)
-    const id = models.find(given)?.id ?? models.findByContent(given)[0]?.id // who knows of a base knows its content alone
-    const isOpen = id !== undefined && (space === undefined || modelsOf(desk, space).has(id))
+    const id = models.has(given) ? given : models.findByContent(given)[0]?.id // who knows of a base knows its content alone
+    const isOpen = id !== undefined && (space === undefined || shows(desk, space)(id))
     const model = isOpen ? models.find(id) : undefined
     if (model === undefined) throw notHere(kind, text)
     const { manifest } = model
@@ -104,28 +104,38 @@ export function checkMayRead({ policy, members, name }: SpaceState, rid: Replica
   })
 }
 
-/** What a space shows, and its base. */
-function modelsOf({ context }: BlobDesk, { visible, base }: SpaceState): ReadonlySet<ModelId> {
-  const models = new Set<ModelId>()
-  for (const { record } of visible)
-    for (const id of [record.model, ...Object.values(record.sidecars ?? {})]) models.add(id)
-  if (base !== undefined) for (const { id } of context.storage.models.findByContent(base)) models.add(id)
-  return models
+/** Worked out once for each state of a space: each range asks. */
+const shownBy = new WeakMap<SpaceState, ReadonlySet<ModelId>>()
+
+function modelsShownBy(space: SpaceState): ReadonlySet<ModelId> {
+  let shown = shownBy.get(space)
+  if (shown === undefined) {
+    shown = new Set(space.visible.flatMap(({ record }) => [record.model, ...Object.values(record.sidecars ?? {})]))
+    shownBy.set(space, shown)
+  }
+  return shown
 }
 
-const shownBy = new WeakMap<SpaceState, { readonly models: number; readonly names: ReadonlySet<string> }>()
+/** What a space shows, and its base. */
+function shows({ context }: BlobDesk, space: SpaceState): (id: ModelId) => boolean {
+  const shown = modelsShownBy(space)
+  const bases = space.base === undefined ? [] : context.storage.models.findByContent(space.base)
+  return (id) => shown.has(id) || bases.some((base) => base.id === id)
+}
 
-/** Each range asks, so what a space shows is worked out once for each of its states. */
-function isShown(desk: BlobDesk, { kind, digest }: BlobName, space: SpaceState | undefined): boolean {
+/** Any model that names it will do, and a thousand may share a header: where one was found is remembered. */
+const foundIn = new WeakMap<SpaceState, Map<string, ModelId>>()
+
+function isShown(desk: BlobDesk, blob: BlobName, space: SpaceState | undefined): boolean {
   if (space === undefined) return true
   const { models } = desk.context.storage
-  const count = models.count()
-  let shown = shownBy.get(space)
-  if (shown?.models !== count) {
-    const names = new Set<string>()
-    for (const id of modelsOf(desk, space))
-      for (const blob of models.blobs(id)) names.add(`${blob.kind}/${blob.digest}`)
-    shownBy.set(space, (shown = { models: count, names }))
-  }
-  return shown.names.has(`${kind}/${digest}`)
+  let found = foundIn.get(space)
+  if (found === undefined) foundIn.set(space, (found = new Map()))
+  const key = `${blob.kind}/${blob.digest}`
+  const known = found.get(key)
+  if (known !== undefined && models.has(known)) return true
+  const model = models.naming(blob).find(shows(desk, space))
+  if (model === undefined) return false
+  found.set(key, model)
+  return true
 }

@@ -33,6 +33,7 @@ export function createMemoryModels(journal: Journal): { models: ModelRepository;
       return true
     },
     find: (id) => stored.get(id)?.model,
+    has: (id) => stored.has(id),
     findByIdPrefix: (prefix) =>
       summaries()
         .filter(({ id }) => id.startsWith(prefix))
@@ -42,6 +43,12 @@ export function createMemoryModels(journal: Journal): { models: ModelRepository;
         .filter(({ content }) => content.startsWith(prefix))
         .sort((a, b) => compareHex(a.content, b.content) || byAge(a, b)),
     blobs: (id) => stored.get(id)?.blobs ?? [],
+    naming: (blob) =>
+      stored
+        .entries()
+        .filter(([, { blobs }]) => blobs.some((one) => keyOf(one) === keyOf(blob)))
+        .map(([id]) => id)
+        .sort(compareHex),
     list: ({ limit, after }) =>
       summaries()
         .sort(byAge)

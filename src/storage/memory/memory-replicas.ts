@@ -80,6 +80,7 @@ export function createMemoryManifestRepository(journal: Journal): ManifestReposi
       if (!manifests.has(manifest.id)) manifests.set(manifest.id, manifest)
     },
     find: (id) => manifests.get(id),
+    has: (id) => manifests.has(id),
     findByContent: (content) => idsWhere((one) => one.content === content)[0],
     fetchedBefore: (ms) => idsWhere(({ fetchedAtMs }) => fetchedAtMs <= ms),
     remove: (id) => manifests.delete(id),

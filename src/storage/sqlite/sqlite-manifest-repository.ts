@@ -10,6 +10,7 @@ export function createSqliteManifestRepository(db: Database): ManifestRepository
   const select = db.prepare<[ModelId], StoredManifest>(
     'SELECT model AS id, content, manifest, fetched_at_ms AS fetchedAtMs FROM manifests WHERE model = ?',
   )
+  const selectHere = db.prepare<[ModelId], { here: 1 }>('SELECT 1 AS here FROM manifests WHERE model = ?')
   const selectByContent = db.prepare<[string], { id: ModelId }>(
     'SELECT model AS id FROM manifests WHERE content = ? ORDER BY model LIMIT 1',
   )
@@ -20,6 +21,7 @@ export function createSqliteManifestRepository(db: Database): ManifestRepository
   return {
     put: (manifest) => void insert.run(manifest),
     find: (id) => select.get(id),
+    has: (id) => selectHere.get(id) !== undefined,
     findByContent: (content) => selectByContent.get(content)?.id,
     fetchedBefore: (ms) => selectBefore.all(ms).map(({ id }) => id),
     remove: (id) => remove.run(id) === 1,

@@ -13,6 +13,7 @@ export function createSqliteModelRepository(db: Database): ModelRepository {
     INSERT INTO model_blobs (model, kind, digest) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`)
   const forgetOrphan = db.prepare<[string, string]>('DELETE FROM orphans WHERE kind = ? AND digest = ?')
   const select = db.prepare<[ModelId], StoredModel>(`SELECT ${summary}, manifest FROM models WHERE id = ?`)
+  const selectHere = db.prepare<[ModelId], { here: 1 }>('SELECT 1 AS here FROM models WHERE id = ?')
   // 'g' sorts after every hex digit
   const selectByIdPrefix = db.prepare<[string, string], ModelSummary>(
     `SELECT ${summary} FROM models WHERE id >= ? AND id < ? || 'g' ORDER BY id`,
@@ -22,6 +23,9 @@ export function createSqliteModelRepository(db: Database): ModelRepository {
   )
   const selectBlobs = db.prepare<[ModelId], BlobName>(
     'SELECT kind, digest FROM model_blobs WHERE model = ? ORDER BY kind, digest',
+  )
+  const selectNaming = db.prepare<[string, string], { model: ModelId }>(
+    'SELECT model FROM model_blobs WHERE kind = ? AND digest = ? ORDER BY model',
   )
   const selectPage = db.prepare<[number, string, number], ModelSummary>(
     `SELECT ${summary} FROM models WHERE (created_at_ms, id) > (?, ?) ORDER BY created_at_ms, id LIMIT ?`,
@@ -40,9 +44,11 @@ export function createSqliteModelRepository(db: Database): ModelRepository {
         return true
       }),
     find: (id) => select.get(id),
+    has: (id) => selectHere.get(id) !== undefined,
     findByIdPrefix: (prefix) => selectByIdPrefix.all(prefix, prefix),
     findByContent: (prefix) => selectByContent.all(prefix, prefix),
     blobs: (id) => selectBlobs.all(id),
+    naming: ({ kind, digest }) => selectNaming.all(kind, digest).map(({ model }) => model),
     list: ({ limit, after }) => selectPage.all(after?.createdAtMs ?? -1, after?.id ?? '', limit),
     count: () => countAll.get()?.count ?? 0,
     delete: (id) =>
