@@ -130,7 +130,7 @@ function isShown(desk: BlobDesk, blob: BlobName, space: SpaceState | undefined):
   if (space === undefined) return true
   const { models } = desk.context.storage
   let found = foundIn.get(space)
-  if (found === undefined) foundIn.set(space, (found = new Map()))
+  if (found === undefined) foundIn.set(space, (found = new Map<string, ModelId>()))
   const key = `${blob.kind}/${blob.digest}`
   const known = found.get(key)
   if (known !== undefined && models.has(known)) return true
