@@ -18,3 +18,7 @@ export interface KeyRange {
 
 /** What a block sum adds up: terms of a, or of a and b. `squaredDistance` is Σ(a − b)². */
 export type BlockSum = Reduction | 'squaredDistance'
+
+/** Sums that there are of narrow planes: of one plane alone, or every dot of two. */
+export const isNarrowSum = (op: BlockSum, pairs: readonly (readonly [number, number])[]): boolean =>
+  op === 'dot' ? pairs.join(' ') === '0,0 0,1 1,1' : op !== 'squaredDistance' && pairs.join(' ') === '0,0'

@@ -2,7 +2,7 @@
 import { type Binary, BINARIES, COMPARES, UNARIES } from '../core/graph-words.ts'
 import { at, invariant } from '../core/invariant.ts'
 import type { Dtype } from '../tensors/dtypes.ts'
-import type { BlockSum } from './measures.ts'
+import { type BlockSum, isNarrowSum } from './measures.ts'
 import { keepBelow } from './reference.ts'
 import { type Fused, isFused, type Measure, type ProgramStep, type StripProgram } from './strip-program.ts'
 import type { Address } from './wasm-instance.ts'
@@ -60,6 +60,10 @@ const OP = codes(
     'pairSums',
     'elect',
     'trimInTurn',
+    'sumNarrow',
+    'dotsNarrow',
+    'draw',
+    'pick',
   ],
   1,
 )
@@ -91,6 +95,7 @@ function isOfEveryPair(op: BlockSum, pairs: readonly (readonly [number, number])
 
 /** Where everything of a program lies, from an address on. */
 export class ProgramLayout {
+  /** Addresses of the streams, then of the masks. */
   readonly streams: Address
   readonly code: Address
   readonly bytes: number
@@ -105,7 +110,7 @@ export class ProgramLayout {
   constructor(program: StripProgram, start: Address) {
     this.#planes = start
     this.#next = start + PLANE_BYTES * program.buffers
-    this.streams = this.#take(4 * program.streams.length)
+    this.streams = this.#take(4 * (program.streams.length + (program.masks ?? 0)))
     for (const step of program.steps) this.#encode(step, program)
     this.words.push(0)
     this.code = this.#take(4 * this.words.length)
@@ -178,6 +183,14 @@ export class ProgramLayout {
       }
       case 'finite':
         put(OP.finite, plane(step.a))
+        return
+      case 'draw': {
+        const { low, high } = step.key
+        put(OP.draw, low, high, keepBelow(step.probability), streams.length + step.mask)
+        return
+      }
+      case 'pick':
+        put(OP.pick, streams.length + step.mask, plane(step.a), plane(step.out))
         return
       case 'measure':
         this.#measure(step.measure, step.planes, step.narrow)
@@ -257,7 +270,11 @@ export class ProgramLayout {
         const first = at(lanes, 0)
         this.sums.push({ first, count: lanes.length, blocks: measure.blocks })
         const op = BLOCK_SUM[measure.op]
-        if (isOfEveryPair(measure.op, measure.pairs, planes.length))
+        if (narrow) {
+          invariant(isNarrowSum(measure.op, measure.pairs), 'these sums are of planes that are not narrow')
+          if (measure.op === 'dot') this.words.push(OP.dotsNarrow, plane(0), plane(1), first)
+          else this.words.push(OP.sumNarrow, op, plane(0), first)
+        } else if (isOfEveryPair(measure.op, measure.pairs, planes.length))
           this.words.push(OP.pairSums, op, this.#table(planes), planes.length, first)
         else measure.pairs.forEach(([a, b], i) => this.words.push(OP.sum, op, plane(a), plane(b), at(lanes, i)))
         if (!measure.blocks) this.states.push({ array: measure.totals, stride: SUM_BYTES, address: first + 64 })

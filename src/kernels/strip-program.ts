@@ -132,6 +132,10 @@ export type ProgramStep =
       readonly weights: readonly number[]
       readonly out: number
     }
+  /** keep with one probability, as bits of a mask; where not all are kept. */
+  | { readonly do: 'draw'; readonly key: RandomKey; readonly probability: number; readonly mask: number }
+  /** A narrow plane, 0 where the mask has no bit. */
+  | { readonly do: 'pick'; readonly mask: number; readonly a: number; readonly out: number }
   /** Ends the run where an element is not finite. */
   | { readonly do: 'finite'; readonly a: number }
   | { readonly do: 'write'; readonly a: number }
@@ -148,12 +152,24 @@ export interface StripProgram {
   readonly constants: readonly { readonly buffer: number; readonly value: number }[]
   readonly buffers: number
   readonly streams: readonly Dtype[]
+  /** How many masks it draws, or picks by. */
+  readonly masks?: number
   /** Of what is written. */
   readonly dtype: Dtype | undefined
 }
 
 /**
  * Runs over elements first … first + count − 1, of which `first` is a multiple of 4,096: the streams hold the bytes of just
- * these. False where something is not finite; then neither `out` nor a measure means anything.
+ * these, and so the masks as bits, in words of 32. False where something is not finite; then neither `out`, nor a measure, nor
+ * a mask that was drawn means anything.
  */
-export type RunProgram = (streams: readonly Uint8Array[], first: number, count: number, out?: Uint8Array) => boolean
+export type RunProgram = (
+  streams: readonly Uint8Array[],
+  first: number,
+  count: number,
+  out?: Uint8Array,
+  masks?: readonly Uint8Array[],
+) => boolean
+
+/** Of a mask for as many elements. */
+export const maskBytes = (elements: number): number => 4 * Math.ceil(elements / 32)

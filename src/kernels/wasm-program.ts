@@ -2,7 +2,7 @@
 import { invariant } from '../core/invariant.ts'
 import { BLOCK } from './measures.ts'
 import { DTYPES, ProgramLayout, STRIP, SUM_BYTES, type SumsPlace } from './program-layout.ts'
-import type { RunProgram, StripProgram } from './strip-program.ts'
+import { maskBytes, type RunProgram, type StripProgram } from './strip-program.ts'
 import type { Address, WasmWords } from './wasm-instance.ts'
 import type { WasmMemory } from './wasm-memory.ts'
 
@@ -45,10 +45,10 @@ export class WasmPrograms {
   compile(program: StripProgram): RunProgram | undefined {
     if (!hasWords(program, this.#memory)) return undefined
     const bytes = new ProgramLayout(program, 0).bytes
-    return (streams, first, count, out) => {
+    return (streams, first, count, out, masks = []) => {
       invariant(first % BLOCK === 0, 'a run begins with a block')
       const loaded = this.#load(program, bytes)
-      return loaded !== undefined && this.#run(loaded, streams, first, count, out)
+      return loaded !== undefined && this.#run(loaded, streams, first, count, out, masks)
     }
   }
 
@@ -74,6 +74,7 @@ export class WasmPrograms {
     first: number,
     count: number,
     out: Uint8Array | undefined,
+    masks: readonly Uint8Array[],
   ): boolean {
     invariant(streams.length === program.streams.length, 'every stream has its bytes')
     for (let i = 0; i < streams.length; i++) {
@@ -82,6 +83,13 @@ export class WasmPrograms {
       if (from < 0) return false
       invariant(bytes.length === count * DTYPES[program.streams[i]!]!.bytes, 'bytes of as many elements')
       this.#words[layout.streams / 4 + i] = from
+    }
+    invariant(masks.length === (program.masks ?? 0), 'every mask has its bits')
+    for (let i = 0; i < masks.length; i++) {
+      const from = this.#memory.addressOf(masks[i]!)
+      if (from < 0) return false
+      invariant(masks[i]!.length === maskBytes(count), 'bits of as many elements')
+      this.#words[layout.streams / 4 + streams.length + i] = from
     }
     let to = 0
     if (program.dtype !== undefined) {

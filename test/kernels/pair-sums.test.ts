@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { BLOCK } from '../../src/kernels/measures.ts'
+import { BLOCK, type BlockSum } from '../../src/kernels/measures.ts'
 import { referenceKernels } from '../../src/kernels/reference.ts'
 import type { StripProgram } from '../../src/kernels/strip-program.ts'
 import { createWasmKernels } from '../../src/kernels/wasm.ts'
@@ -11,7 +11,7 @@ const everyPair = (count: number): Pair[] =>
   Array.from({ length: count }, (_, i) => Array.from({ length: count - i }, (_, j): Pair => [i, i + j])).flat()
 
 /** Some planes of f32, and what is added up over pairs of them before and behind `totals`. */
-function measured(op: 'dot' | 'squaredDistance', count: number, length: number, pairs: readonly Pair[]) {
+function measured(op: BlockSum, count: number, length: number, pairs: readonly Pair[], narrow = false) {
   const next = numbersFrom(count)
   const streams = Array.from({ length: count }, () => {
     const bytes = wasm.allocateBytes(4 * length)
@@ -24,12 +24,12 @@ function measured(op: 'dot' | 'squaredDistance', count: number, length: number, 
   const planes = streams.map((_, i) => i)
   const program = (blocks?: number[]): StripProgram => ({
     steps: [
-      ...planes.map((i) => ({ do: 'read', stream: i, narrow: false, out: i }) as const),
+      ...planes.map((i) => ({ do: 'read', stream: i, narrow, out: i }) as const),
       {
         do: 'measure',
         measure: { measure: 'sums', op, pairs, totals, ...(blocks && { blocks }) },
         planes,
-        narrow: false,
+        narrow,
       },
     ],
     constants: [],
@@ -70,6 +70,34 @@ test.each(['dot', 'squaredDistance'] as const)(
       }
   },
 )
+
+test.each(['sum', 'l1', 'l2', 'dot'] as const)('[KRN-95] %s of narrow planes is what planes of f64 give', (op) => {
+  const count = op === 'dot' ? 2 : 1
+  for (const length of [
+    1,
+    2,
+    3,
+    7,
+    8,
+    9,
+    15,
+    16,
+    17,
+    511,
+    512,
+    519,
+    1000,
+    BLOCK - 1,
+    BLOCK,
+    BLOCK + 33,
+    3 * BLOCK + 530,
+  ]) {
+    const { ended, right, totals, blocks, rightBlocks } = measured(op, count, length, everyPair(count), true)
+    expect(ended).toBe(true)
+    expect(totals).toEqual(right)
+    expect(blocks).toEqual(rightBlocks)
+  }
+})
 
 test('[KRN-95] pairs in another order, or not all of them, are measured too', () => {
   for (const pairs of [

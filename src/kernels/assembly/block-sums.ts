@@ -6,6 +6,9 @@
 @inline export const DOT: i32 = 3
 @inline export const DISTANCE: i32 = 4
 
+/** Bytes from one state to the next. */
+@inline const STATE_BYTES: i32 = 80
+
 @inline
 function term(op: i32, a: v128, b: v128): v128 {
   if (op == SUM) return a
@@ -101,6 +104,111 @@ export function endBlock(state: usize): void {
     store<f64>(to, sum)
     store<u32>(state, to + load<u32>(state, 76), 72)
   }
+}
+
+/** Two f32 of a narrow plane. Loading eight bytes leaves the shuffles to others. */
+@inline
+function two(a: usize): v128 {
+  return f64x2.promote_low_f32x4(v128.load_zero<u64>(a))
+}
+
+/** Rows of eight of a narrow plane. */
+@inline
+function addRows(op: i32, a: usize, lanes: usize, rows: i32): void {
+  let l0 = v128.load(lanes)
+  let l1 = v128.load(lanes, 16)
+  let l2 = v128.load(lanes, 32)
+  let l3 = v128.load(lanes, 48)
+  for (; rows > 0; rows--) {
+    const x0 = two(a)
+    const x1 = two(a + 8)
+    const x2 = two(a + 16)
+    const x3 = two(a + 24)
+    l0 = f64x2.add(l0, term(op, x0, x0))
+    l1 = f64x2.add(l1, term(op, x1, x1))
+    l2 = f64x2.add(l2, term(op, x2, x2))
+    l3 = f64x2.add(l3, term(op, x3, x3))
+    a += 32
+  }
+  v128.store(lanes, l0)
+  v128.store(lanes, l1, 16)
+  v128.store(lanes, l2, 32)
+  v128.store(lanes, l3, 48)
+}
+
+/** The last of two planes, fewer than eight, and zeros behind them, which change no lane: none is ever −0. */
+const rests: usize = memory.data(64, 16)
+
+@inline
+function rest(a: usize, n: i32, to: usize): usize {
+  v128.store(to, i32x4.splat(0))
+  v128.store(to, i32x4.splat(0), 16)
+  memory.copy(to, a + (<usize>(n & ~7) << 2), <usize>(n & 7) << 2)
+  return to
+}
+
+@inline
+function narrowLanes(op: i32, a: usize, state: usize, n: i32): void {
+  addRows(op, a, state, n >> 3)
+  if ((n & 7) != 0) addRows(op, rest(a, n, rests), state, 1)
+}
+
+/** laneSum of a plane of f32 with itself, but for distances. */
+export function narrowSum(op: i32, a: usize, state: usize, n: i32, ends: bool): void {
+  if (op == SUM) narrowLanes(SUM, a, state, n)
+  else if (op == L1) narrowLanes(L1, a, state, n)
+  else narrowLanes(L2, a, state, n)
+  if (ends) endBlock(state)
+}
+
+/** Of each row of eight, the four lanes from byte `at` on, of both dots and the one between. */
+@inline
+function dotRows(a: usize, b: usize, lanes: usize, at: usize, rows: i32): void {
+  const to = lanes + (at << 1)
+  let p0 = v128.load(to)
+  let p1 = v128.load(to, 16)
+  let q0 = v128.load(to, STATE_BYTES)
+  let q1 = v128.load(to, STATE_BYTES + 16)
+  let r0 = v128.load(to, 2 * STATE_BYTES)
+  let r1 = v128.load(to, 2 * STATE_BYTES + 16)
+  a += at
+  b += at
+  for (; rows > 0; rows--) {
+    const x0 = two(a)
+    const y0 = two(b)
+    const x1 = two(a + 8)
+    const y1 = two(b + 8)
+    p0 = f64x2.add(p0, f64x2.mul(x0, x0))
+    q0 = f64x2.add(q0, f64x2.mul(x0, y0))
+    r0 = f64x2.add(r0, f64x2.mul(y0, y0))
+    p1 = f64x2.add(p1, f64x2.mul(x1, x1))
+    q1 = f64x2.add(q1, f64x2.mul(x1, y1))
+    r1 = f64x2.add(r1, f64x2.mul(y1, y1))
+    a += 32
+    b += 32
+  }
+  v128.store(to, p0)
+  v128.store(to, p1, 16)
+  v128.store(to, q0, STATE_BYTES)
+  v128.store(to, q1, STATE_BYTES + 16)
+  v128.store(to, r0, 2 * STATE_BYTES)
+  v128.store(to, r1, 2 * STATE_BYTES + 16)
+}
+
+/** Of two planes of f32: the dots of the first with itself, of both, and of the second with itself, in states side by side. */
+export function narrowDots(a: usize, b: usize, state: usize, n: i32, ends: bool): void {
+  dotRows(a, b, state, 0, n >> 3)
+  dotRows(a, b, state, 16, n >> 3)
+  if ((n & 7) != 0) {
+    const x = rest(a, n, rests)
+    const y = rest(b, n, rests + 32)
+    dotRows(x, y, state, 0, 1)
+    dotRows(x, y, state, 16, 1)
+  }
+  if (!ends) return
+  endBlock(state)
+  endBlock(state + STATE_BYTES)
+  endBlock(state + 2 * STATE_BYTES)
 }
 
 /** Finite where all elements are finite and none is huge. */

@@ -1,6 +1,4 @@
 /** Planes of f32: half as long, and all that changes to a base and what is left of them need. */
-import { row, rows, setKey, words } from './philox'
-
 /** Elements as f32; false where one is not finite. */
 export function readBf16(from: usize, out: usize, n: i32): bool {
   const zero = i16x8.splat(0)
@@ -116,31 +114,6 @@ export function trim(a: usize, key: i32, ties: i32, out: usize, n: i32): void {
     v128.store(out, v128.and(values, i32x4.gt_s(v128.and(values, magnitude), cut)))
     a += 16
     out += 16
-  }
-}
-
-/** 0 but where the random word is below `below`; `first` is a multiple of sixteen. */
-export function drop(keyLow: i32, keyHigh: i32, first: f64, below: i32, a: usize, out: usize, n: i32): void {
-  setKey(keyLow, keyHigh)
-  const limit = i32x4.splat(below)
-  let block = <u64>first >> 2
-  let left = n
-  for (; left > 16; left -= 32) {
-    rows(block)
-    block += 8
-    for (let at: usize = 0; at < 128; at += 32) {
-      v128.store(out + at, v128.and(v128.load(a + at), i32x4.lt_u(v128.load(words + at), limit)))
-      v128.store(out + at, v128.and(v128.load(a + at, 16), i32x4.lt_u(v128.load(words + at, 16), limit)), 16)
-    }
-    a += 128
-    out += 128
-  }
-  if (left > 0) {
-    row(block)
-    v128.store(out, v128.and(v128.load(a), i32x4.lt_u(v128.load(words), limit)))
-    v128.store(out, v128.and(v128.load(a, 16), i32x4.lt_u(v128.load(words, 16), limit)), 16)
-    v128.store(out, v128.and(v128.load(a, 32), i32x4.lt_u(v128.load(words, 32), limit)), 32)
-    v128.store(out, v128.and(v128.load(a, 48), i32x4.lt_u(v128.load(words, 48), limit)), 48)
   }
 }
 

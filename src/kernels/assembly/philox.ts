@@ -7,8 +7,8 @@
 
 /** The keys of ten rounds, each in all lanes. */
 const keys: usize = memory.data(320, 16)
-/** The words of the rows at hand. */
-export const words: usize = memory.data(128, 16)
+/** The words of the row at hand. */
+export const words: usize = memory.data(64, 16)
 
 export function setKey(low: i32, high: i32): void {
   for (let at: usize = 0; at < 320; at += 32) {
@@ -78,9 +78,30 @@ export function row(block: u64): void {
   store16(c0, c1, c2, c3, words)
 }
 
-/** Two rows at once: what one waits for, the other computes in. */
+/** Which of four blocks' words are below the limit, as bits in the order of elements. */
 @inline
-export function rows(block: u64): void {
+function bitsOf(c0: v128, c1: v128, c2: v128, c3: v128, limit: v128): i32 {
+  const sign = i32x4.splat(0x80000000)
+  const m0 = i32x4.gt_s(limit, v128.xor(c0, sign))
+  const m1 = i32x4.gt_s(limit, v128.xor(c1, sign))
+  const m2 = i32x4.gt_s(limit, v128.xor(c2, sign))
+  const m3 = i32x4.gt_s(limit, v128.xor(c3, sign))
+  const bytes = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(m0, m1), i16x8.narrow_i32x4_s(m2, m3))
+  return i8x16.bitmask(v128.shuffle<i8>(bytes, bytes, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15))
+}
+
+/** A limit of unsigned words, as `kept` wants it. */
+@inline
+export function limitOf(below: i32): v128 {
+  return i32x4.splat(below ^ 0x80000000)
+}
+
+/**
+ * Of the 32 words of eight blocks, as bits: which are below the limit. Two rows at once: what one waits for, the other
+ * computes in.
+ */
+@inline
+export function kept(block: u64, limit: v128): i32 {
   const m0 = i32x4.splat(M0)
   const m1 = i32x4.splat(M1)
   const second = secondProduct(block)
@@ -126,6 +147,5 @@ export function rows(block: u64): void {
     d2 = v128.xor(v128.xor(highs(r0, r1), d3), v128.load(keys + at, 16))
     d3 = lows(r0, r1)
   }
-  store16(c0, c1, c2, c3, words)
-  store16(d0, d1, d2, d3, words + 64)
+  return bitsOf(c0, c1, c2, c3, limit) | (bitsOf(d0, d1, d2, d3, limit) << 16)
 }

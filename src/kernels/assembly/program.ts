@@ -3,13 +3,14 @@
  * words: for each step its word, then its operands; planes, tables and numbers are given by their addresses.
  */
 import { binary, choose, OVER, unary } from './element-wise'
-import { greatest, laneSum, strip } from './block-sums'
+import { greatest, laneSum, narrowDots, narrowSum, strip } from './block-sums'
 import { decodeBf16, decodeF16, decodeF32 } from './decode'
+import { draw, drop, pick } from './drop'
 import { elect } from './elect'
 import { encodeBf16, encodeF16, encodeF32 } from './encode'
 import { scaled, scaledPair, weightedSum } from './exact'
 import { pairSums } from './gram'
-import { bracket, change, drop, narrow, nth, readBf16, readF32, scale, trim, widen } from './narrow'
+import { bracket, change, narrow, nth, readBf16, readF32, scale, trim, widen } from './narrow'
 import { keep } from './random'
 import { aboveCutoff, histogram } from './selection'
 import { sort } from './sort'
@@ -48,6 +49,10 @@ import { votes } from './votes'
 @inline const PAIR_SUMS: i32 = 26
 @inline const ELECT: i32 = 27
 @inline const TRIM_IN_TURN: i32 = 28
+@inline const SUM_NARROW: i32 = 29
+@inline const DOTS_NARROW: i32 = 30
+@inline const DRAW: i32 = 31
+@inline const PICK: i32 = 32
 
 @inline const BF16: i32 = 0
 @inline const F16: i32 = 1
@@ -254,6 +259,27 @@ export function runProgram(code: usize, streams: usize, out: usize, first: f64, 
           const ties = load<f64>(state) > 0 ? n : upTo(load<f64>(state, 8), first + at, n)
           trim(address(pc, 1), word(pc, 2), ties, address(pc, 4), n)
           pc += 20
+          break
+        }
+        case SUM_NARROW: {
+          narrowSum(word(pc, 1), address(pc, 2), address(pc, 3), n, ends)
+          pc += 16
+          break
+        }
+        case DOTS_NARROW: {
+          narrowDots(address(pc, 1), address(pc, 2), address(pc, 3), n, ends)
+          pc += 16
+          break
+        }
+        case DRAW: {
+          const mask = address(streams, word(pc, 4)) + (<usize>at >> 3)
+          draw(word(pc, 1), word(pc, 2), first + at, word(pc, 3), mask, n)
+          pc += 20
+          break
+        }
+        case PICK: {
+          pick(address(streams, word(pc, 1)) + (<usize>at >> 3), address(pc, 2), address(pc, 3), n)
+          pc += 16
           break
         }
         default: unreachable()

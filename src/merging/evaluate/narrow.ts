@@ -50,6 +50,12 @@ export function narrowed<B>(
     if ('out' in form) narrow.add(form.out)
     if (form.do === 'change') for (const stream of [form.a, form.b]) narrow.add(stream)
   }
+  for (const step of steps) {
+    if (step.do !== 'sink' || step.sink.narrow !== true) continue
+    const planes = step.planes.map((value) => [value, makers.get(value)] as const)
+    if (planes.every(([value, maker]) => narrow.has(value) || maker?.do === 'read'))
+      for (const [value] of planes) narrow.add(value)
+  }
   const wide = new Map<Value, Value>()
   const made: Step<B>[] = []
   const widened = (value: Value): Value => {
@@ -73,7 +79,7 @@ export function narrowed<B>(
     const form = taken.get(step)
     if (form) made.push(form)
     else if (step.do === 'read') made.push(narrow.has(step.out) ? { ...step, narrow: true } : step)
-    else if (step.do === 'sink' && step.planes.every((value) => narrow.has(value)) && step.sink.narrow)
+    else if (step.do === 'sink' && step.sink.narrow === true && step.planes.every((value) => narrow.has(value)))
       made.push({ ...step, narrow: true })
     else if (step.do === 'votes' || step.do === 'elect') made.push({ ...step, planes: step.planes.map(kept) })
     else made.push(withOperands(step, widened))

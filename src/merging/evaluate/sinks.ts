@@ -2,7 +2,7 @@
 import type { CutoffNode, LaterNode, Reducing } from '../../core/graph.ts'
 import { math } from '../../core/libm.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
-import type { BlockSum } from '../../kernels/measures.ts'
+import { type BlockSum, isNarrowSum } from '../../kernels/measures.ts'
 import type { Measure } from '../../kernels/strip-program.ts'
 import { type Cutoff, CutoffSearch, keepCount, type OpenCutoff, SEARCH_NUMBERS } from '../../kernels/selection.ts'
 import { STRIP } from './evaluation.ts'
@@ -31,7 +31,7 @@ export interface Sink<B> {
   /** What a program of the kernels may measure in place of `see`, in this pass. */
   measure?(offset: number): Measure | undefined
   /** That may look at narrow planes. */
-  readonly narrow?: true
+  readonly narrow?: boolean
   /** In this pass, some strips will do. */
   readonly samples?: boolean
   /** A tensor of the scope has been seen whole. */
@@ -61,6 +61,7 @@ class Sums<B> implements Sink<B> {
   /** Of a part: the sums of its blocks. */
   #blocks: number[] | undefined
   readonly joining: Joining
+  readonly narrow: boolean
   done = false
   finite = true
 
@@ -73,6 +74,7 @@ class Sums<B> implements Sink<B> {
     this.#kernels = kernels
     this.#op = op
     this.#pairs = pairs
+    this.narrow = isNarrowSum(op, pairs)
     this.#finish = finish
     this.#inTensor = new Float64Array(pairs.length)
     this.#sums = pairs.map(() => 0)
