@@ -36,6 +36,8 @@ export interface TensorFetching {
   readonly signal?: AbortSignal
   readonly limits?: FetchLimits
   readonly syncBytes?: number
+  /** At once: whatever becomes of the fetch, who lied is known. */
+  readonly onLie?: (lie: Lie) => void
   readonly onProgress?: (progress: { readonly bytesDone: number; readonly bytesTotal: number }) => void
 }
 
@@ -98,6 +100,7 @@ class TensorRun {
   readonly #spares: Uint8Array<ArrayBuffer>[] = []
   readonly #writes = new Map<number, { readonly id: number; readonly done: Promise<void> }>()
   #unsyncedBytes = 0
+  #liesTold = 0
   #syncing: Promise<void> | undefined
   #failure: Error | undefined
   #wake = (): void => undefined
@@ -205,6 +208,7 @@ class TensorRun {
         this.#fetch.heard(request.id, clock.now())
       }
       this.#fetch.leavesArrived(request.id, leaves.subarray(0, at))
+      this.#tellLies()
       this.#wake()
       return
     }
@@ -238,6 +242,7 @@ class TensorRun {
 
   async #arrived(id: number, chunk: number, bytes: Uint8Array): Promise<void> {
     const verdict = this.#fetch.chunkArrived(id, leafHash(bytes), this.#fetching.clock.now())
+    this.#tellLies()
     if (verdict === 'keep') {
       await this.#write(id, chunk, bytes)
       this.bytesFetched += bytes.length
@@ -247,6 +252,11 @@ class TensorRun {
       this.#fetching.onProgress?.({ bytesDone: Math.min(bytesTotal, verifiedChunks * CHUNK_BYTES), bytesTotal })
     }
     this.#wake()
+  }
+
+  #tellLies(): void {
+    for (const lie of this.#fetch.lies.slice(this.#liesTold)) this.#fetching.onLie?.(lie)
+    this.#liesTold = this.#fetch.lies.length
   }
 
   /** What a liar sent may still be on its way to the disk when the truth arrives: it waits, and it alone counts. */

@@ -14,6 +14,8 @@ import { TokenBucket } from './token-bucket.ts'
 /** Of one link: what may be on its way, and so wait here. */
 export const ASKED_BYTES_MAX = 16 * 1024 * 1024
 export const ASKED_MAX = 8
+/** Nothing comes over a link for so long: what was asked for is not waited for. */
+const SILENT_MS = 15_000
 /** Half of the frames that the other side takes of us in a second: the rest are for ops. */
 const WANTS_PER_SECOND = 250
 const BURST = 500
@@ -72,11 +74,7 @@ export class LinkAsking {
       read: (root, start, end, signal) => exactly(want('tensor', root, start, end), signal),
       manifest: (digest, bytesMax, signal) => upTo('manifest', digest, bytesMax, signal),
       file: (digest, bytesMax, signal) => upTo('file', digest, bytesMax, signal),
-      has: async (digest, signal) => {
-        const stream = this.#begin(link, want('manifest', digest, 0, 0))
-        for await (const piece of this.#pieces(link, stream, signal)) if (piece.length > 0) break // more than was asked for
-        return stream.end === 'done'
-      },
+      has: (digest, signal) => this.#has(link, id, want('manifest', digest, 0, 0), signal),
       close: () => undefined, // it ends with its link
     }
   }
@@ -108,6 +106,26 @@ export class LinkAsking {
       stream.end = 'failed'
       stream.wake()
     }
+  }
+
+  /** Whoever keeps silent must not keep the others waiting. */
+  async #has(link: LinkId, id: ReplicaId, want: BlobWant, signal: AbortSignal): Promise<boolean> {
+    const { clock } = this.#parts
+    const silence = new AbortController()
+    const silentLater = () => clock.after(SILENT_MS, () => silence.abort())
+    let callOff = silentLater()
+    const stream = this.#begin(link, want)
+    try {
+      for await (const piece of this.#pieces(link, stream, AbortSignal.any([signal, silence.signal]))) {
+        if (piece.length > 0) break // more than was asked for
+        callOff()
+        callOff = silentLater()
+      }
+    } finally {
+      callOff()
+    }
+    if (silence.signal.aborted) throw problem(id, 'it does not answer')
+    return stream.end === 'done'
   }
 
   async *#exactly(link: LinkId, id: ReplicaId, want: BlobWant, signal: AbortSignal): AsyncIterable<Uint8Array> {

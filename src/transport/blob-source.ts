@@ -17,6 +17,7 @@ export interface BlobSource {
 export interface ModelSource extends BlobSource {
   /** By the model's id or, of a base, its content root. Refuses more than `bytesMax`. */
   manifest(digest: string, bytesMax: number, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** NETWORK where no answer comes within a while: others are not kept waiting. */
   has(digest: string, signal: AbortSignal): Promise<boolean>
   /** The whole file. Refuses more than `bytesMax`. */
   file(digest: FileDigest, bytesMax: number, signal: AbortSignal): AsyncIterable<Uint8Array>

@@ -71,8 +71,13 @@ test('[XCH-21] a merge that lacks bytes fetches them and finishes, to the bytes 
 test('[XCH-21] a tensor that several models share is fetched once, though they are fetched side by side', async () => {
   const world = new World()
   const reads: string[] = []
+  const manifests: string[] = []
   world.tamper = (_, source): ModelSource => ({
     ...source,
+    manifest(digest, ...asked) {
+      manifests.push(digest)
+      return source.manifest(digest, ...asked)
+    },
     read(root, ...asked) {
       reads.push(root)
       return source.read(root, ...asked)
@@ -88,10 +93,12 @@ test('[XCH-21] a tensor that several models share is fetched once, though they a
   await world.until(() => hasManifests(two, ...models), 'the manifests came')
   await finished(world, two)
   expect([reads.length, new Set(reads).size]).toEqual([4, 4])
+  expect([...manifests].sort()).toEqual([...models].sort())
+  for (const model of models) expect(two.replica.storage.manifests.find(model as never)).toBeUndefined()
   expect(two.replica.storage.fetches.temporaries().size).toBe(0)
 })
 
-test('[XCH-22] a lying source is named and counted, and the other completes the model', async () => {
+test('[XCH-22] [XCH-42] a lying source is named and counted, and the other completes the model', async () => {
   const world = new World()
   const { one, two, models } = await twoReplicas(world)
   await world.until(() => hasManifests(two, ...models), 'both manifests came')
@@ -110,6 +117,10 @@ test('[XCH-22] a lying source is named and counted, and the other completes the 
   const id = await finished(world, three)
   expect(await outputOf(three, id)).toEqual(await outputOf(two, id))
   expect(three.replicator.counts().get('blobs.lies')).toBeGreaterThan(0)
+  const messages = three.replica.faults.map((fault) => (fault as TributaryError).message)
+  expect(
+    messages.some((message) => /something else for (chunk 0 of the tensor|the file) [0-9a-f]{64}$/.test(message)),
+  ).toBe(true)
   const accused = three.replica.faults.map((fault) => (fault as TributaryError).details['source'])
   expect(new Set(accused)).toEqual(new Set([one.replica.identity().replica]))
   expect(await three.replica.storage.blobs.sweepTemporary(0, Number.MAX_SAFE_INTEGER)).toBe(0)

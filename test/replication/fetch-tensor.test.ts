@@ -81,7 +81,7 @@ describe('a tensor from other replicas', () => {
     expect(await fetchTensor(wanted, fetching(storage, []))).toEqual({ bytesFetched: 0, lies: [] })
   })
 
-  test('[XCH-2] completes with one lying source of three, and names it with its chunk', async () => {
+  test('[XCH-2] [XCH-42] completes with one lying source of three, and names it with its chunk', async () => {
     const storage = await memoryStorage()
     const sources = [source('a'), source('liar', { lieAt: 5 }), source('c')]
     sources[0]!.leaves = async function* () {
@@ -91,13 +91,15 @@ describe('a tensor from other replicas', () => {
     const { lies } = await fetchTensor(wanted, fetching(storage, sources))
     expect((await stored(storage)).equals(bytes)).toBe(true)
     expect(lies.every((lie) => lie.source === 'liar' && lie.chunk === 5)).toBe(true)
+    const told: unknown[] = []
     const alone = await memoryStorage()
-    const liar = fetching(alone, [source('liar', { lieAt: 5 })])
+    const liar = fetching(alone, [source('liar', { lieAt: 5 })], { onLie: (lie) => told.push(lie) })
     await expect(fetchTensor(wanted, liar)).rejects.toMatchObject({
       code: 'BYTES_MISSING',
       details: { liars: ['liar'] },
     })
     expect(await alone.blobs.has({ kind: 'tensor', digest: root })).toBe(false)
+    expect(told).toEqual([{ source: 'liar', what: 'chunk', chunk: 5 }])
   })
 
   test('[XCH-6] goes on from what was durable: an orderly end keeps all, a kill at most what was not synced', async () => {

@@ -224,6 +224,26 @@ test('[XCH-28] so much of a link is asked for at once, and what waits for its tu
   await wire.run(Promise.all(small))
 })
 
+test('[XCH-41] who never says whether it has a model is not waited for, and who is busy on the link is', async () => {
+  const wire = await aWire()
+  const { one, two } = wire
+  two.readBlob = () => new Promise(() => undefined) // says nothing
+  const silent = codeOf(one.source(two).has(tensor, never))
+  await wire.settle()
+  wire.clock.pass(15_001)
+  expect(await silent).toBe('NETWORK')
+  await wire.settle()
+  expect(wire.passed).toContain('blob-end') // it was called off
+  const busy = one.source(two).has(tensor, never)
+  for (let i = 0; i < 5; i++) {
+    wire.clock.pass(10_000)
+    one.bytes.on({ t: 'blob-part', link: 1, request: 99, bytes: bytesOf(1) }) // of something else
+    await new Promise(setImmediate)
+  }
+  one.bytes.on({ t: 'blob-end', link: 1, request: 2, how: 'done' })
+  expect(await busy).toBe(true)
+})
+
 test('[XCH-28] who asks for many small things goes slower than what counts as a flood', async () => {
   const wire = await aWire()
   const { one, two } = wire

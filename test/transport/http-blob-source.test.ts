@@ -12,22 +12,27 @@ afterEach(() => {
 })
 
 async function answering(answer: (response: ServerResponse, url: string, host: string) => void) {
-  const server: Server = createServer(({ url = '', headers }, response) => answer(response, url, headers.host ?? ''))
-  server.keepAliveTimeout = 0
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  const address = { url: `http://replica.invalid:${port}/team`, pinned: '127.0.0.1' }
-  const source = createHttpBlobSource({ id: 'them', address })
-  stops.push(() => {
-    source.close()
-    server.closeAllConnections()
-    server.close()
-  })
+  const source = await sourceAt(answer)
   return async () => {
     const pieces: Uint8Array[] = []
     for await (const piece of source.read(root, 2, 6, new AbortController().signal)) pieces.push(piece)
     return Buffer.concat(pieces).toString()
   }
+}
+
+async function sourceAt(answer: (response: ServerResponse, url: string, host: string) => void, silentMs?: number) {
+  const server: Server = createServer(({ url = '', headers }, response) => answer(response, url, headers.host ?? ''))
+  server.keepAliveTimeout = 0
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const address = { url: `http://replica.invalid:${port}/team`, pinned: '127.0.0.1' }
+  const source = createHttpBlobSource({ id: 'them', address, ...(silentMs !== undefined && { silentMs }) })
+  stops.push(() => {
+    source.close()
+    server.closeAllConnections()
+    server.close()
+  })
+  return source
 }
 
 test('[XCH-9] [ADR-6] a range is asked for at the judged address, under its name and below its path', async () => {
@@ -106,4 +111,9 @@ test('[XCH-9] what is called off fails at once; called off after its end it leav
   const under = new AbortController()
   await expect(read(under.signal, () => under.abort())).rejects.toMatchObject({ code: 'NETWORK' })
   await expect(read(under.signal)).rejects.toMatchObject({ code: 'NETWORK' })
+})
+
+test('[XCH-41] who never says whether it has a model has failed', async () => {
+  const source = await sourceAt(() => undefined, 20)
+  await expect(source.has(root, new AbortController().signal)).rejects.toMatchObject({ code: 'NETWORK' })
 })

@@ -99,9 +99,9 @@ export class Exchange {
             const error = await this.#try(parts, job.space, digest, true)
             if (error !== undefined) this.#queue.explain(job, error, missing)
           }
-          const isSmall = (digest: string) => this.#bytesOf(digest) <= SMALL_BYTES_MAX
-          await sideBySide(missing.filter(isSmall), SMALL_AT_ONCE, fetch)
-          for (const digest of missing) if (!isSmall(digest)) await fetch(digest)
+          const small = new Set(missing.filter((digest) => this.#bytesOf(digest) <= SMALL_BYTES_MAX))
+          await sideBySide(small, SMALL_AT_ONCE, fetch)
+          for (const digest of missing) if (!small.has(digest)) await fetch(digest)
         }
         this.#queue.unblock()
       } catch (error) {

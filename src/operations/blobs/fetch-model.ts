@@ -126,25 +126,20 @@ async function fetchTensors(
   }
   async function bring(root: TensorRoot, bytes: number, onProgress: (bytesDone: number) => void): Promise<void> {
     if (bytes === 0) return storeEmpty(context, root)
-    try {
-      const { lies } = await fetchTensor(
-        { root, bytes },
-        {
-          storage: context.storage,
-          sources: sources.filter(({ id }) => !liars.has(id)),
-          clock,
-          now: context.now,
-          needRoom: (more) => needRoom(context, more, 'a tensor'),
-          signal: both,
-          onProgress: ({ bytesDone }) => onProgress(bytesDone),
-        },
-      )
-      for (const { source } of lies) blame(source, `the tensor ${root}`)
-    } catch (error) {
-      if (isTributaryError(error) && Array.isArray(error.details['liars']))
-        for (const source of error.details['liars'] as string[]) blame(source, `the tensor ${root}`)
-      throw error
-    }
+    await fetchTensor(
+      { root, bytes },
+      {
+        storage: context.storage,
+        sources: sources.filter(({ id }) => !liars.has(id)),
+        clock,
+        now: context.now,
+        needRoom: (more) => needRoom(context, more, 'a tensor'),
+        signal: both,
+        onLie: ({ source, chunk }) =>
+          blame(source, `${chunk === undefined ? 'the leaves' : `chunk ${chunk}`} of the tensor ${root}`),
+        onProgress: ({ bytesDone }) => onProgress(bytesDone),
+      },
+    )
   }
   await inTurn(wanted, bringOnce, () => stop.abort())
 }

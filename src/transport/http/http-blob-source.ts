@@ -14,9 +14,12 @@ export interface HttpSourceOptions {
   readonly address: Address
   /** The Authorization header for the next request: a ticket lasts five minutes. */
   readonly authorization?: () => string | undefined
+  /** So long it may think about whether it has a model. */
+  readonly silentMs?: number
 }
 
 const CONNECTIONS_MAX = 8
+const SILENT_MS = 15_000
 
 const pinnedTo =
   (address: string): LookupFunction =>
@@ -26,7 +29,12 @@ const pinnedTo =
     else done(null, address, family)
   }
 
-export function createHttpBlobSource({ id, address, authorization }: HttpSourceOptions): ModelSource {
+export function createHttpBlobSource({
+  id,
+  address,
+  authorization,
+  silentMs = SILENT_MS,
+}: HttpSourceOptions): ModelSource {
   const base = new URL(address.url)
   const isSecure = base.protocol === 'https:' || base.protocol === 'wss:'
   const agent = new (isSecure ? HttpsAgent : HttpAgent)({
@@ -113,7 +121,8 @@ export function createHttpBlobSource({ id, address, authorization }: HttpSourceO
       yield* body(await open(`${digest}?kind=manifest`, {}, signal), bytesMax, 200, false)
     },
     async has(digest, signal) {
-      const answer = await open(`${digest}?kind=manifest`, {}, signal, 'HEAD')
+      const soon = AbortSignal.any([signal, AbortSignal.timeout(silentMs)])
+      const answer = await open(`${digest}?kind=manifest`, {}, soon, 'HEAD')
       answer.resume()
       return answer.statusCode === 200
     },
