@@ -19,6 +19,8 @@ import { fetchManifest, fetchModel, type ModelFetching } from './fetch-model.ts'
 const SMALL_AT_ONCE = 8
 const SMALL_BYTES_MAX = 8 * 1024 * 1024
 const FIRST_AGAIN_MS = 1000
+/** Where looking itself fails. */
+const SOONEST_AGAIN_MS = 100
 const LONGEST_AGAIN_MS = 60_000
 
 export interface ExchangeParts {
@@ -40,6 +42,8 @@ export class Exchange {
   readonly #feed: EventFeed
   readonly #abort = new AbortController()
   readonly #failed = new Map<string, Failed>()
+  /** What was wanted when it last looked: a failure of anything else is of no interest any more. */
+  #wanted = new Set<string>()
   /** Two models may share a tensor: it is fetched for one of them. */
   readonly #underWay = new Map<TensorRoot, Promise<void>>()
   #parts: ExchangeParts | undefined
@@ -89,6 +93,7 @@ export class Exchange {
       this.#isWoken = false
       this.#watching?.take()
       this.#watching?.hasMissed()
+      this.#wanted = new Set()
       try {
         for (const state of this.#book.all())
           await sideBySide(this.#lacking(state), SMALL_AT_ONCE, (digest) =>
@@ -104,6 +109,7 @@ export class Exchange {
           for (const digest of missing) if (!small.has(digest)) await fetch(digest)
         }
         this.#queue.unblock()
+        for (const key of this.#failed.keys()) if (!this.#wanted.has(key)) this.#failed.delete(key)
       } catch (error) {
         this.#context.report('fetching from other replicas', error)
       }
@@ -115,7 +121,7 @@ export class Exchange {
     this.#callOff()
     const next = Math.min(...[...this.#failed.values()].map(({ againAt }) => againAt))
     if (next === Infinity || this.#abort.signal.aborted) return
-    this.#callOff = clock.after(Math.max(0, next - clock.now()), () => this.#wake())
+    this.#callOff = clock.after(Math.max(SOONEST_AGAIN_MS, next - clock.now()), () => this.#wake())
   }
 
   /** Models of which not even the manifest is here. A base is known by its content alone. */
@@ -146,6 +152,7 @@ export class Exchange {
   ): Promise<TributaryError | undefined> {
     const { clock } = parts
     const key = `${String(isWhole)}/${digest}`
+    this.#wanted.add(key)
     const failed = this.#failed.get(key)
     if (this.#abort.signal.aborted || (failed !== undefined && failed.againAt > clock.now())) return undefined
     try {
