@@ -19,6 +19,8 @@ export interface ReplicaConfig {
   readonly advertised: readonly string[]
   /** Blocks in which addresses told by other replicas may be dialed, though they are not public. */
   readonly openBlocks: readonly string[]
+  /** Bytes of other replicas' models that are kept for one space. */
+  readonly fetchQuotaBytes: number
   readonly logLevel: string
   readonly resources: Resources
 }
@@ -32,10 +34,11 @@ export interface ConfigFlags extends ResourceFlags {
   readonly peer?: readonly string[]
   readonly advertise?: readonly string[]
   readonly openBlock?: readonly string[]
+  readonly fetchQuota?: string
   readonly logLevel?: string
 }
 
-export const DEFAULTS = { data: './tributary-data', host: '127.0.0.1', port: 8420 } as const
+export const DEFAULTS = { data: './tributary-data', host: '127.0.0.1', port: 8420, fetchQuota: '512GiB' } as const
 
 const ADVERTISED_MAX = 4
 const ADVERTISED_CHARACTERS_MAX = 256
@@ -70,6 +73,9 @@ export function makeConfig(
       `other replicas are told ${ADVERTISED_MAX} addresses of at most ${ADVERTISED_CHARACTERS_MAX} characters`,
       'give --advertise the one or two that are reached best',
     )
+  const fetchQuota = flags.fetchQuota ?? environment['TRIBUTARY_FETCH_QUOTA'] ?? DEFAULTS.fetchQuota
+  const fetchQuotaBytes = parseSize(fetchQuota)
+  if (fetchQuotaBytes === undefined) throw wrong(`the fetch quota ${JSON.stringify(fetchQuota)} is no size`, SIZE_HINT)
   return Object.freeze({
     dataDirectory: flags.data ?? environment['TRIBUTARY_DATA'] ?? DEFAULTS.data,
     host: flags.host ?? environment['TRIBUTARY_HOST'] ?? DEFAULTS.host,
@@ -81,6 +87,7 @@ export function makeConfig(
     advertised:
       advertised.length > 0 ? Object.freeze(advertised.filter((one) => one !== 'none')) : addressesOf(publicHosts),
     openBlocks: listOf(flags.openBlock, 'TRIBUTARY_OPEN_BLOCKS'),
+    fetchQuotaBytes,
     logLevel,
     resources: makeResources(flags, environment, cores),
   })

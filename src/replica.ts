@@ -66,7 +66,7 @@ export async function startReplica(
       key,
       lease,
       version: VERSION,
-      limits: LIMITS,
+      limits: { ...LIMITS, fetchedBytesMax: config.fetchQuotaBytes },
       now: Date.now,
       randomHex: (bytes) => randomBytes(bytes).toString('hex'),
       report: (what, error) => server.log.error({ err: error }, what),

@@ -24,6 +24,9 @@ const COUNTS: Readonly<Record<Exclude<keyof Figures, 'merges'>, string>> = {
   receipts: 'Receipts stored.',
   unfinished_uploads: 'Uploads that are neither finished nor expired.',
   merged_bytes: 'Bytes of output that merges have written.',
+  fetched_bytes: 'Bytes of models of other replicas that are kept, of all spaces.',
+  fetched_bytes_of_largest_space: 'The same of the space that has most of them.',
+  fetch_quota_bytes: 'How many of them one space may have.',
   free_bytes: 'Bytes free in the data directory.',
 }
 

@@ -44,6 +44,10 @@ const SpaceSchema = component(
       ops_root: Id,
       contributions: Count,
       ops: Count,
+      fetched_bytes: Type.Integer({
+        minimum: 0,
+        description: 'Of models that other replicas gave for it: counts against --fetch-quota',
+      }),
       policy: Type.Object({ access: Type.Enum(['open', 'members']), rules: Count }, closed),
       base: optional(Type.String()),
       creator: Type.String(),

@@ -107,6 +107,7 @@ export const ERROR_CODES = [
   'TOO_MANY_REQUESTS',
   'TIMED_OUT',
   'DISK_FULL',
+  'QUOTA_REACHED', // more bytes of other replicas than may be kept for a space
   'STORAGE_FAILED',
   'DATABASE_VERSION', // SQLite too old, or a schema newer than this program
   'DATA_DIRECTORY_IN_USE',

@@ -9,6 +9,10 @@ import type { Lease } from './lease.ts'
 export interface Limits {
   /** Bytes that stay free: an upload or output that would take them is refused. */
   readonly freeBytesMin: number
+  /** The same for what other replicas send: it stops while uploads still have room. */
+  readonly fetchFreeBytesMin: number
+  /** Bytes of other replicas' models that are kept for one space. */
+  readonly fetchedBytesMax: number
   readonly uploadFiles: number
   readonly uploadsUnfinished: number
   readonly uploadLifeMs: number
@@ -25,6 +29,8 @@ export interface Limits {
 
 export const LIMITS: Limits = {
   freeBytesMin: 64 * 1024 * 1024,
+  fetchFreeBytesMin: 1024 * 1024 * 1024,
+  fetchedBytesMax: 512 * 1024 * 1024 * 1024,
   uploadFiles: 10_000,
   uploadsUnfinished: 64,
   uploadLifeMs: 24 * 3600 * 1000,

@@ -144,7 +144,7 @@ export function retract(context: Context, book: SpaceBook, space: string, id: st
     .dots.map(({ op }) => op)
     .filter((dot) => mayRetract(state, rid, dot, context.lease.epoch))
   if (dots.length === 0) throw notAllowed(context, state, 'retract this contribution')
-  return spaceView(removeDots(context, book, state, dots))
+  return spaceView(context, removeDots(context, book, state, dots))
 }
 
 export async function revoke(
@@ -156,7 +156,7 @@ export async function revoke(
 ): Promise<SpaceView> {
   const state = book.find(space)
   const content = parseContentRoot(given)
-  if (state.revoked.has(content)) return spaceView(state)
+  if (state.revoked.has(content)) return spaceView(context, state)
   if (!mayRevoke(state, context.key.rid, context.lease.epoch)) throw notAllowed(context, state, 'revoke content')
   const body = { t: 'revoke', content, ...(reason !== undefined && { reason }) } as const
   const dropped: BlobName[] = []
@@ -164,5 +164,5 @@ export async function revoke(
     dropped.push(...settle(context, state, next))
   })
   await dropBlobs(context, dropped) // revoked content waits for no sweep
-  return spaceView(written.state)
+  return spaceView(context, written.state)
 }

@@ -62,6 +62,7 @@ export function createOperations(given: Context): RunningOperations {
 
   async function figures(): Promise<Figures> {
     const states = book.all()
+    const fetched = storage.fetched.spaces().map(({ bytes }) => bytes)
     return {
       spaces: states.length,
       ops: storage.ops.count(),
@@ -71,6 +72,9 @@ export function createOperations(given: Context): RunningOperations {
       unfinished_uploads: storage.uploads.countUnfinished(),
       merges: storage.jobs.countByState(),
       merged_bytes: storage.jobs.listByState('done').reduce((sum, { bytesTotal }) => sum + bytesTotal, 0),
+      fetched_bytes: fetched.reduce((sum, bytes) => sum + bytes, 0),
+      fetched_bytes_of_largest_space: fetched[0] ?? 0,
+      fetch_quota_bytes: limits.fetchedBytesMax,
       free_bytes: await storage.blobs.freeBytes(),
     }
   }
@@ -95,8 +99,8 @@ export function createOperations(given: Context): RunningOperations {
 
   return {
     createSpace: async (space) => createSpace(context, book, space),
-    listSpaces: () => book.all().map(spaceView),
-    findSpace: (space) => spaceView(book.find(space)),
+    listSpaces: () => book.all().map((state) => spaceView(context, state)),
+    findSpace: (space) => spaceView(context, book.find(space)),
 
     uploadModel: (body, about) => uploadModel(context, body, about),
     findModel: (model) => findModel(context, model),

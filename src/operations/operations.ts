@@ -16,6 +16,8 @@ export interface SpaceView {
   /** How many are visible. */
   readonly contributions: number
   readonly ops: number
+  /** Of models that other replicas gave for it: what counts against the quota. */
+  readonly fetched_bytes: number
   readonly policy: { readonly access: 'open' | 'members'; readonly rules: number }
   readonly base?: string
   readonly creator: string
@@ -230,6 +232,9 @@ export interface Figures {
   readonly unfinished_uploads: number
   readonly merges: Readonly<Record<MergeState, number>>
   readonly merged_bytes: number
+  readonly fetched_bytes: number
+  readonly fetched_bytes_of_largest_space: number
+  readonly fetch_quota_bytes: number
   readonly free_bytes: number
 }
 

@@ -2,9 +2,14 @@
 import { TributaryError } from '../core/errors.ts'
 import type { Context } from './context.ts'
 
-export async function needRoom({ storage, limits }: Context, bytes: number, what: string): Promise<void> {
+export async function needRoom(
+  { storage, limits }: Context,
+  bytes: number,
+  what: string,
+  freeBytesMin = limits.freeBytesMin,
+): Promise<void> {
   const free = await storage.blobs.freeBytes()
-  const left = Math.max(0, free - limits.freeBytesMin)
+  const left = Math.max(0, free - freeBytesMin)
   if (bytes <= left) return
   throw new TributaryError('DISK_FULL', `${what} takes ${bytes} bytes, and ${left} are left`, {
     details: { bytes, free },

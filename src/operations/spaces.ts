@@ -8,7 +8,7 @@ import { findManifest, manifestOf } from './models.ts'
 import type { SpaceView } from './operations.ts'
 import type { SpaceBook } from './space-book.ts'
 
-export function spaceView(state: SpaceState): SpaceView {
+export function spaceView({ storage }: Context, state: SpaceState): SpaceView {
   return {
     id: state.space,
     name: state.name,
@@ -16,6 +16,7 @@ export function spaceView(state: SpaceState): SpaceView {
     ops_root: state.opsRoot,
     contributions: state.visible.length,
     ops: state.ops.size,
+    fetched_bytes: storage.fetched.bytesOf(state.space),
     policy: { access: state.policy.access, rules: state.policy.rules },
     ...(state.base !== undefined && { base: state.base }),
     creator: state.creator,
@@ -53,7 +54,7 @@ export function createSpace(
       if (base?.model !== undefined) context.storage.pins.hold({ kind: 'base', space }, { models: [base.model] })
     },
   )
-  return spaceView(state)
+  return spaceView(context, state)
 }
 
 export interface NamedModel {

@@ -1,6 +1,7 @@
 /** Letting go of bytes that nobody holds: at once where that was asked for, else after they were orphans long enough. */
 import type { MergeId, ModelId } from '../core/ids.ts'
 import type { BlobName } from '../storage/blob-store.ts'
+import { forgetFetched } from './blobs/fetch-quota.ts'
 import type { Context } from './context.ts'
 import type { SpaceBook } from './space-book.ts'
 
@@ -23,7 +24,9 @@ export function forgetUnheld(context: Context, model: ModelId): readonly BlobNam
   return storage.transact(() => {
     if (storage.pins.holdersOf(model).length > 0) return []
     const blobs = storage.models.blobs(model)
-    return storage.models.delete(model) ? orphanNow(context, blobs) : []
+    if (!storage.models.delete(model)) return []
+    forgetFetched(context, model)
+    return orphanNow(context, blobs)
   })
 }
 
@@ -98,7 +101,7 @@ export async function sweep(context: Context, book: SpaceBook): Promise<Swept> {
   const before = now() - limits.orphanLifeMs
   models += await dropModels(context, storage.pins.orphanModels(before))
   for (const model of storage.manifests.fetchedBefore(before))
-    if (storage.pins.holdersOf(model).length === 0) storage.manifests.remove(model)
+    if (storage.pins.holdersOf(model).length === 0 && storage.manifests.remove(model)) forgetFetched(context, model)
   let blobs = 0
   for await (const { name } of storage.blobs.list()) {
     const since = storage.pins.markOrphanBlob(name, now())

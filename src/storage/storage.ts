@@ -5,6 +5,7 @@
 import type { AddressRepository } from './address-repository.ts'
 import type { BlobStore } from './blob-store.ts'
 import type { FetchRepository } from './fetch-repository.ts'
+import type { FetchedRepository } from './fetched-repository.ts'
 import type { JobRepository } from './job-repository.ts'
 import type { LeaseRepository } from './lease-repository.ts'
 import type { ManifestRepository } from './manifest-repository.ts'
@@ -42,6 +43,7 @@ export interface Facts {
   readonly peers: PeerRepository
   readonly addresses: AddressRepository
   readonly fetches: FetchRepository
+  readonly fetched: FetchedRepository
   readonly manifests: ManifestRepository
   readonly snapshots: SnapshotRepository
   readonly results: TensorResultRepository

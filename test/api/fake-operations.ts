@@ -193,6 +193,7 @@ export function createFakeOperations(): FakeOperations {
         ops: 1,
         policy: { access, rules: 1 },
         creator: hex('creator'),
+        fetched_bytes: 0,
         conflicts: [],
         revoked: [],
       }
@@ -418,6 +419,9 @@ export function createFakeOperations(): FakeOperations {
         unfinished_uploads: uploads.size,
         merges: states,
         merged_bytes: 7,
+        fetched_bytes: 300,
+        fetched_bytes_of_largest_space: 200,
+        fetch_quota_bytes: 900,
         free_bytes: 1000,
       }
     },

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { makeConfig } from '../../src/config.ts'
 import { TributaryError } from '../../src/core/errors.ts'
 import type {
   AuditReport,
@@ -7,6 +8,7 @@ import type {
   LocalPlan,
 } from '../../src/operations/local/local-operations.ts'
 import type { StrategyView } from '../../src/operations/operations.ts'
+import { LIMITS } from '../../src/operations/context.ts'
 import { makeStage, type StageOptions } from './stage.ts'
 
 const merged = {
@@ -332,6 +334,20 @@ describe('up', () => {
     expect(seen).toMatchObject([{ port: 0, dataDirectory: 'by-env', publicHosts: ['a', 'b'] }, 'stopped'])
     expect(stage.stdout()).toMatchSnapshot()
     expect(stage.stderr()).toBe('stop it with Ctrl-C\nstopping; Ctrl-C again ends it at once\nstopped\n')
+  })
+
+  test('[XCH-34] the quota of a space is 512 GiB unless --fetch-quota or the environment says another', async () => {
+    const quotaWith = async (...flags: string[]) => {
+      const { stage, seen } = starting()
+      expect(await stage.run('up', ...flags)).toBe(0)
+      return (seen[0] as { fetchQuotaBytes: number }).fetchQuotaBytes
+    }
+    expect(await quotaWith()).toBe(LIMITS.fetchedBytesMax)
+    expect(await quotaWith('--fetch-quota', '1.5GB')).toBe(1.5e9)
+    expect(makeConfig({}, { TRIBUTARY_FETCH_QUOTA: '2MiB' }).fetchQuotaBytes).toBe(2 * 1024 * 1024)
+    const { stage } = starting()
+    expect(await stage.run('up', '--fetch-quota', 'much')).toBe(2)
+    expect(stage.stderr()).toContain('error[CONFIG_INVALID]: the fetch quota "much" is no size\n')
   })
 
   test('[PEX-7] what other replicas are told comes from --advertise, else from public names, and may be nothing', async () => {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { PassThrough, Writable } from 'node:stream'
 import { describe, expect, test, vi } from 'vitest'
 import { COMMANDS } from '../../src/cli/commands/index.ts'
@@ -10,6 +10,10 @@ import { makeStage } from './stage.ts'
 
 const root = new URL('../../', import.meta.url)
 const fileOf = (path: string) => readFileSync(new URL(path, root), 'utf8')
+const sources = () =>
+  readdirSync(new URL('src', root), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .map((path) => fileOf(`src/${path}`))
 
 describe('help', () => {
   test('[CLI-1] help opens nothing, goes to stdout and exits with 0', async () => {
@@ -62,6 +66,35 @@ describe('help', () => {
       const isShared = (flag: string) => ['--url', '--token-file'].includes(flag) && name !== 'up'
       expect(flags.filter((flag) => !isShared(flag) && !section.includes(flag))).toEqual([])
     }
+  })
+
+  /** Pages for people who run it; options of other programs in their examples are those of these lines. */
+  const pages = [
+    'docs/cli.md',
+    'docs/http-api.md',
+    'docs/operations.md',
+    'docs/replication.md',
+    'docs/threat-model.md',
+    'docs/determinism.md',
+  ]
+  const FOREIGN =
+    /\b(curl|rsync|npx vitest|node (scripts|benchmarks)|cp|sqlite3)\b|^ +-H |^ +--data-binary|--data-binary|--upload-file/
+
+  test('[CLI-1] no page names an option or a variable of the environment that does not exist', async () => {
+    const known = new Set(['--help', '--version', '--json'])
+    for (const entry of COMMANDS)
+      for (const { flags } of (await entry.load()).options ?? []) known.add(/--[a-z-]+/.exec(flags)![0])
+    const variables = new Set(sources().flatMap((text) => text.match(/TRIBUTARY_[A-Z_]+/g) ?? []))
+    for (const page of [...pages, 'README.md', 'SECURITY.md']) {
+      const text = fileOf(page)
+      const lines = text.split('\n').filter((line) => !FOREIGN.test(line))
+      const named = lines.flatMap((line) => line.match(/(?<![\w-])--[a-z][a-z-]+/g) ?? [])
+      expect([page, named.filter((flag) => !known.has(flag))]).toEqual([page, []])
+      const told = text.match(/TRIBUTARY_[A-Z_]+/g) ?? []
+      expect([page, told.filter((name) => !variables.has(name))]).toEqual([page, []])
+    }
+    const documented = new Set(pages.flatMap((page) => fileOf(page).match(/TRIBUTARY_[A-Z_]+/g) ?? []))
+    expect([...variables].filter((name) => !documented.has(name))).toEqual([])
   })
 })
 

@@ -1,9 +1,9 @@
-/** What every PeerRepository, AddressRepository, FetchRepository and ManifestRepository promises. */
+/** What every PeerRepository, AddressRepository, FetchRepository, FetchedRepository and ManifestRepository promises. */
 import { describe, expect, test } from 'vitest'
 import type { ContentRoot, ModelId, ReplicaId, TensorRoot } from '../../src/core/ids.ts'
 import type { StoredFetch } from '../../src/storage/fetch-repository.ts'
 import type { Storage } from '../../src/storage/storage.ts'
-import { idOf } from '../support/stored-facts.ts'
+import { idOf, spaceOf } from '../support/stored-facts.ts'
 
 const aFetch = (word: string, more: Partial<StoredFetch> = {}): StoredFetch => ({
   root: idOf<TensorRoot>(word),
@@ -77,6 +77,35 @@ export function describeReplicas(name: string, open: () => Promise<Storage>): vo
       expect([manifests.remove(a!), manifests.remove(a!)]).toEqual([true, false])
       expect([manifests.find(a!), manifests.has(a!), manifests.findByContent(content)]).toEqual([undefined, false, b])
       expect(manifests.findByContent(idOf('other'))).toBeUndefined()
+    })
+
+    test('[STO-35] what was fetched is counted for one space, once for each model, until it is said to be gone', async () => {
+      const storage = await open()
+      const { fetched } = storage
+      const [a, b] = [idOf<ModelId>('a'), idOf<ModelId>('b')]
+      const [one, two] = [spaceOf('one'), spaceOf('two')]
+      expect([fetched.bytesOf(one), fetched.spaces(), fetched.find(a)]).toEqual([0, [], undefined])
+      fetched.put({ model: a, space: one, bytes: 5 })
+      fetched.put({ model: b, space: one, bytes: 7 })
+      expect([fetched.bytesOf(one), fetched.find(b)]).toEqual([12, { model: b, space: one, bytes: 7 }])
+      fetched.put({ model: b, space: two, bytes: 20 })
+      expect(fetched.spaces()).toEqual([
+        { space: two, bytes: 20 },
+        { space: one, bytes: 5 },
+      ])
+      expect(() =>
+        storage.transact(() => {
+          fetched.remove(b)
+          throw new Error('undone')
+        }),
+      ).toThrow('undone')
+      expect([fetched.bytesOf(two), fetched.remove(b), fetched.remove(b), fetched.bytesOf(two)]).toEqual([
+        20,
+        true,
+        false,
+        0,
+      ])
+      expect(fetched.spaces()).toEqual([{ space: one, bytes: 5 }])
     })
 
     test('[STO-31] a fetch keeps its file while it says again which chunks are durable', async () => {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { UPLOADS_AT_ONCE_MAX } from '../../src/api/seats.ts'
+import { LIMITS } from '../../src/operations/context.ts'
 import { WAITING_MAX } from '../../src/operations/events/event-feed.ts'
 import { ADDRESSES_KEPT_MAX, ADDRESSES_OF_ONE_TELLER_MAX } from '../../src/replication/address-book.ts'
 import { STRANGERS_MAX } from '../../src/replication/admission.ts'
@@ -58,6 +59,10 @@ test.each([
   ],
   ['links', `${l.linksMax}, of one address ${l.linksPerAddressMax}; ${l.newLinksBurst} new at once, then one a second`],
   ['what a watcher', `${n(WAITING_MAX)} things; 32 watchers`],
+  [
+    'bytes of models kept',
+    `${LIMITS.fetchedBytesMax / 1024 ** 3} GiB (\`--fetch-quota\`); ${LIMITS.fetchFreeBytesMin / 1024 ** 3} GiB of the disk stays free`,
+  ],
   ['uploads by REST', `${UPLOADS_AT_ONCE_MAX} bodies at once, 64 unfinished`],
 ])('[GOS-3] docs/replication.md tells the bound of: %s', (queue, bound) => {
   expect(boundOf(queue)).toBe(bound)

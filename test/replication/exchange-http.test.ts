@@ -20,6 +20,7 @@ test(
         publicHosts: [],
         advertised: [],
         openBlocks: [],
+        fetchQuotaBytes: 2 ** 40,
         peers,
         logLevel: 'silent',
         resources: { workers: 1 },

@@ -44,7 +44,7 @@ export async function aReplica(options: ReplicaOptions = {}): Promise<TestReplic
     key,
     lease: new Lease(storage.lease, key.rid, `boot ${seed}`),
     version: '0.0.0-test',
-    limits: { ...LIMITS, freeBytesMin: 0, ...options.limits },
+    limits: { ...LIMITS, freeBytesMin: 0, fetchFreeBytesMin: 0, ...options.limits },
     now: () => (now += 1),
     randomHex: (bytes) =>
       createHash('sha256')

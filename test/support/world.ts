@@ -112,7 +112,7 @@ export class World {
     const ticket = () => /^Ticket (.+)$/.exec(authorization() ?? '')?.[1] ?? 'none'
     async function* read(open: Promise<FileReading>, bytesMax: number, start = 0, end?: number) {
       const reading = await open
-      if (reading.bytes > bytesMax) throw new Error('more than was asked for')
+      if (reading.bytes > bytesMax) throw new TributaryError('NETWORK', 'more than was asked for')
       yield* reading.read(start, end ?? reading.bytes)
     }
     const { tamper } = this

@@ -2,7 +2,7 @@
 import type { ContributionView, MergeView, SpaceView } from '../../operations/operations.ts'
 import { inPath } from '../client.ts'
 import { type Command, REPLICA_OPTIONS } from '../command.ts'
-import { shortId, table } from '../text.ts'
+import { shortId, sizeText, table } from '../text.ts'
 
 export const ls: Command = {
   arguments: [{ name: '[SPACE]', about: 'name or id of a space; without it the spaces are listed' }],
@@ -33,13 +33,14 @@ export const ls: Command = {
 
 export const spaceRows = (spaces: readonly SpaceView[]): readonly string[] =>
   table(
-    ['SPACE', 'ID', 'CONTRIBUTIONS', 'ROOT', 'ACCESS'],
-    spaces.map(({ name, id, contributions, root, policy }) => [
+    ['SPACE', 'ID', 'CONTRIBUTIONS', 'ROOT', 'ACCESS', 'FETCHED'],
+    spaces.map(({ name, id, contributions, root, policy, fetched_bytes: fetched }) => [
       name,
       id,
       String(contributions),
       shortId(root),
       policy.access,
+      fetched > 0 ? sizeText(fetched) : '-',
     ]),
   )
 

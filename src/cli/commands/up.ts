@@ -27,6 +27,10 @@ export const up: Command = {
       about: 'dial addresses that other replicas tell in this block too, though it is not public',
       repeated: true,
     },
+    {
+      flags: '--fetch-quota <SIZE>',
+      about: 'bytes of models of other replicas to keep for one space (default: 512GiB)',
+    },
     { flags: '--demo', about: 'start three replicas that know each other, with sample models, and show them agree' },
     ...RESOURCE_OPTIONS,
     { flags: '--log <FORM>', about: 'lines or json (default: lines on a terminal, else json)' },
@@ -53,6 +57,7 @@ export const up: Command = {
         ...flag('port', 'port'),
         ...flag('host', 'host'),
         ...flag('tokenFile', 'tokenFile'),
+        ...flag('fetchQuota', 'fetchQuota'),
         ...flag('logLevel', 'logLevel'),
         ...list('publicHost'),
         ...list('peer'),

@@ -44,6 +44,8 @@ export class Exchange {
   readonly #failed = new Map<string, Failed>()
   /** What was wanted when it last looked: a failure of anything else is of no interest any more. */
   #wanted = new Set<string>()
+  /** Whose quota was told to be reached. */
+  readonly #full = new Set<SpaceId>()
   /** Two models may share a tensor: it is fetched for one of them. */
   readonly #underWay = new Map<TensorRoot, Promise<void>>()
   #parts: ExchangeParts | undefined
@@ -163,10 +165,18 @@ export class Exchange {
       if (isTributaryError(error) && error.code === 'INTERRUPTED') return undefined
       const times = (failed?.times ?? 0) + 1
       const wait = Math.min(LONGEST_AGAIN_MS, FIRST_AGAIN_MS * 2 ** (times - 1))
+      this.#tellFull(space, error)
       this.#failed.set(key, { times, againAt: clock.now() + wait })
       if (isTributaryError(error)) return error
       throw error
     }
+  }
+
+  /** Nobody asked for a manifest, so nobody is answered that there is no room for it. */
+  #tellFull(space: SpaceId, error: unknown): void {
+    if (!isTributaryError(error) || error.code !== 'QUOTA_REACHED' || this.#full.has(space)) return
+    this.#full.add(space)
+    this.#context.report('a space is full', error)
   }
 
   async #fetch({ clock, sourcesFor, lied }: ExchangeParts, space: SpaceId, digest: string, isWhole: boolean) {
@@ -174,6 +184,7 @@ export class Exchange {
     const fetching: ModelFetching = {
       context: this.#context,
       clock,
+      space,
       sources: sourcesFor(space),
       signal: this.#abort.signal,
       underWay: this.#underWay,

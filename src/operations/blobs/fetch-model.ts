@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { SIZE_LIMITS } from '../../core/canonical.ts'
 import type { Clock } from '../../core/clock.ts'
 import { isTributaryError, TributaryError } from '../../core/errors.ts'
-import type { FileDigest, ModelId, TensorRoot } from '../../core/ids.ts'
+import type { FileDigest, ModelId, SpaceId, TensorRoot } from '../../core/ids.ts'
 import { fetchTensor } from '../../replication/fetch-tensor.ts'
 import type { BlobName } from '../../storage/blob-store.ts'
 import { refusePickle } from '../../tensors/file-kinds.ts'
@@ -14,7 +14,7 @@ import { type Manifest, modelIdOf, parseManifest } from '../../tensors/manifest.
 import { HEADER_BYTES_MAX, parseStored } from '../../tensors/safetensors.ts'
 import type { ModelSource } from '../../transport/blob-source.ts'
 import type { Context } from '../context.ts'
-import { needRoom } from '../room.ts'
+import { needRoomForFetch, quotaLeft, quotaReached, takeOfQuota } from './fetch-quota.ts'
 import { whole } from './whole.ts'
 
 /** Small ones side by side, so that their round trips are not paid one after the other. */
@@ -25,6 +25,8 @@ const AHEAD_BYTES = 8 * 1024 * 1024
 export interface ModelFetching {
   readonly context: Context
   readonly clock: Clock
+  /** Whose quota it counts against. */
+  readonly space: SpaceId
   readonly sources: readonly ModelSource[]
   readonly signal: AbortSignal
   /** Tensors that are being fetched, for whichever model. */
@@ -41,9 +43,11 @@ const noneHas = (digest: string, sources: number) =>
 
 /** From the first source that has it. By the model's id or its content root. */
 export async function fetchManifest(fetching: ModelFetching, digest: string): Promise<ModelId> {
-  const { context, sources, lied } = fetching
+  const { context, space, sources, lied } = fetching
+  const bytesMax = Math.min(SIZE_LIMITS.manifest, quotaLeft(context, space))
+  if (bytesMax === 0) throw quotaReached(context, space, `the manifest ${digest} takes some`)
   for (const source of sources) {
-    const bytes = await orNothing(gather(fetching, (signal) => source.manifest(digest, SIZE_LIMITS.manifest, signal)))
+    const bytes = await orNothing(gather(fetching, (signal) => source.manifest(digest, bytesMax, signal)))
     if (bytes === undefined) continue
     const manifest = await orNothing(Promise.resolve().then(() => parseManifest(bytes)))
     const id = manifest && modelIdOf(manifest)
@@ -52,15 +56,23 @@ export async function fetchManifest(fetching: ModelFetching, digest: string): Pr
       continue
     }
     const { content } = manifest
-    context.storage.manifests.put({ id, content, manifest: bytes, fetchedAtMs: context.now() })
+    const { storage } = context
+    await needRoomForFetch(context, bytes.length, 'the manifest')
+    storage.transact(() => {
+      if (storage.fetched.find(id) === undefined)
+        takeOfQuota(context, { model: id, space, bytes: bytes.length }, 'the manifest')
+      storage.manifests.put({ id, content, manifest: bytes, fetchedAtMs: context.now() })
+    })
     return id
   }
+  if (bytesMax < SIZE_LIMITS.manifest && sources.length > 0)
+    throw quotaReached(context, space, `the manifest ${digest} takes more than ${bytesMax} bytes, or nobody gives it`)
   throw noneHas(digest, sources.length)
 }
 
 /** The model is stored as if it had been uploaded here. */
 export async function fetchModel(fetching: ModelFetching, id: ModelId, manifest: Manifest): Promise<void> {
-  const { context, sources, signal } = fetching
+  const { context, space, sources, signal } = fetching
   const { storage } = context
   const asked = await Promise.all(sources.map((source) => orNothing(source.has(id, signal))))
   const holders = sources.filter((_, i) => asked[i] === true)
@@ -69,10 +81,13 @@ export async function fetchModel(fetching: ModelFetching, id: ModelId, manifest:
 
   const blobs = blobsOf(manifest)
   storage.pins.claim(blobs)
-  await needRoom(context, await bytesMissing(context, manifest), 'the model')
+  const missing = await bytesMissing(context, manifest)
+  const own = manifestOf(context, id).length
+  const before = storage.fetched.find(id)?.bytes ?? 0
+  if (own + missing <= quotaLeft(context, space, id)) await needRoomForFetch(context, missing, 'the model')
+  takeOfQuota(context, { model: id, space, bytes: Math.max(before, own + missing) }, 'the model')
+  await fetchHeaders(from, id, manifest)
   for (const { path, bytes, sha256 } of manifest.files) await fetchFile(from, sha256, bytes, path)
-  for (const { header } of manifest.layout) await fetchFile(from, header, HEADER_BYTES_MAX)
-  for (const { path, header, order } of manifest.layout) await checkHeader(context, manifest, path, header, order)
   await fetchTensors(from, manifest)
   storage.transact(() => {
     storage.models.put(
@@ -81,6 +96,23 @@ export async function fetchModel(fetching: ModelFetching, id: ModelId, manifest:
     )
     storage.manifests.remove(id)
   })
+}
+
+/** How long they are is known once they are here, and whether they are what the manifest says. */
+async function fetchHeaders(fetching: ModelFetching, model: ModelId, manifest: Manifest): Promise<void> {
+  const { context, space } = fetching
+  const { fetched, blobs } = context.storage
+  for (const { path, header, order } of manifest.layout) {
+    const { bytes } = fetched.find(model)!
+    const isHere = await blobs.has({ kind: 'file', digest: header })
+    const left = isHere ? HEADER_BYTES_MAX : quotaLeft(context, space, model) - bytes
+    if (left <= 0) throw quotaReached(context, space, `the header of ${path} takes some`)
+    if (!isHere) await needRoomForFetch(context, HEADER_BYTES_MAX, 'a header')
+    await fetchFile(fetching, header, Math.min(HEADER_BYTES_MAX, left))
+    const came = isHere ? 0 : (await blobs.stat({ kind: 'file', digest: header }))!.bytes
+    if (came > 0) fetched.put({ model, space, bytes: bytes + came })
+    await checkHeader(context, manifest, path, header, order)
+  }
 }
 
 const manifestOf = ({ storage }: Context, id: ModelId): Uint8Array => storage.manifests.find(id)!.manifest
@@ -133,7 +165,7 @@ async function fetchTensors(
         sources: sources.filter(({ id }) => !liars.has(id)),
         clock,
         now: context.now,
-        needRoom: (more) => needRoom(context, more, 'a tensor'),
+        needRoom: (more) => needRoomForFetch(context, more, 'a tensor'),
         signal: both,
         onLie: ({ source, chunk }) =>
           blame(source, `${chunk === undefined ? 'the leaves' : `chunk ${chunk}`} of the tensor ${root}`),

@@ -1,8 +1,9 @@
-/** Peers, addresses, fetches and manifests in maps. */
+/** Peers, addresses, fetches, what was fetched, and manifests in maps. */
 import { compareUtf8 } from '../../core/bytes.ts'
-import type { ModelId, ReplicaId, TensorRoot } from '../../core/ids.ts'
+import type { ModelId, ReplicaId, SpaceId, TensorRoot } from '../../core/ids.ts'
 import type { AddressRepository, StoredAddress } from '../address-repository.ts'
 import type { FetchRepository, StoredFetch } from '../fetch-repository.ts'
+import type { Fetched, FetchedRepository } from '../fetched-repository.ts'
 import type { ManifestRepository, StoredManifest } from '../manifest-repository.ts'
 import type { PeerRepository, StoredPeer } from '../peer-repository.ts'
 import type { Journal } from './journal.ts'
@@ -64,6 +65,26 @@ export function createMemoryFetchRepository(journal: Journal): FetchRepository {
         .values()
         .filter(({ updatedAtMs }) => updatedAtMs <= ms)
         .sort((a, b) => a.updatedAtMs - b.updatedAtMs || compareUtf8(a.root, b.root)),
+  }
+}
+
+export function createMemoryFetchedRepository(journal: Journal): FetchedRepository {
+  const fetched = journal.map<ModelId, Fetched>()
+  const sums = () => {
+    const bytesOf = new Map<SpaceId, number>()
+    for (const { space, bytes } of fetched.values()) bytesOf.set(space, (bytesOf.get(space) ?? 0) + bytes)
+    return bytesOf
+  }
+  return {
+    put: (one) => fetched.set(one.model, one),
+    find: (model) => fetched.get(model),
+    remove: (model) => fetched.delete(model),
+    bytesOf: (space) => sums().get(space) ?? 0,
+    spaces: () =>
+      [...sums()]
+        .map(([space, bytes]) => ({ space, bytes }))
+        .filter(({ bytes }) => bytes > 0)
+        .sort((a, b) => b.bytes - a.bytes || compareUtf8(a.space, b.space)),
   }
 }
 

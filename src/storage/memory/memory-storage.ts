@@ -16,6 +16,7 @@ import {
 } from './memory-records.ts'
 import {
   createMemoryAddressRepository,
+  createMemoryFetchedRepository,
   createMemoryFetchRepository,
   createMemoryManifestRepository,
   createMemoryPeerRepository,
@@ -37,6 +38,7 @@ const memoryFacts = (journal: Journal): Facts => ({
   peers: createMemoryPeerRepository(journal),
   addresses: createMemoryAddressRepository(journal),
   fetches: createMemoryFetchRepository(journal),
+  fetched: createMemoryFetchedRepository(journal),
   manifests: createMemoryManifestRepository(journal),
   snapshots: createMemorySnapshotRepository(journal),
   results: createMemoryTensorResultRepository(journal),

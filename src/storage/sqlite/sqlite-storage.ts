@@ -9,6 +9,7 @@ import { lockDirectory } from './lock-directory.ts'
 import { type OpenDatabaseOptions, openDatabase, placeOf } from './open-database.ts'
 import { createSqliteAddressRepository } from './sqlite-address-repository.ts'
 import { createSqliteFetchRepository } from './sqlite-fetch-repository.ts'
+import { createSqliteFetchedRepository } from './sqlite-fetched-repository.ts'
 import { createSqliteJobRepository } from './sqlite-job-repository.ts'
 import { createSqliteLeaseRepository } from './sqlite-lease-repository.ts'
 import { createSqliteManifestRepository } from './sqlite-manifest-repository.ts'
@@ -41,6 +42,7 @@ const sqliteFacts = (db: Database, place: string): Facts => ({
   peers: createSqlitePeerRepository(db),
   addresses: createSqliteAddressRepository(db),
   fetches: createSqliteFetchRepository(db),
+  fetched: createSqliteFetchedRepository(db),
   manifests: createSqliteManifestRepository(db),
   snapshots: createSqliteSnapshotRepository(db),
   results: createSqliteTensorResultRepository(db),
