@@ -3,6 +3,7 @@ import { type Binary, BINARIES, COMPARES, UNARIES } from '../core/graph-words.ts
 import { at, invariant } from '../core/invariant.ts'
 import type { Dtype } from '../tensors/dtypes.ts'
 import { type BlockSum, isNarrowSum } from './measures.ts'
+import { areaBytes, isOfEveryPair, readForPairs, SUM_BYTES } from './pair-area.ts'
 import { keepBelow } from './reference.ts'
 import { type Fused, isFused, type Measure, type ProgramStep, type StripProgram } from './strip-program.ts'
 import type { Address } from './wasm-instance.ts'
@@ -11,10 +12,6 @@ import type { Address } from './wasm-instance.ts'
 export const STRIP = 512
 /** A line of the cache more than a strip, lest many planes begin in the same place of it. */
 const PLANE_BYTES = 8 * STRIP + 64
-/** Lanes, a total, and where a block's sum goes. */
-export const SUM_BYTES = 80
-/** From as many planes on, sums over all pairs are made together. */
-const TOGETHER_MIN = 3
 
 const codes = <Word extends string>(words: readonly Word[], first = 0) =>
   Object.fromEntries(words.map((word, i) => [word, first + i])) as Readonly<Record<Word, number>>
@@ -64,6 +61,7 @@ const OP = codes(
     'dotsNarrow',
     'draw',
     'pick',
+    'readPacked',
   ],
   1,
 )
@@ -83,14 +81,13 @@ export interface SumsPlace {
   readonly blocks: number[] | undefined
 }
 
-/** Every pair once, each plane with itself too, row by row. */
-function isOfEveryPair(op: BlockSum, pairs: readonly (readonly [number, number])[], planes: number): boolean {
-  if (planes < TOGETHER_MIN || (op !== 'dot' && op !== 'squaredDistance')) return false
-  if (pairs.length !== (planes * (planes + 1)) / 2) return false
-  let next = 0
-  for (let i = 0; i < planes; i++)
-    for (let j = i; j < planes; j++, next++) if (pairs[next]![0] !== i || pairs[next]![1] !== j) return false
-  return true
+/** Sums over every pair of planes: they go to `sums`, or where those of blocks go. */
+export interface AreaPlace {
+  readonly area: Address
+  readonly planes: number
+  readonly sums: Address
+  readonly count: number
+  readonly blocks: number[] | undefined
 }
 
 /** Where everything of a program lies, from an address on. */
@@ -104,13 +101,19 @@ export class ProgramLayout {
   readonly numbers: { readonly address: Address; readonly value: number }[] = []
   readonly states: State[] = []
   readonly sums: SumsPlace[] = []
+  readonly areas: AreaPlace[] = []
   readonly #planes: Address
+  /** Of reads for pairs of planes alone: their places among these, and where the pairs are summed. */
+  readonly #packed: ReturnType<typeof readForPairs>
+  readonly #area: Address = 0
   #next: Address
 
   constructor(program: StripProgram, start: Address) {
     this.#planes = start
     this.#next = start + PLANE_BYTES * program.buffers
     this.streams = this.#take(4 * (program.streams.length + (program.masks ?? 0)))
+    this.#packed = readForPairs(program.steps)
+    if (this.#packed) this.#area = this.#take(areaBytes(this.#packed.size))
     for (const step of program.steps) this.#encode(step, program)
     this.words.push(0)
     this.code = this.#take(4 * this.words.length)
@@ -148,9 +151,13 @@ export class ProgramLayout {
       return
     }
     switch (step.do) {
-      case 'read':
-        put(step.narrow ? OP.readNarrow : OP.read, DTYPES[at(streams, step.stream)]!.code, step.stream, plane(step.out))
+      case 'read': {
+        const { code } = DTYPES[at(streams, step.stream)]!
+        const place = this.#packed?.get(step)
+        if (place !== undefined) put(OP.readPacked, code, step.stream, this.#area, place)
+        else put(step.narrow ? OP.readNarrow : OP.read, code, step.stream, plane(step.out))
         return
+      }
       case 'write':
         invariant(dtype, 'what is written has a dtype')
         put(OP.write, DTYPES[dtype]!.code, plane(step.a))
@@ -266,6 +273,10 @@ export class ProgramLayout {
     const plane = (i: number) => this.plane(at(planes, i))
     switch (measure.measure) {
       case 'sums': {
+        if (isOfEveryPair(measure.op, measure.pairs, planes.length)) {
+          this.#pairs(measure, planes)
+          return
+        }
         const lanes = measure.pairs.map(() => this.#take(SUM_BYTES))
         const first = at(lanes, 0)
         this.sums.push({ first, count: lanes.length, blocks: measure.blocks })
@@ -274,9 +285,7 @@ export class ProgramLayout {
           invariant(isNarrowSum(measure.op, measure.pairs), 'these sums are of planes that are not narrow')
           if (measure.op === 'dot') this.words.push(OP.dotsNarrow, plane(0), plane(1), first)
           else this.words.push(OP.sumNarrow, op, plane(0), first)
-        } else if (isOfEveryPair(measure.op, measure.pairs, planes.length))
-          this.words.push(OP.pairSums, op, this.#table(planes), planes.length, first)
-        else measure.pairs.forEach(([a, b], i) => this.words.push(OP.sum, op, plane(a), plane(b), at(lanes, i)))
+        } else measure.pairs.forEach(([a, b], i) => this.words.push(OP.sum, op, plane(a), plane(b), at(lanes, i)))
         if (!measure.blocks) this.states.push({ array: measure.totals, stride: SUM_BYTES, address: first + 64 })
         return
       }
@@ -304,5 +313,16 @@ export class ProgramLayout {
         )
       }
     }
+  }
+
+  #pairs({ op, totals, blocks }: Extract<Measure, { measure: 'sums' }>, planes: readonly number[]): void {
+    const count = totals.length
+    const area = this.#packed ? this.#area : this.#take(areaBytes(planes.length))
+    const sums = this.#take(8 * count)
+    this.areas.push({ area, planes: planes.length, sums, count, blocks })
+    const address = this.#take(4 * planes.length)
+    this.tables.push({ address, words: planes.map((plane) => (this.#packed ? 0 : this.plane(plane))) })
+    this.words.push(OP.pairSums, BLOCK_SUM[op], address, planes.length, area)
+    if (!blocks) this.states.push({ array: totals, stride: 8, address: sums })
   }
 }

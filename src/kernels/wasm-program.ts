@@ -1,7 +1,8 @@
 /** Programs over strips on the compiled kernels: loaded where planes lie, run, and their measures taken out. */
 import { invariant } from '../core/invariant.ts'
 import { BLOCK } from './measures.ts'
-import { DTYPES, ProgramLayout, STRIP, SUM_BYTES, type SumsPlace } from './program-layout.ts'
+import { restOf, SUM_BYTES } from './pair-area.ts'
+import { DTYPES, ProgramLayout, STRIP } from './program-layout.ts'
 import { maskBytes, type RunProgram, type StripProgram } from './strip-program.ts'
 import type { Address, WasmWords } from './wasm-instance.ts'
 import type { WasmMemory } from './wasm-memory.ts'
@@ -65,6 +66,10 @@ export class WasmPrograms {
     for (const { address, words } of layout.tables) this.#words.set(words, address / 4)
     for (const { address, value } of layout.numbers) this.#floats[address / 8] = value
     for (const { buffer, value } of program.constants) this.#wasm.fill(layout.plane(buffer), value, STRIP)
+    for (const { area, planes } of layout.areas) {
+      const { first, bytes } = restOf(area, planes)
+      this.#words.fill(0, first / 4, (first + bytes) / 4)
+    }
     return (this.#loaded = { program, layout })
   }
 
@@ -98,26 +103,26 @@ export class WasmPrograms {
       if (to < 0) return false
     }
     const floats = this.#floats
-    if (!this.#clearSums(layout.sums, Math.ceil(count / BLOCK))) return false
+    if (!this.#clearSums(layout, Math.ceil(count / BLOCK))) return false
     for (const { array, stride, address } of layout.states) {
       for (let i = 0; i < array.length; i++) floats[(address + i * stride) / 8] = array[i]!
     }
     if (this.#wasm.runProgram(layout.code, layout.streams, to, first, count) === 0) return false
     for (const { array, stride, address } of layout.states)
       for (let i = 0; i < array.length; i++) array[i] = floats[(address + i * stride) / 8]!
-    return finite(layout) && this.#tellBlocks(layout.sums, Math.ceil(count / BLOCK))
+    return finite(layout) && this.#tellBlocks(layout, Math.ceil(count / BLOCK))
   }
 
   /** False where there is no room for what the blocks add up to. */
-  #clearSums(places: readonly SumsPlace[], blocks: number): boolean {
-    const numbers = blocks * places.reduce((sum, place) => sum + (place.blocks ? place.count : 0), 0)
+  #clearSums({ sums, areas }: ProgramLayout, blocks: number): boolean {
+    const numbers = blocks * [...sums, ...areas].reduce((sum, place) => sum + (place.blocks ? place.count : 0), 0)
     if (numbers > (this.#blocks?.numbers ?? 0)) {
       const address = this.#memory.take(8 * numbers)
       if (address < 0) return false
       this.#blocks = { address, numbers }
     }
     let to = this.#blocks?.address ?? 0
-    for (const place of places) {
+    for (const place of sums) {
       const { first, count } = place
       this.#floats.fill(0, first / 8, (first + SUM_BYTES * count) / 8)
       if (!place.blocks) continue
@@ -128,13 +133,18 @@ export class WasmPrograms {
       }
       to += 8 * count * blocks
     }
+    for (const place of areas) {
+      const { area, count } = place
+      this.#words.set(place.blocks ? [to, 8 * count, 1] : [place.sums, 0, 1], area / 4)
+      if (place.blocks) to += 8 * count * blocks
+    }
     return true
   }
 
   /** False, and nothing told, where one is not finite. */
-  #tellBlocks(places: readonly SumsPlace[], blocks: number): boolean {
+  #tellBlocks({ sums, areas }: ProgramLayout, blocks: number): boolean {
     let from = (this.#blocks?.address ?? 0) / 8
-    const told = places.flatMap((place) => {
+    const told = [...sums, ...areas].flatMap((place) => {
       if (!place.blocks) return []
       const sums = this.#floats.subarray(from, (from += place.count * blocks))
       return [{ sums, into: place.blocks }]

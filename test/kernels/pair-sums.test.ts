@@ -10,8 +10,12 @@ type Pair = readonly [number, number]
 const everyPair = (count: number): Pair[] =>
   Array.from({ length: count }, (_, i) => Array.from({ length: count - i }, (_, j): Pair => [i, i + j])).flat()
 
+/** How planes come to be: read as f64, as f32 or in another order, or made of what was read. */
+type Made = 'read' | 'narrow' | 'turned' | 'computed'
+
 /** Some planes of f32, and what is added up over pairs of them before and behind `totals`. */
-function measured(op: BlockSum, count: number, length: number, pairs: readonly Pair[], narrow = false) {
+function measured(op: BlockSum, count: number, length: number, pairs: readonly Pair[], made: Made = 'read') {
+  const narrow = made === 'narrow'
   const next = numbersFrom(count)
   const streams = Array.from({ length: count }, () => {
     const bytes = wasm.allocateBytes(4 * length)
@@ -24,7 +28,8 @@ function measured(op: BlockSum, count: number, length: number, pairs: readonly P
   const planes = streams.map((_, i) => i)
   const program = (blocks?: number[]): StripProgram => ({
     steps: [
-      ...planes.map((i) => ({ do: 'read', stream: i, narrow, out: i }) as const),
+      ...planes.map((i) => ({ do: 'read', stream: i, narrow, out: made === 'turned' ? (i + 1) % count : i }) as const),
+      ...(made === 'computed' ? planes : []).map((a) => ({ do: 'unary', op: 'abs', a, out: a }) as const),
       {
         do: 'measure',
         measure: { measure: 'sums', op, pairs, totals, ...(blocks && { blocks }) },
@@ -40,8 +45,9 @@ function measured(op: BlockSum, count: number, length: number, pairs: readonly P
   const rightBlocks: number[] = []
   const right = pairs.map((pair, n) => {
     const [a, b] = pair.map((i) => {
-      const bytes = streams[i]!
-      return Float64Array.from(new Float32Array(bytes.buffer, bytes.byteOffset, length))
+      const bytes = streams[made === 'turned' ? (i + count - 1) % count : i]!
+      const plane = Float64Array.from(new Float32Array(bytes.buffer, bytes.byteOffset, length))
+      return made === 'computed' ? plane.map(Math.abs) : plane
     })
     let total = n / 3
     for (let at = 0; at < length; at += BLOCK) {
@@ -61,7 +67,7 @@ function measured(op: BlockSum, count: number, length: number, pairs: readonly P
 test.each(['dot', 'squaredDistance'] as const)(
   '[KRN-95] %s of every pair of planes is what each pair gives alone',
   (op) => {
-    for (const count of [2, 3, 4, 5, 6, 7, 8, 13])
+    for (const count of [2, 3, 15, 16, 17, 18, 19, 30])
       for (const length of [1, 7, 8, 15, 16, 17, 511, 512, 513, 1000, BLOCK - 1, BLOCK, BLOCK + 33, 3 * BLOCK + 530]) {
         const { ended, right, totals, blocks, rightBlocks } = measured(op, count, length, everyPair(count))
         expect(ended).toBe(true)
@@ -92,7 +98,7 @@ test.each(['sum', 'l1', 'l2', 'dot'] as const)('[KRN-95] %s of narrow planes is 
     BLOCK + 33,
     3 * BLOCK + 530,
   ]) {
-    const { ended, right, totals, blocks, rightBlocks } = measured(op, count, length, everyPair(count), true)
+    const { ended, right, totals, blocks, rightBlocks } = measured(op, count, length, everyPair(count), 'narrow')
     expect(ended).toBe(true)
     expect(totals).toEqual(right)
     expect(blocks).toEqual(rightBlocks)
@@ -101,12 +107,42 @@ test.each(['sum', 'l1', 'l2', 'dot'] as const)('[KRN-95] %s of narrow planes is 
 
 test('[KRN-95] pairs in another order, or not all of them, are measured too', () => {
   for (const pairs of [
-    everyPair(4).reverse(),
-    everyPair(4).slice(1),
-    [...everyPair(3), [3, 3] as const],
-    [...everyPair(4).slice(0, -1), [3, 2] as const],
+    everyPair(16).reverse(),
+    everyPair(16).slice(1),
+    [...everyPair(15), [15, 15] as const],
+    [...everyPair(16).slice(0, -1), [15, 2] as const],
   ]) {
-    const { right, totals } = measured('dot', 4, 5000, pairs)
+    const { right, totals } = measured('dot', 16, 5000, pairs)
     expect(totals).toEqual(right)
   }
+})
+
+test.each(['turned', 'computed'] as const)('[KRN-95] planes may be %s', (made) => {
+  const { right, totals, blocks, rightBlocks } = measured('dot', 17, 5003, everyPair(17), made)
+  expect(totals).toEqual(right)
+  expect(blocks).toEqual(rightBlocks)
+})
+
+test('[KRN-95] a plane that is not finite ends the run', () => {
+  const bytes = Array.from({ length: 16 }, () => wasm.allocateBytes(4 * 600))
+  new Float32Array(bytes[7]!.buffer, bytes[7]!.byteOffset, 600)[599] = Infinity
+  const planes = bytes.map((_, i) => i)
+  const pairs = everyPair(16)
+  const run = wasm.compile({
+    steps: [
+      ...planes.map((i) => ({ do: 'read', stream: i, narrow: false, out: i }) as const),
+      {
+        do: 'measure',
+        measure: { measure: 'sums', op: 'dot', pairs, totals: new Float64Array(pairs.length) },
+        planes,
+        narrow: false,
+      },
+    ],
+    constants: [],
+    buffers: 16,
+    streams: planes.map(() => 'F32'),
+    dtype: undefined,
+  })
+  expect(run!(bytes, 0, 600)).toBe(false)
+  wasm.reset()
 })

@@ -20,7 +20,7 @@ function term(op: i32, a: v128, b: v128): v128 {
 }
 
 @inline
-function pair(lanes: v128): f64 {
+export function pair(lanes: v128): f64 {
   return f64x2.extract_lane(lanes, 0) + f64x2.extract_lane(lanes, 1)
 }
 
@@ -58,7 +58,7 @@ function addLanes(op: i32, a: usize, b: usize, lanes: usize, n: i32): void {
   v128.store(lanes, l3, 48)
 }
 
-export function addTerms(op: i32, a: usize, b: usize, lanes: usize, n: i32): void {
+function addTerms(op: i32, a: usize, b: usize, lanes: usize, n: i32): void {
   switch (op) {
     case SUM: return addLanes(SUM, a, b, lanes, n)
     case L1: return addLanes(L1, a, b, lanes, n)
@@ -95,7 +95,7 @@ export function laneSum(op: i32, a: usize, b: usize, state: usize, n: i32, ends:
 }
 
 @inline
-export function endBlock(state: usize): void {
+function endBlock(state: usize): void {
   const sum = folded(state)
   clear(state)
   const to = load<u32>(state, 72)

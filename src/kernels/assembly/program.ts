@@ -9,7 +9,7 @@ import { draw, drop, pick } from './drop'
 import { elect } from './elect'
 import { encodeBf16, encodeF16, encodeF32 } from './encode'
 import { scaled, scaledPair, weightedSum } from './exact'
-import { pairSums } from './gram'
+import { pack, pairSums } from './gram'
 import { bracket, change, narrow, nth, readBf16, readF32, scale, trim, widen } from './narrow'
 import { keep } from './random'
 import { aboveCutoff, histogram } from './selection'
@@ -53,6 +53,7 @@ import { votes } from './votes'
 @inline const DOTS_NARROW: i32 = 30
 @inline const DRAW: i32 = 31
 @inline const PICK: i32 = 32
+@inline const READ_PACKED: i32 = 33
 
 @inline const BF16: i32 = 0
 @inline const F16: i32 = 1
@@ -105,6 +106,9 @@ function write(dtype: i32, plane: usize, out: usize, at: i32, n: i32): bool {
   if (dtype == F16) return encodeF16(plane, out + (<usize>at << 1), n) < 0
   return encodeF32(plane, out + (<usize>at << 2), n) < 0
 }
+
+/** A strip on its way to where pairs of planes are summed. */
+const unpacked: usize = memory.data(8 * STRIP, 16)
 
 /** Elements first … first + count − 1; answers false where something is not finite. */
 export function runProgram(code: usize, streams: usize, out: usize, first: f64, count: i32): bool {
@@ -245,6 +249,12 @@ export function runProgram(code: usize, streams: usize, out: usize, first: f64, 
         }
         case PAIR_SUMS: {
           pairSums(word(pc, 1), address(pc, 2), word(pc, 3), address(pc, 4), n, ends)
+          pc += 20
+          break
+        }
+        case READ_PACKED: {
+          if (!read(word(pc, 1), address(streams, word(pc, 2)), unpacked, at, n)) return false
+          pack(unpacked, address(pc, 3), word(pc, 4), n)
           pc += 20
           break
         }

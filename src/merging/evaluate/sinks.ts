@@ -3,6 +3,7 @@ import type { CutoffNode, LaterNode, Reducing } from '../../core/graph.ts'
 import { math } from '../../core/libm.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
 import { type BlockSum, isNarrowSum } from '../../kernels/measures.ts'
+import { pairBytes } from '../../kernels/pair-area.ts'
 import type { Measure } from '../../kernels/strip-program.ts'
 import { type Cutoff, CutoffSearch, keepCount, type OpenCutoff, SEARCH_NUMBERS } from '../../kernels/selection.ts'
 import { STRIP } from './evaluation.ts'
@@ -297,13 +298,13 @@ export function roomOf(node: Reducing): number {
   return node.kind === 'pairs' ? (node.planes.length * (node.planes.length + 1)) / 2 : 1
 }
 
-/** Lanes, a total, and the sums of as many blocks as are seen at once. */
-const PAIR_BYTES = 80 + 16 * 8
+/** Sums of a pair over as many blocks as are seen at once. */
+const BLOCK_SUMS_BYTES = 16 * 8
 
 /** Bytes that a reduction keeps while it is measured. */
 export function measuringBytesOf(node: Reducing): number {
   if (node.kind === 'cutoff') return COUNTS_BYTES
-  if (node.kind === 'pairs') return PAIR_BYTES * roomOf(node)
+  if (node.kind === 'pairs') return pairBytes(node.planes.length) + BLOCK_SUMS_BYTES * roomOf(node)
   return node.op === 'linf' ? 2 * 8 * STRIP : 0
 }
 
