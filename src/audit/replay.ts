@@ -103,8 +103,12 @@ export function prepareReplay(
     },
     CHUNK_BYTES,
   )
-  const { tileBytes, workers } = planMemory(draft.tensors, new RuleFacts(resolved.strategies), merger.resources)
-  const task: MergeTask = { ...draft, seed: resolved.seed satisfies Seed, tileBytes, workers }
+  const { tileBytes, maskBytes, workers } = planMemory(
+    draft.tensors,
+    new RuleFacts(resolved.strategies),
+    merger.resources,
+  )
+  const task: MergeTask = { ...draft, seed: resolved.seed satisfies Seed, tileBytes, maskBytes, workers }
   return {
     task,
     run: (watch) => merger.merge(task, watch),

@@ -5,7 +5,9 @@
 import { TributaryError } from '../core/errors.ts'
 import { at, invariant } from '../core/invariant.ts'
 import type { Strategy } from '../core/strategy.ts'
+import { maskBytes } from '../kernels/strip-program.ts'
 import { explainPrepared } from './evaluate/explain-prepared.ts'
+import { masksBytes } from './evaluate/masks.ts'
 import type { Resources } from './merger.ts'
 import type { MergeRule, MergeTask } from './task.ts'
 
@@ -18,8 +20,12 @@ const TILE_BYTES = MIB / 2
 const TILE_FAIR_BYTES = MIB / 4
 /** All tiles together, where there are many streams. */
 const TILES_BYTES = 64 * MIB
+/** Bytes of one element, at least, of what programs read at once. */
+const LEAST_BYTES = 8
 /** The program itself: Node and its heap. */
 export const PROGRAM_BYTES = 128 * MIB
+/** Random masks that are kept of tensors, by all threads: those of three contributions of 80 million elements. */
+export const MASKS_BYTES = 32 * MIB
 /** A thread: its heap, and what kernels keep beside tiles and strips. */
 export const WORKER_BYTES = 24 * MIB
 
@@ -27,6 +33,8 @@ export const WORKER_BYTES = 24 * MIB
 const ENTRY_BYTES = 5 * 1024
 
 export interface MemoryPlan {
+  /** For random masks that a thread keeps; all threads share as much once more. */
+  readonly maskBytes: number
   /** Bytes of one tile of one stream. */
   readonly tileBytes: number
   readonly workers: number
@@ -53,6 +61,8 @@ export interface RuleFact {
   readonly measuringBytes: number
   /** Something is measured over all tensors of the strategy. */
   readonly wholeModel: boolean
+  /** Random masks that passes over a tensor have in common. */
+  readonly masks: number
 }
 
 /** What the engine knows of the rules of one task, each distinct one looked at once. */
@@ -90,6 +100,7 @@ export class RuleFacts {
         ownBytes: Math.max(...all.map(({ stripBytes, measuringBytes }) => stripBytes + measuringBytes)),
         measuringBytes: Math.max(...all.map(({ measuringBytes }) => measuringBytes)),
         wholeModel: all.some(({ wholeModel }) => wholeModel),
+        masks: Math.max(...all.map(({ masks }) => masks)),
       }
       this.#known.set(key, facts)
     }
@@ -116,6 +127,7 @@ type Tensors = MergeTask['tensors']
 interface Demand {
   readonly streams: number
   readonly ownBytes: number
+  readonly masks: number
 }
 
 function demandsOf(tensors: Tensors, facts: RuleFacts): readonly Demand[] {
@@ -123,18 +135,36 @@ function demandsOf(tensors: Tensors, facts: RuleFacts): readonly Demand[] {
   for (const { rule } of tensors) {
     if (rule.kind === 'copy') continue
     const streams = streamsOf(rule)
-    const { ownBytes } = facts.of(rule)
-    if (ownBytes > (demands.get(streams)?.ownBytes ?? -1)) demands.set(streams, { streams, ownBytes })
+    const known = demands.get(streams)
+    const { ownBytes, masks } = facts.of(rule)
+    demands.set(streams, {
+      streams,
+      ownBytes: Math.max(ownBytes, known?.ownBytes ?? 0),
+      masks: Math.max(masks, known?.masks ?? 0),
+    })
   }
   return [...demands.values()]
 }
 
 const bytesFor = (demands: readonly Demand[], tileBytes: number): number =>
-  tileBytes + demands.reduce((most, { streams, ownBytes }) => Math.max(most, streams * tileBytes + ownBytes), 0)
+  tileBytes +
+  demands.reduce(
+    (most, { streams, ownBytes, masks }) =>
+      Math.max(most, streams * tileBytes + ownBytes + masks * maskBytes(tileBytes / LEAST_BYTES)),
+    0,
+  )
 
 /** Tiles and strips of one thread, at the tensor that needs most. */
 export const bufferBytes = (tensors: Tensors, tileBytes: number, facts: RuleFacts): number =>
   bytesFor(demandsOf(tensors, facts), tileBytes)
+
+/** Of all masks of one tensor, at most. */
+const masksDemand = (tensors: Tensors, facts: RuleFacts): number =>
+  tensors.reduce(
+    (most, { rule, elements }) =>
+      rule.kind === 'copy' ? most : Math.max(most, masksBytes(facts.of(rule).masks, elements)),
+    0,
+  )
 
 /** Lists by tensor, which no budget makes smaller. */
 export const listBytes = (tensors: Tensors): number =>
@@ -149,13 +179,13 @@ export function planMemory(tensors: Tensors, facts: RuleFacts, { workers, memory
     0,
   )
   const lists = listBytes(tensors)
-  const plans = choices(streams, workers).map((choice) => ({
+  const plans = choices(streams, workers, masksDemand(tensors, facts)).map((choice) => ({
     ...choice,
     peakBytes:
       PROGRAM_BYTES +
       lists +
-      choice.workers * (WORKER_BYTES + bytesFor(demands, choice.tileBytes)) +
-      (choice.workers > 1 ? sharedBytes : 0),
+      choice.workers * (WORKER_BYTES + bytesFor(demands, choice.tileBytes) + choice.maskBytes) +
+      (choice.workers > 1 ? sharedBytes + choice.workers * choice.maskBytes : 0),
   }))
   const plan = plans.find(({ peakBytes }) => memoryBytes === undefined || peakBytes <= memoryBytes)
   if (plan) return plan
@@ -167,14 +197,18 @@ export function planMemory(tensors: Tensors, facts: RuleFacts, { workers, memory
   )
 }
 
-/** The fastest first: smaller tiles, then fewer threads, at last the smallest tiles in one. */
-function choices(streams: number, most: number): Pick<MemoryPlan, 'tileBytes' | 'workers'>[] {
-  const found: Pick<MemoryPlan, 'tileBytes' | 'workers'>[] = []
+type Choice = Omit<MemoryPlan, 'peakBytes'>
+
+/** The fastest first: smaller tiles, then no masks, then fewer threads, at last the smallest tiles in one. */
+function choices(streams: number, most: number, masks: number): Choice[] {
+  const found: Choice[] = []
   for (let workers = most; workers >= 1; workers--) {
     const least = workers === 1 ? TILE_STEP_BYTES : TILE_FAIR_BYTES
-    let tileBytes = tileBytesFor(streams, workers)
-    found.push({ tileBytes, workers })
-    while (tileBytes > least) found.push({ tileBytes: (tileBytes = stepped(tileBytes / 2)), workers })
+    for (const maskBytes of new Set([Math.min(masks, MASKS_BYTES / workers), 0])) {
+      let tileBytes = tileBytesFor(streams, workers)
+      found.push({ tileBytes, maskBytes, workers })
+      while (tileBytes > least) found.push({ tileBytes: (tileBytes = stepped(tileBytes / 2)), maskBytes, workers })
+    }
   }
   return found
 }

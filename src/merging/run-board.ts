@@ -12,6 +12,8 @@ export interface SharedBoard {
   readonly leaves: SharedArrayBuffer
   /** For what threads measure together; empty where one works alone. */
   readonly measures: SharedArrayBuffer
+  /** For masks of what they measure together. */
+  readonly masks: SharedArrayBuffer
 }
 
 const LEAF_BYTES = 32
@@ -39,8 +41,8 @@ export class RunBoard {
   readonly #firstLeaf: readonly number[]
   readonly #bytes: readonly number[]
 
-  /** `bytes` of each tensor. Who begins a run makes the memory, `measureBytes` of it for measures; who joins it gets that. */
-  constructor(bytes: readonly number[], shared?: SharedBoard, measureBytes = 0) {
+  /** `bytes` of each tensor. Who begins a run makes the memory, so much of it for measures and masks; who joins it gets that. */
+  constructor(bytes: readonly number[], shared?: SharedBoard, measureBytes = 0, maskBytes = 0) {
     this.#bytes = bytes
     const first: number[] = []
     let leaves = 0
@@ -54,6 +56,7 @@ export class RunBoard {
       words: new SharedArrayBuffer(4 * (WORDS + even) + 8 * bytes.length),
       leaves: new SharedArrayBuffer(LEAF_BYTES * leaves),
       measures: new SharedArrayBuffer(measureBytes),
+      masks: new SharedArrayBuffer(maskBytes),
     }
     const { words } = this.shared
     this.#words = new Int32Array(words, 0, WORDS)
@@ -107,6 +110,10 @@ export class RunBoard {
     const open = Atomics.sub(this.#open, tensor, pieces)
     invariant(open >= pieces, 'a piece is finished once')
     return open === pieces
+  }
+
+  isFinished(tensor: number): boolean {
+    return Atomics.load(this.#open, tensor) === 0
   }
 
   /** Of a tensor that is whole. */

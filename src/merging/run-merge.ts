@@ -15,10 +15,11 @@ import { shown } from '../tensors/names.ts'
 import { TensorHasher } from '../tensors/tensor-hasher.ts'
 import { type Evaluation, type Learned, type Recall, STRIP, type StreamRef } from './evaluate/evaluation.ts'
 import { type About, Evaluator } from './evaluate/evaluator.ts'
+import { SharedMasks } from './evaluate/masks.ts'
 import type { Measures } from './evaluate/recordings.ts'
 import { Together } from './evaluate/together.ts'
 import { dealMeasures, MEASURES_BYTES } from './measure-memory.ts'
-import { bufferBytes, RuleFacts } from './memory.ts'
+import { bufferBytes, MASKS_BYTES, RuleFacts } from './memory.ts'
 import { OpenTileFiles } from './open-tile-files.ts'
 import { RunBoard, type SharedBoard } from './run-board.ts'
 import { cancelled, Pace, runAlone, type RunWatch, type Work } from './run.ts'
@@ -41,12 +42,15 @@ export interface Engine {
   readonly strategies: readonly Strategy[]
 }
 
-export const boardOfMerge = ({ tensors }: MergeTask, workers: number, shared?: SharedBoard): RunBoard =>
+export const boardOfMerge = (task: MergeTask, workers: number, shared?: SharedBoard): RunBoard =>
   new RunBoard(
-    tensors.map(({ target }) => target.bytes),
+    task.tensors.map(({ target }) => target.bytes),
     shared,
-    workers > 1 ? MEASURES_BYTES : 0,
+    ...(workers > 1 ? [MEASURES_BYTES, SharedMasks.bytesFor(workers * maskBytesOf(task, workers))] : []),
   )
+
+/** For the masks of one thread. */
+const maskBytesOf = ({ maskBytes }: MergeTask, workers: number): number => maskBytes ?? MASKS_BYTES / workers
 
 export function runMerge(
   task: MergeTask,
@@ -63,7 +67,7 @@ export function mergeWork(task: MergeTask, engine: Engine, workers: number): Wor
     const files = new OpenTileFiles(engine.files, workers)
     const kernels = engine.kernels(bufferBytes(task.tensors, task.tileBytes, new RuleFacts(engine.strategies)))
     try {
-      new MergeRun(task, engine.strategies, kernels, files, board, watch, taken).run(workers)
+      new MergeRun(task, workers, engine.strategies, kernels, files, board, watch, taken).run(workers)
     } finally {
       files.close()
       kernels.reset()
@@ -96,6 +100,7 @@ class MergeRun {
 
   constructor(
     task: MergeTask,
+    workers: number,
     strategies: readonly Strategy[],
     kernels: Kernels<Float64Array>,
     files: OpenTileFiles,
@@ -112,7 +117,9 @@ class MergeRun {
     this.#out = kernels.allocateBytes(task.tileBytes)
     const rules = task.tensors.map(({ rule }) => rule).filter((rule) => rule.kind === 'merge')
     this.#streams = new TileStreams(files, kernels, task.tileBytes, rules, this.#pace)
-    this.#evaluator = new Evaluator(evaluationOf(task, strategies), kernels, this.#streams.read, this.#streams)
+    const evaluation = evaluationOf(task, strategies)
+    const maskBytes = maskBytesOf(task, workers)
+    this.#evaluator = new Evaluator(evaluation, kernels, this.#streams.read, this.#streams, maskBytes)
     let merged = 0
     this.#places = task.tensors.map(({ rule }) => (rule.kind === 'copy' ? -1 : merged++))
   }
@@ -134,6 +141,8 @@ class MergeRun {
       this.#board.shared.measures,
       places.map((place) => this.#evaluator.reductionsOf(place)),
     )
+    const isWritten = (place: number): boolean => this.#board.isFinished(this.#places.indexOf(place))
+    const masks = tensors.length === 0 ? undefined : new SharedMasks(this.#board.shared.masks, isWritten)
     const check = (): void => {
       this.#pace.check()
     }
@@ -142,7 +151,7 @@ class MergeRun {
       if (!memory) return []
       const place = at(places, i)
       const together = new Together(memory, check, cancelled)
-      this.#evaluator.share(place, together)
+      this.#evaluator.share(place, { together, ...(masks && { masks }) })
       return [{ tensor, place, together }]
     })
   }

@@ -69,6 +69,8 @@ export interface MergeTask {
   readonly tensors: readonly TaskTensor[]
   /** Bytes of one tile of one stream; a multiple of 4,096 elements of any dtype. */
   readonly tileBytes: number
+  /** For random masks that a thread keeps of a tensor; absent: as much as there may be. */
+  readonly maskBytes?: number
   /** At most as many threads; absent: as many as there are. */
   readonly workers?: number
 }

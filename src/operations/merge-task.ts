@@ -48,6 +48,10 @@ export function mergeTaskOf(
     },
     context.limits.tileBytes,
   )
-  const { tileBytes, workers } = planMemory(task.tensors, new RuleFacts(context.strategies), context.merger.resources)
-  return { ...task, tileBytes: Math.min(task.tileBytes, tileBytes), workers }
+  const { tileBytes, maskBytes, workers } = planMemory(
+    task.tensors,
+    new RuleFacts(context.strategies),
+    context.merger.resources,
+  )
+  return { ...task, tileBytes: Math.min(task.tileBytes, tileBytes), maskBytes, workers }
 }

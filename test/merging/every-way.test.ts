@@ -9,6 +9,7 @@ import type { Needs, Strategy } from '../../src/core/strategy.ts'
 import type { KernelSource } from '../../src/kernels/choose-kernels.ts'
 import { referenceKernels } from '../../src/kernels/reference.ts'
 import { createWasmKernels } from '../../src/kernels/wasm.ts'
+import { masksBytes } from '../../src/merging/evaluate/masks.ts'
 import { bufferBytes, listBytes, planMemory, PROGRAM_BYTES, RuleFacts, WORKER_BYTES } from '../../src/merging/memory.ts'
 import { boardOfMerge, mergeWork } from '../../src/merging/run-merge.ts'
 import type { MergeTask, TaskTensor, TensorOutcome } from '../../src/merging/task.ts'
@@ -152,6 +153,25 @@ test('[MRG-21] a budget is kept by smaller tiles, then fewer threads, and one th
   expect(refusal).toMatchObject({ code: 'MEMORY_BUDGET_TOO_SMALL', details: { least, allowed: 1000 } })
   expect(refusal.hint).toBe(`allow ${Math.ceil(least / KIB / KIB)}MiB`)
   expect(planMemory(tensors, facts, { workers: 4, memoryBytes: least })).toMatchObject({ workers: 1, peakBytes: least })
+})
+
+test('[KRN-96] a plan counts the masks that are kept, and does without them before it does with fewer threads', () => {
+  const dropping = (rule: TaskTensor['rule']): TaskTensor['rule'] =>
+    rule.kind === 'copy'
+      ? rule
+      : { ...rule, inputs: rule.inputs.map((input) => ({ ...input, params: { density: 0.5 } })) }
+  const { task } = world(strategies.find(({ id }) => id === 'dare_ties')!)
+  const tensors = task.tensors.map((tensor) => ({ ...tensor, rule: dropping(tensor.rule) }))
+  const large = tensors.map((tensor) => ({ ...tensor, elements: 2 ** 24 }))
+  const facts = new RuleFacts(strategies)
+  const free = planMemory(large, facts, { workers: 2 })
+  const masks = Math.max(...large.map(({ rule }) => (rule.kind === 'copy' ? 0 : facts.of(rule).masks)))
+  expect(masks).toBeGreaterThan(0)
+  expect(free.maskBytes).toBe(Math.min(2 ** 24, masksBytes(masks, 2 ** 24)))
+  expect(planMemory(tensors, facts, { workers: 2 }).maskBytes).toBeLessThan(free.maskBytes)
+  const without = planMemory(large, facts, { workers: 2, memoryBytes: free.peakBytes - 4 * free.maskBytes })
+  expect(without).toEqual({ ...free, maskBytes: 0, peakBytes: free.peakBytes - 4 * free.maskBytes })
+  expect(planMemory(task.tensors, facts, { workers: 2 }).maskBytes).toBe(0) // where all are kept, none is drawn
 })
 
 test('[MRG-54] a plan counts what the lists of tensors take, by tensor and by input', () => {

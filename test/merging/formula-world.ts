@@ -26,6 +26,7 @@ export interface Asked {
   readonly dtypes?: readonly Dtype[]
   readonly out?: Dtype
   readonly tileBytes?: number
+  readonly maskBytes?: number
   readonly value?: (next: () => number, input: number, element: number) => number
 }
 
@@ -100,6 +101,7 @@ export function world(asked: Asked) {
     inputs: Array.from({ length: count }, (_, i) => ({ content: sha256Hex(Uint8Array.of(i)), label: `model ${i}` })),
     tensors,
     tileBytes: asked.tileBytes ?? LEAST,
+    ...(asked.maskBytes !== undefined && { maskBytes: asked.maskBytes }),
   }
   return { files, task }
 }

@@ -104,9 +104,11 @@ test('[KRN-41] changes, what is left of them and votes are single steps of a pro
   expect(stepsOf(scaled)).toEqual(expect.arrayContaining(['trim', 'scale']))
   expect(stepsOf({ ...asked, strategy: 'ties', count: 9 })).toContain('votes')
   expect(stepsOf({ ...asked, strategy: 'ties' })).not.toContain('weightedSum')
-  expect(stepsOf({ ...asked, strategy: 'dare_linear' })).toEqual(expect.arrayContaining(['change', 'drop', 'scale']))
+  expect(stepsOf({ ...asked, strategy: 'dare_linear' })).toEqual(expect.arrayContaining(['change', 'pick', 'scale']))
+  const free = { ...asked, strategy: 'dare_linear', params: { rescale_mode: 'none' } }
+  expect(stepsOf(free)).toEqual(expect.arrayContaining(['change', 'drop']))
   expect(stepsOf({ ...asked, strategy: 'dare_ties' })).toEqual(
-    expect.arrayContaining(['change', 'drop', 'scale', 'elect']),
+    expect.arrayContaining(['change', 'pick', 'scale', 'elect']),
   )
 })
 

@@ -107,6 +107,8 @@ test.each([
   ['ties', {}, { density: 0.4 }],
   ['ties', { rescale_mode: 'linf' }, { density: 0.5 }],
   ['ties', { rescale_mode: 'l2' }, { density: 0.6 }],
+  ['dare_ties', {}, { density: 0.5 }],
+  ['dare_linear', { rescale_mode: 'l2' }, { density: 0.3 }],
 ] as const)(
   '[MRG-51] %s %o %o: a tensor that threads measure together has the bytes and scalars of one thread',
   async (id, params, own) => {

@@ -2,11 +2,20 @@
 import { isFused, type ProgramStep, type StripProgram } from '../../kernels/strip-program.ts'
 import type { Dtype } from '../../tensors/dtypes.ts'
 import type { StreamRef } from './evaluation.ts'
+import type { Masks } from './masks.ts'
 import type { Schedule, Step } from './schedule.ts'
 
 export interface Compilable {
   readonly program: StripProgram
   readonly streams: readonly StreamRef[]
+  /** Of each mask of the program: its place among those that are kept. */
+  readonly masks: readonly number[]
+}
+
+/** Masks that there is room for are drawn to be kept, or are there already. */
+export interface MaskUse {
+  readonly masks: Pick<Masks, 'placeOf'>
+  readonly use: 'draw' | 'recall'
 }
 
 /** Undefined where a step has no word in programs. `dtype`: of the output, where the schedule has one. */
@@ -14,16 +23,30 @@ export function programOf<B>(
   { steps, constants, buffers, output }: Schedule<B>,
   dtypeOf: (stream: StreamRef) => Dtype,
   dtype: Dtype | undefined,
+  use?: MaskUse,
 ): Compilable | undefined {
   const streams: StreamRef[] = []
+  const masks: number[] = []
   const made: ProgramStep[] = []
   for (const step of steps) {
-    const words = wordsFor(step, streams)
+    const words = (use && wordsForDrop(step, use, masks)) ?? wordsFor(step, streams)
     if (!words) return undefined
     made.push(...words)
   }
   if (output !== undefined) made.push({ do: 'write', a: output })
-  return { program: { steps: made, constants, buffers, streams: streams.map(dtypeOf), dtype }, streams }
+  const program = { steps: made, constants, buffers, streams: streams.map(dtypeOf), dtype, masks: masks.length }
+  return { program, streams, masks }
+}
+
+/** Undefined where it is none of these masks. Each is drawn once. */
+function wordsForDrop<B>(step: Step<B>, { masks, use }: MaskUse, places: number[]): readonly ProgramStep[] | undefined {
+  const place = step.do === 'drop' ? masks.placeOf(step.key, step.probability) : undefined
+  if (step.do !== 'drop' || place === undefined) return undefined
+  const { key, probability, a, out } = step
+  const known = places.indexOf(place)
+  const mask = known < 0 ? places.push(place) - 1 : known
+  const pick = { do: 'pick', mask, a, out } as const
+  return use === 'recall' || known >= 0 ? [pick] : [{ do: 'draw', key, probability, mask }, pick]
 }
 
 function wordsFor<B>(step: Step<B>, streams: StreamRef[]): readonly ProgramStep[] | undefined {

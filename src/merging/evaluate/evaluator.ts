@@ -15,6 +15,7 @@ import {
   STRIP,
   type WriteStrip,
 } from './evaluation.ts'
+import { type MaskRoom, OwnMasks } from './masks.ts'
 import { ModelScope } from './model-scope.ts'
 import { Spares } from './spares.ts'
 import { Strips } from './strips.ts'
@@ -36,6 +37,12 @@ export interface About extends Evaluated {
   readonly learned: readonly Learned[]
 }
 
+/** What threads share of one tensor. */
+export interface Shared {
+  readonly together: Together
+  readonly masks?: MaskRoom
+}
+
 export class Evaluator<B> implements Setting<B> {
   readonly evaluation: Evaluation
   readonly kernels: Kernels<B>
@@ -46,10 +53,13 @@ export class Evaluator<B> implements Setting<B> {
   readonly recordings: Recordings
   readonly #runs = new Map<number, TensorRun<B>>()
   readonly #scopes = new Map<string, ModelScope<B>>()
-  readonly #shared = new Map<number, Together>()
+  readonly #shared = new Map<number, Shared>()
+  readonly #masks: MaskRoom
 
-  constructor(evaluation: Evaluation, kernels: Kernels<B>, read: ReadStream<B>, streams?: ByteStreams) {
+  /** `maskBytes`: for masks of a tensor that this thread measures alone. */
+  constructor(evaluation: Evaluation, kernels: Kernels<B>, read: ReadStream<B>, streams?: ByteStreams, maskBytes = 0) {
     this.streams = streams
+    this.#masks = new OwnMasks(maskBytes)
     this.evaluation = evaluation
     this.kernels = kernels
     this.read = read
@@ -59,11 +69,14 @@ export class Evaluator<B> implements Setting<B> {
   }
 
   /** Has this tensor measured together with other threads. */
-  share(tensor: number, together: Together): void {
-    this.#shared.set(tensor, together)
+  share(tensor: number, shared: Shared): void {
+    this.#shared.set(tensor, shared)
   }
   together(tensor: number): Together | undefined {
-    return this.#shared.get(tensor)
+    return this.#shared.get(tensor)?.together
+  }
+  maskRoom(tensor: number): MaskRoom {
+    return this.#shared.get(tensor)?.masks ?? this.#masks
   }
 
   reductionsOf(tensor: number): readonly Reducing[] {

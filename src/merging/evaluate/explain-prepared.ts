@@ -5,6 +5,7 @@ import type { Needs, Strategy } from '../../core/strategy.ts'
 import { Depths, reach } from './depth.ts'
 import { STRIP } from './evaluation.ts'
 import { Lowering } from './lower.ts'
+import { drawnFor } from './masks.ts'
 import { measuringBytesOf, passesOf } from './sinks.ts'
 
 export interface Explained {
@@ -25,6 +26,8 @@ export interface Explained {
   readonly stripBytes: number
   /** What reductions of one pass measure with, in bytes. */
   readonly measuringBytes: number
+  /** Random masks that passes over a tensor have in common. */
+  readonly masks: number
 }
 
 /** Every default is written; `own`: what each contribution has of its own. */
@@ -72,5 +75,6 @@ export function explainPrepared(strategy: Strategy, params: unknown, own: unknow
     channelBytes: [...channels].reduce((bytes, channel) => bytes + (/count/i.test(channel) ? 2 : 8), 0),
     stripBytes: (buffers + 2 * sums) * STRIP * 8,
     measuringBytes: [...waves.values()].reduce((most, { bytes }) => Math.max(most, bytes), 0),
+    masks: drawnFor(program, { laters }).length,
   }
 }

@@ -11,14 +11,13 @@ import {
   type Program,
   type Reducing,
 } from '../../core/graph.ts'
-import { at, invariant } from '../../core/invariant.ts'
+import { at } from '../../core/invariant.ts'
 import { randomKey } from '../../core/seed.ts'
 import { exactSum } from '../../kernels/exact.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
 import type { Cutoff, OpenCutoff } from '../../kernels/selection.ts'
 import type { Dtype } from '../../tensors/dtypes.ts'
 import { Depths, reach, type Reached, reachTerms } from './depth.ts'
-import { programOf } from './compile.ts'
 import {
   type ByteStreams,
   type Evaluation,
@@ -31,9 +30,11 @@ import {
   type StreamRef,
 } from './evaluation.ts'
 import { Lowering, type Surroundings } from './lower.ts'
+import { drawnFor, type MaskRoom, Masks } from './masks.ts'
 import { type Mean, meanOf } from './mean.ts'
 import { Measuring, type WriteRange } from './measuring.ts'
-import { type Compiled, recordFor, type Recording, type Recordings, scalarsOf } from './recordings.ts'
+import { recordFor, type Recording, type Recordings, scalarsOf } from './recordings.ts'
+import { compiled, type Ground, running, runningPlain } from './running.ts'
 import type { Schedule } from './schedule.ts'
 import type { Sink } from './sinks.ts'
 import type { Spares } from './spares.ts'
@@ -52,6 +53,8 @@ export interface Setting<B> {
   readonly recordings: Recordings
   /** Where threads measure this tensor together. */
   together(tensor: number): Together | undefined
+  /** Where its masks may be kept. */
+  maskRoom(tensor: number): MaskRoom
   modelScope(run: TensorRun<B>): ModelMeasures<B>
 }
 
@@ -80,6 +83,7 @@ export class TensorRun<B> implements Surroundings {
   readonly #known = new Map<LaterNode, unknown>()
   readonly #measuring: Measuring<B>
   readonly #checked = new Set<string>()
+  #masks: Masks | undefined
   readonly #held: Accumulated<B> | undefined
 
   /** For its output; for what it puts into each Σ; or for an output whose Σ were made elsewhere. */
@@ -111,25 +115,26 @@ export class TensorRun<B> implements Surroundings {
   /** The output as bytes of this dtype, in one go; undefined where the kernels have none for this formula. */
   inOneGo(dtype: Dtype): WriteRange | undefined {
     if (this.#held) return undefined
-    let compiled = this.#compiledOnce(dtype)
-    if (compiled && this.#measuring.isOpen) return this.#measuring.inTurn(this.#running(compiled))
-    if (!compiled && this.#measuring.isOpen) {
-      this.#measuring.close()
-      compiled = this.#compiledOnce(dtype)
-    }
-    return compiled && this.#running(compiled)
+    const write = this.#writing(dtype)
+    if (!this.#measuring.isOpen) return write
+    if (write) return this.#measuring.inTurn(write)
+    this.#measuring.close()
+    return this.#writing(dtype)
   }
 
   /** A formula that nothing but elements enters is compiled once for all tensors of the same dtypes. */
-  #compiledOnce(dtype: Dtype): Compiled | undefined {
-    const compile = () => this.#compile(Lowering.atOnce<B>(this.program.output, this), dtype)
-    const { streams } = this.#setting
-    if (this.#recording?.isPlain !== true || !streams) return compile()
-    const { compiled } = this.#recording
-    const dtypes = this.tensor.inputs.map(({ input }) => streams.dtypeOf({ input }, this.index))
-    const key = [dtype, ...(this.tensor.hasBase ? [streams.dtypeOf('base', this.index)] : []), ...dtypes].join()
-    if (!compiled.has(key)) compiled.set(key, compile())
-    return compiled.get(key)
+  #writing(dtype: Dtype): WriteRange | undefined {
+    const ground = this.#ground()
+    if (!ground) return undefined
+    const schedule = () => Lowering.atOnce<B>(this.program.output, this)
+    if (this.#recording?.isPlain !== true) return running(schedule(), dtype, ground, false)
+    const { source } = ground
+    const known = this.#recording.compiled
+    const dtypes = this.tensor.inputs.map(({ input }) => source.dtypeOf({ input }, this.index))
+    const key = [dtype, ...(this.tensor.hasBase ? [source.dtypeOf('base', this.index)] : []), ...dtypes].join()
+    if (!known.has(key)) known.set(key, compiled(schedule(), dtype, ground))
+    const plain = known.get(key)
+    return plain && runningPlain(plain, ground)
   }
 
   /** One pass that shows the sinks every strip, or, where some will do, one in a few. */
@@ -142,8 +147,8 @@ export class TensorRun<B> implements Surroundings {
 
   /** A pass over whatever parts: in one go, where the kernels have a way of doing that. */
   pass(sinks: ReadonlyMap<Reducing, Sink<B>>): (part: Range, sampled: boolean) => void {
-    const compiled = this.#compile(Lowering.sinks<B>(sinks, this, true), undefined)
-    const run = compiled && this.#running(compiled)
+    const ground = this.#ground()
+    const run = ground && running(Lowering.sinks<B>(sinks, this, true), undefined, ground, true)
     const { streams, strips } = this.#setting
     const atOnce = (run && streams?.atOnce) ?? this.tensor.elements
     let singly: Schedule<B> | undefined
@@ -157,21 +162,17 @@ export class TensorRun<B> implements Surroundings {
     }
   }
 
-  #compile(schedule: Schedule<B>, dtype: Dtype | undefined): Compiled | undefined {
-    const { kernels, streams: source } = this.#setting
-    const compilable = source && programOf(schedule, (stream) => source.dtypeOf(stream, this.index), dtype)
-    const run = compilable && kernels.compile(compilable.program)
-    return run && { compilable, run }
+  /** What programs run on; undefined where there are no bytes. */
+  #ground(): Ground<B> | undefined {
+    const { kernels, spares, streams: source } = this.#setting
+    return source && { kernels, spares, source, tensor: this.index, masks: (this.#masks ??= this.#masksOf()) }
   }
 
-  /** On this tensor's streams. */
-  #running({ compilable, run }: Compiled): WriteRange {
-    const source = this.#setting.streams
-    invariant(source, 'what is compiled runs on bytes')
-    return (first, count, out) => {
-      const bytes = compilable.streams.map((stream) => source.bytes(stream, this.index, first, count))
-      return run(bytes, first, count, out)
-    }
+  #masksOf(): Masks | undefined {
+    const drawn = drawnFor(this.program, this.reached)
+    if (this.#held || drawn.length === 0) return undefined
+    const wanted = drawn.map(({ node, probability }) => ({ key: this.key(node), probability }))
+    return new Masks(this.#setting.maskRoom(this.index), this.index, this.tensor.elements, wanted)
   }
 
   cutoff(node: CutoffNode, inTurn: boolean): Cutoff & Partial<OpenCutoff> {

@@ -154,7 +154,7 @@ function taskFor(
       return { path: locate(path), offset, bytes }
     },
   })
-  const { tileBytes, workers } = planMemory(tensors, new RuleFacts(strategies), merger.resources)
+  const { tileBytes, maskBytes, workers } = planMemory(tensors, new RuleFacts(strategies), merger.resources)
   return {
     merge: resolved.merge,
     seed: resolved.seed,
@@ -165,6 +165,7 @@ function taskFor(
     })),
     tensors,
     tileBytes,
+    maskBytes,
     workers,
   }
 }
