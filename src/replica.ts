@@ -15,6 +15,7 @@ import { LIMITS } from './operations/context.ts'
 import { createOperations } from './operations/create-operations.ts'
 import { Lease } from './operations/lease.ts'
 import { keepSweeping } from './operations/keep-sweeping.ts'
+import { keepScrubbing } from './operations/scrub.ts'
 import { createPeers, parsePeerUrl } from './operations/peers.ts'
 import { Replicator } from './replication/replicator.ts'
 import { createNodeFileSystem } from './storage/fs/node-file-system.ts'
@@ -125,6 +126,7 @@ export async function startReplica(
     stops.push(() => replicator.stop())
     for (const peer of named) replicator.name(peer)
     const report = (what: string, error: unknown) => server.log.error({ err: error }, what)
+    stops.push(keepScrubbing({ clock: systemClock, scrub: operations.scrub, report }))
     stops.push(keepSweeping({ clock: systemClock, sweep: () => operations.sweep(), report }))
     return {
       url,

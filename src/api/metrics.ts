@@ -27,6 +27,9 @@ const COUNTS: Readonly<Record<Exclude<keyof Figures, 'merges'>, string>> = {
   fetched_bytes: 'Bytes of models of other replicas that are kept, of all spaces.',
   fetched_bytes_of_largest_space: 'The same of the space that has most of them.',
   fetch_quota_bytes: 'How many of them one space may have.',
+  damaged_models: 'Models that are not whole, because bytes of theirs rotted.',
+  rotten_blobs: 'Blobs found rotten or gone since the start.',
+  scrubbed_bytes: 'Stored bytes that were read again and verified since the start.',
   free_bytes: 'Bytes free in the data directory.',
 }
 

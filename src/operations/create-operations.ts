@@ -24,6 +24,8 @@ import type { Figures, Operations, Readiness } from './operations.ts'
 import { SpaceBook } from './space-book.ts'
 import { createSpace, spaceView } from './spaces.ts'
 import { strategyNamed, strategyView } from './strategies.ts'
+import { createScrubber, type Scrubber } from './scrub.ts'
+import { damagedModels } from './damage.ts'
 import { sweep, type Swept } from './sweep.ts'
 import { findUpload, finishUpload, startUpload, writeUpload } from './uploads.ts'
 
@@ -42,6 +44,7 @@ export interface RunningOperations extends Operations {
   /** Takes up merges that a stop interrupted. */
   start(): void
   sweep(): Promise<Swept>
+  readonly scrub: Scrubber['scrub']
   /** Resolves when no merge is queued or running. */
   idle(): Promise<void>
   /** Ends the running merge; it begins again at the next start. */
@@ -58,6 +61,7 @@ export function createOperations(given: Context): RunningOperations {
   const queue = new MergeQueue(context, book)
   const tickets = createTickets(fromHex(context.randomHex(32)))
   const exchange = new Exchange(context, book, queue, feed)
+  const scrubber = createScrubber(context, () => exchange.damageFound())
   const desk = { context, book, tickets, leaves }
 
   async function figures(): Promise<Figures> {
@@ -74,6 +78,9 @@ export function createOperations(given: Context): RunningOperations {
       merged_bytes: storage.jobs.listByState('done').reduce((sum, { bytesTotal }) => sum + bytesTotal, 0),
       fetched_bytes: fetched.reduce((sum, bytes) => sum + bytes, 0),
       fetched_bytes_of_largest_space: fetched[0] ?? 0,
+      damaged_models: damagedModels(context).length,
+      rotten_blobs: scrubber.rotten,
+      scrubbed_bytes: scrubber.bytes,
       fetch_quota_bytes: limits.fetchedBytesMax,
       free_bytes: await storage.blobs.freeBytes(),
     }
@@ -81,7 +88,7 @@ export function createOperations(given: Context): RunningOperations {
 
   /** Fixed words: anyone may ask, so nothing of a failure is told beyond that it is one. */
   async function readiness(): Promise<Readiness> {
-    const checks = { database: 'ok', disk: 'ok' }
+    const checks = { database: 'ok', disk: 'ok', bytes: 'ok' }
     try {
       storage.settings.set('checked', String(context.now()))
     } catch (error) {
@@ -94,6 +101,7 @@ export function createOperations(given: Context): RunningOperations {
       checks.disk = 'not readable'
       context.report('readiness', error)
     }
+    if (damagedModels(context).length > 0) checks.bytes = 'some rotted, and are fetched again'
     return { ready: checks.database === 'ok' && checks.disk === 'ok', checks }
   }
 
@@ -161,6 +169,7 @@ export function createOperations(given: Context): RunningOperations {
     sourcesChanged: () => exchange.sourcesChanged(),
     start: () => queue.recover(),
     sweep: () => sweep(context, book),
+    scrub: (about) => scrubber.scrub(about),
     idle: () => queue.idle(),
     async stop() {
       await exchange.stop()

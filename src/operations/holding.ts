@@ -3,7 +3,7 @@ import type { SpaceState } from '../core/or-set.ts'
 import type { VisibleContribution } from '../core/visibility.ts'
 import type { BlobName } from '../storage/blob-store.ts'
 import type { Context } from './context.ts'
-import { forgetUnheld } from './sweep.ts'
+import { forgetUnheld, giveUpRevoked } from './sweep.ts'
 
 export function holdVisible({ storage }: Context, before: SpaceState | undefined, after: SpaceState): void {
   const { pins } = storage
@@ -38,6 +38,7 @@ export function settle(context: Context, before: SpaceState | undefined, after: 
   return withdrawn.flatMap((content) => {
     results.forgetContent(content)
     if (after.base === content) pins.release({ kind: 'base', space: after.space })
-    return models.findByContent(content).flatMap(({ id }) => forgetUnheld(context, id))
+    const dropped = models.findByContent(content).flatMap(({ id }) => forgetUnheld(context, id))
+    return [...dropped, ...giveUpRevoked(context, content)]
   })
 }

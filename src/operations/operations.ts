@@ -235,6 +235,11 @@ export interface Figures {
   readonly fetched_bytes: number
   readonly fetched_bytes_of_largest_space: number
   readonly fetch_quota_bytes: number
+  /** Not whole, since bytes of theirs rotted. */
+  readonly damaged_models: number
+  /** Found since the start. */
+  readonly rotten_blobs: number
+  readonly scrubbed_bytes: number
   readonly free_bytes: number
 }
 

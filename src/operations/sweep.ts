@@ -1,8 +1,9 @@
 /** Letting go of bytes that nobody holds: at once where that was asked for, else after they were orphans long enough. */
-import type { MergeId, ModelId } from '../core/ids.ts'
+import type { ContentRoot, MergeId, ModelId } from '../core/ids.ts'
 import type { BlobName } from '../storage/blob-store.ts'
 import { forgetFetched } from './blobs/fetch-quota.ts'
 import type { Context } from './context.ts'
+import { giveUp, giveUpContent, settleDamage } from './damage.ts'
 import type { SpaceBook } from './space-book.ts'
 
 export interface Swept {
@@ -62,12 +63,19 @@ export async function dropBlobs({ storage, report }: Context, blobs: readonly Bl
 /** Revoked content that something still held when it was revoked, such as a merge that was running. */
 async function dropRevoked(context: Context, book: SpaceBook): Promise<number> {
   const contents = new Set(book.all().flatMap(({ revoked }) => [...revoked.keys()]))
-  for (const content of contents) context.storage.results.forgetContent(content)
+  for (const content of contents) {
+    context.storage.results.forgetContent(content)
+    await dropBlobs(context, giveUpRevoked(context, content))
+  }
   return dropModels(
     context,
     [...contents].flatMap((content) => context.storage.models.findByContent(content).map(({ id }) => id)),
   )
 }
+
+/** Of what rotted before it was revoked, what is left. */
+export const giveUpRevoked = (context: Context, content: ContentRoot): readonly BlobName[] =>
+  context.storage.transact(() => orphanNow(context, giveUpContent(context, content)))
 
 async function dropModels(context: Context, models: readonly ModelId[]): Promise<number> {
   let dropped = 0
@@ -101,7 +109,11 @@ export async function sweep(context: Context, book: SpaceBook): Promise<Swept> {
   const before = now() - limits.orphanLifeMs
   models += await dropModels(context, storage.pins.orphanModels(before))
   for (const model of storage.manifests.fetchedBefore(before))
-    if (storage.pins.holdersOf(model).length === 0 && storage.manifests.remove(model)) forgetFetched(context, model)
+    if (storage.pins.holdersOf(model).length === 0 && storage.manifests.remove(model)) {
+      giveUp(context, model)
+      forgetFetched(context, model)
+    }
+  await settleDamage(context)
   let blobs = 0
   for await (const { name } of storage.blobs.list()) {
     const since = storage.pins.markOrphanBlob(name, now())

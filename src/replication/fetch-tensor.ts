@@ -12,6 +12,7 @@ import type { OpenFile } from '../storage/file-system.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { BlobSource } from '../transport/blob-source.ts'
 import { BlobFetch } from './blob-fetch.ts'
+import { salvage } from './salvage.ts'
 import {
   CHUNK_BYTES,
   chunksIn,
@@ -66,6 +67,12 @@ export async function fetchTensor(
   await needRoom(Math.max(0, wanted.bytes - chunks.count * CHUNK_BYTES))
   const temporary = known?.temporary ?? storage.blobs.reserve().id
   const file = await storage.blobs.openTemporary(temporary)
+  if (known === undefined && isResumable(chunks))
+    await takeOver(wanted, fetching, file, chunks).catch(async (error: unknown) => {
+      await file.close()
+      await storage.blobs.discardTemporary(temporary)
+      throw error
+    })
   const run = new TensorRun(wanted, fetching, file, temporary, chunks)
   let isWhole = false
   try {
@@ -81,6 +88,23 @@ export async function fetchTensor(
   await storage.blobs.adopt([{ name, bytes: wanted.bytes, temporary, ...(leaves && { leaves }) }])
   if (isResumable(chunks)) storage.fetches.remove(wanted.root)
   return { bytesFetched: run.bytesFetched, lies: run.lies }
+}
+
+/** What is good of a copy that rotted here counts as fetched. */
+async function takeOver(
+  wanted: { readonly root: TensorRoot; readonly bytes: number },
+  { storage, sources, clock, signal }: TensorFetching,
+  file: OpenFile,
+  chunks: Bitmap,
+): Promise<void> {
+  const rotten = await storage.blobs.openQuarantined({ kind: 'tensor', digest: wanted.root })
+  if (rotten === undefined) return
+  try {
+    const good = await salvage(wanted, rotten, file, { sources, clock, signal })
+    for (let i = 0; i < good.length; i++) if (good.has(i)) chunks.add(i)
+  } finally {
+    await rotten.close()
+  }
 }
 
 /** Of one chunk there is all or nothing: no row is worth its sync. */

@@ -81,10 +81,16 @@ export interface BlobStore {
    * a sweep went on stays. Answers whether it was removed.
    */
   remove(name: BlobName, stillUnwanted?: () => boolean): Promise<boolean>
-  /** In no particular order. */
+  /** Tensors, then files, each by digest. */
   list(): AsyncIterable<ListedBlob>
-  /** Hashes the bytes again. */
-  verify(name: BlobName): Promise<'sound' | 'damaged' | 'missing'>
+  /** Hashes the bytes again, and waits after each piece where `read` says so. */
+  verify(name: BlobName, read?: (bytes: number) => Promise<void>): Promise<'sound' | 'damaged' | 'missing'>
+
+  /** A visible blob that is not what its name says: put aside, so that the name is free for a sound copy. */
+  quarantine(name: BlobName): Promise<boolean>
+  quarantined(): Promise<readonly BlobName[]>
+  openQuarantined(name: BlobName): Promise<OpenFile | undefined>
+  dropQuarantined(name: BlobName): Promise<void>
 
   /** Drops temporaries last written more than `olderThanMs` before `nowMs`, except `keep` (ids); answers how many. */
   sweepTemporary(olderThanMs: number, nowMs: number, keep?: ReadonlySet<string>): Promise<number>

@@ -12,13 +12,15 @@ export type Holder =
   | { readonly kind: 'output'; readonly id: MergeId }
   | { readonly kind: 'job'; readonly id: MergeId }
   | { readonly kind: 'upload'; readonly id: string }
+  /** A model of which something rotted: what is left of it. */
+  | { readonly kind: 'damaged'; readonly id: ModelId }
 
 export interface Held {
   readonly models: readonly ModelId[]
   readonly blobs: readonly BlobName[]
 }
 
-/** One text for each holder: `contribution:<space>/<id>`, `base:<space>`, `output:<id>`, `job:<id>`, `upload:<id>`. */
+/** One text for each holder: `contribution:<space>/<id>`, `base:<space>`, `output:<id>`, `job:<id>`, `upload:<id>`, `damaged:<model>`. */
 export const holderKey = (holder: Holder): string =>
   holder.kind === 'contribution'
     ? `contribution:${holder.space}/${holder.id}`
@@ -30,6 +32,8 @@ export interface PinRepository {
   /** Lets go of all that it holds. */
   release(holder: Holder): void
   heldBy(holder: Holder): Held
+  /** Models that are holders of kind `damaged`, sorted. */
+  damaged(): readonly ModelId[]
   /** Keys of those who hold a model, sorted: why it is kept. */
   holdersOf(model: ModelId): readonly string[]
   /** Held itself, or part of a stored model. */

@@ -422,6 +422,9 @@ export function createFakeOperations(): FakeOperations {
         fetched_bytes: 300,
         fetched_bytes_of_largest_space: 200,
         fetch_quota_bytes: 900,
+        damaged_models: 1,
+        rotten_blobs: 2,
+        scrubbed_bytes: 3,
         free_bytes: 1000,
       }
     },

@@ -56,6 +56,26 @@ export function describeBlobStore(
       }
     })
 
+    test('[STO-36] a blob that is put aside is none, until a sound copy takes its name; what was put aside can be read', async () => {
+      const { blobs, reopen } = await open()
+      const bytes = pattern(5000)
+      const name = await published(blobs, bytes)
+      const file = await published(blobs, bytes, 'file')
+      expect(await blobs.quarantine(name)).toBe(true)
+      expect([await blobs.quarantine(name), await blobs.has(name), await blobs.has(file)]).toEqual([false, false, true])
+      expect([await namesIn(blobs), await blobs.verify(name)]).toEqual([[`file ${file.digest}`], 'missing'])
+      await published(blobs, bytes)
+      const later = await reopen()
+      expect([await later.verify(name), await later.quarantined()]).toEqual(['sound', [name]])
+      expect(await later.openQuarantined(file)).toBeUndefined()
+      const aside = (await later.openQuarantined(name))!
+      const target = new Uint8Array(5000)
+      expect([await aside.read(target, 0), equalBytes(target, bytes)]).toEqual([5000, true])
+      await aside.close()
+      await later.dropQuarantined(name)
+      expect(await later.quarantined()).toEqual([])
+    })
+
     test('[STO-3] the two kinds of name never mix', async () => {
       const { blobs } = await open()
       const chunk = utf8('weights')

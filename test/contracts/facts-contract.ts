@@ -1,7 +1,7 @@
 /** What every Storage promises of its smaller repositories and of `transact`. */
 import { describe, expect, test } from 'vitest'
 import { utf8 } from '../../src/core/bytes.ts'
-import type { ContributionId, FileDigest, MergeId, Name, ReplicaId } from '../../src/core/ids.ts'
+import type { ContributionId, FileDigest, MergeId, ModelId, Name, ReplicaId } from '../../src/core/ids.ts'
 import type { BlobName } from '../../src/storage/blob-store.ts'
 import type { StoredReceipt } from '../../src/storage/receipt-repository.ts'
 import type { StoredSpace } from '../../src/storage/space-repository.ts'
@@ -136,6 +136,11 @@ export function describeFacts(name: string, open: () => Promise<Storage>): void 
       pins.release({ kind: 'base', space })
       expect([pins.isNamed(file('f')), pins.holdersOf(idOf('model')).length]).toEqual([false, 1])
       expect(pins.heldBy({ kind: 'base', space })).toEqual({ models: [], blobs: [] })
+      const [first, second] = [idOf<ModelId>('model'), idOf<ModelId>('second')].sort()
+      for (const id of [second!, first!]) pins.hold({ kind: 'damaged', id }, { blobs: [file('g'), tensor('g')] })
+      expect(pins.damaged()).toEqual([first, second])
+      pins.release({ kind: 'damaged', id: first! })
+      expect(pins.damaged()).toEqual([second])
       models.delete(idOf('model'))
       expect(pins.isNamed(tensor('t'))).toBe(false)
     })

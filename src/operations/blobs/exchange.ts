@@ -10,6 +10,7 @@ import type { SpaceState } from '../../core/or-set.ts'
 import type { ModelSource } from '../../transport/blob-source.ts'
 import { parseManifest } from '../../tensors/manifest.ts'
 import type { Context } from '../context.ts'
+import { damagedModels } from '../damage.ts'
 import type { EventFeed, Watching } from '../events/event-feed.ts'
 import type { MergeQueue } from '../merge-queue.ts'
 import type { SpaceBook } from '../space-book.ts'
@@ -67,6 +68,11 @@ export class Exchange {
     this.#wake()
   }
 
+  /** Something here is not whole any more. */
+  damageFound(): void {
+    this.#wake()
+  }
+
   sourcesChanged(): void {
     this.#failed.clear()
     this.#wake()
@@ -111,6 +117,7 @@ export class Exchange {
           for (const digest of missing) if (!small.has(digest)) await fetch(digest)
         }
         this.#queue.unblock()
+        for (const [digest, space] of this.#damaged()) await this.#try(parts, space, digest, true)
         for (const key of this.#failed.keys()) if (!this.#wanted.has(key)) this.#failed.delete(key)
       } catch (error) {
         this.#context.report('fetching from other replicas', error)
@@ -136,6 +143,20 @@ export class Exchange {
     if (base !== undefined && !revoked.has(base) && models.findByContent(base).length === 0)
       if (manifests.findByContent(base) === undefined) lacking.add(base)
     return [...lacking]
+  }
+
+  /** Models of which something rotted here, each with a space that shows it. */
+  #damaged(): ReadonlyMap<ModelId, SpaceId> {
+    const damaged = new Set(damagedModels(this.#context))
+    const found = new Map<ModelId, SpaceId>()
+    if (damaged.size === 0) return found
+    const { manifests } = this.#context.storage
+    for (const { space, visible, base } of this.#book.all()) {
+      const shown = visible.flatMap(({ record }) => [record.model, ...Object.values(record.sidecars ?? {})])
+      for (const id of shown) if (damaged.has(id)) found.set(id, space)
+      for (const id of damaged) if (base !== undefined && manifests.find(id)?.content === base) found.set(id, space)
+    }
+    return found
   }
 
   /** Of all its tensors; a base whose id is not known may be of any size. */

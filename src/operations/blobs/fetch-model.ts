@@ -14,6 +14,7 @@ import { type Manifest, modelIdOf, parseManifest } from '../../tensors/manifest.
 import { HEADER_BYTES_MAX, parseStored } from '../../tensors/safetensors.ts'
 import type { ModelSource } from '../../transport/blob-source.ts'
 import type { Context } from '../context.ts'
+import { isDamaged } from '../damage.ts'
 import { needRoomForFetch, quotaLeft, quotaReached, takeOfQuota } from './fetch-quota.ts'
 import { whole } from './whole.ts'
 
@@ -84,8 +85,9 @@ export async function fetchModel(fetching: ModelFetching, id: ModelId, manifest:
   const missing = await bytesMissing(context, manifest)
   const own = manifestOf(context, id).length
   const before = storage.fetched.find(id)?.bytes ?? 0
-  if (own + missing <= quotaLeft(context, space, id)) await needRoomForFetch(context, missing, 'the model')
-  takeOfQuota(context, { model: id, space, bytes: Math.max(before, own + missing) }, 'the model')
+  const isHealing = isDamaged(context, id) // what was here before is no more of anything
+  if (isHealing || own + missing <= quotaLeft(context, space, id)) await needRoomForFetch(context, missing, 'the model')
+  if (!isHealing) takeOfQuota(context, { model: id, space, bytes: Math.max(before, own + missing) }, 'the model')
   await fetchHeaders(from, id, manifest)
   for (const { path, bytes, sha256 } of manifest.files) await fetchFile(from, sha256, bytes, path)
   await fetchTensors(from, manifest)
@@ -95,6 +97,7 @@ export async function fetchModel(fetching: ModelFetching, id: ModelId, manifest:
       blobs,
     )
     storage.manifests.remove(id)
+    storage.pins.release({ kind: 'damaged', id })
   })
 }
 
@@ -103,14 +106,14 @@ async function fetchHeaders(fetching: ModelFetching, model: ModelId, manifest: M
   const { context, space } = fetching
   const { fetched, blobs } = context.storage
   for (const { path, header, order } of manifest.layout) {
-    const { bytes } = fetched.find(model)!
+    const before = fetched.find(model) // absent for what was uploaded here and rotted
     const isHere = await blobs.has({ kind: 'file', digest: header })
-    const left = isHere ? HEADER_BYTES_MAX : quotaLeft(context, space, model) - bytes
+    const left = isHere || before === undefined ? HEADER_BYTES_MAX : quotaLeft(context, space, model) - before.bytes
     if (left <= 0) throw quotaReached(context, space, `the header of ${path} takes some`)
     if (!isHere) await needRoomForFetch(context, HEADER_BYTES_MAX, 'a header')
     await fetchFile(fetching, header, Math.min(HEADER_BYTES_MAX, left))
     const came = isHere ? 0 : (await blobs.stat({ kind: 'file', digest: header }))!.bytes
-    if (came > 0) fetched.put({ model, space, bytes: bytes + came })
+    if (came > 0 && before !== undefined) fetched.put({ model, space, bytes: before.bytes + came })
     await checkHeader(context, manifest, path, header, order)
   }
 }

@@ -1,5 +1,6 @@
 /**
- * Blobs in files: written and synced in <directory>/tmp, renamed to <directory>/blobs/{tensors,files}/ab/cd/<hex>.
+ * Blobs in files: written and synced in <directory>/tmp, renamed to <directory>/blobs/{tensors,files}/ab/cd/<hex>; those that
+ * rotted lie in <directory>/quarantine/{tensors,files}/<hex>.
  * One process owns the directory. Paths are made from checked hex only.
  */
 import { randomBytes } from 'node:crypto'
@@ -22,6 +23,7 @@ const checkedName = (kind: BlobKind, text: string): BlobName =>
 export async function openFsBlobStore(files: FileSystem, directory: string): Promise<BlobStore> {
   const temporaries = join(directory, 'tmp')
   const blobs = join(directory, 'blobs')
+  const quarantine = join(directory, 'quarantine')
   await files.makeDirectory(temporaries)
   await files.syncDirectory(directory)
 
@@ -33,6 +35,8 @@ export async function openFsBlobStore(files: FileSystem, directory: string): Pro
     const { digest: hex } = checkedName(kind, digest) // a name may have come from outside whatever its type says
     return join(blobs, FOLDERS[kind], hex.slice(0, 2), hex.slice(2, 4), hex)
   }
+  const pathAside = ({ kind, digest }: BlobName): string =>
+    join(quarantine, FOLDERS[kind], checkedName(kind, digest).digest)
   const pathOfTemporary = (id: string): string => {
     invariant(TEMPORARY_ID.test(id), 'a temporary id is 32 hex digits')
     return join(temporaries, id)
@@ -149,11 +153,22 @@ export async function openFsBlobStore(files: FileSystem, directory: string): Pro
     }
   }
 
-  async function verify(name: BlobName) {
+  async function verify(name: BlobName, seen?: (bytes: number) => Promise<void>) {
     if ((await stat(name)) === undefined) return 'missing'
     const hasher = createBlobHasher(name.kind)
-    for await (const piece of read(name)) hasher.update(piece)
+    for await (const piece of read(name)) {
+      hasher.update(piece)
+      await seen?.(piece.length)
+    }
     return hasher.finish().name.digest === name.digest ? 'sound' : 'damaged'
+  }
+
+  async function quarantined(): Promise<readonly BlobName[]> {
+    const names: BlobName[] = []
+    for (const kind of ['tensor', 'file'] as const)
+      for (const hex of await files.list(join(quarantine, FOLDERS[kind])))
+        if (isHex64(hex)) names.push(checkedName(kind, hex))
+    return names
   }
 
   async function sweepTemporary(olderThanMs: number, nowMs: number, keep: ReadonlySet<string> = new Set()) {
@@ -195,6 +210,10 @@ export async function openFsBlobStore(files: FileSystem, directory: string): Pro
     remove: (name, stillUnwanted = () => true) => publisher.remove(pathOf(name), stillUnwanted),
     list,
     verify,
+    quarantine: (name) => publisher.putAside(pathOf(name), pathAside(name)),
+    quarantined,
+    openQuarantined: (name) => files.openForReading(pathAside(name)),
+    dropQuarantined: (name) => files.remove(pathAside(name)),
     sweepTemporary,
     freeBytes: () => files.freeBytes(directory),
   }

@@ -19,6 +19,8 @@ export interface Publication {
 export interface Publisher {
   publish(publications: readonly Publication[]): Promise<void>
   remove(path: string, stillUnwanted: () => boolean): Promise<boolean>
+  /** Out of the blobs, to a place that is no blob's. False where it is not there. */
+  putAside(from: string, to: string): Promise<boolean>
 }
 
 export function createPublisher(files: FileSystem, root: string): Publisher {
@@ -85,6 +87,15 @@ export function createPublisher(files: FileSystem, root: string): Publisher {
       alone(async () => {
         if ((await files.stat(path)) === undefined || !stillUnwanted()) return false
         await files.remove(path) // not synced: a blob that comes back is swept again
+        return true
+      }),
+
+    putAside: (from, to) =>
+      alone(async () => {
+        if ((await files.stat(from)) === undefined) return false
+        await files.makeDirectory(dirname(to))
+        await files.rename(from, to)
+        await files.syncDirectory(dirname(from)) // what comes back after a power cut is found again
         return true
       }),
   }

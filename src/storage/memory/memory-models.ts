@@ -6,6 +6,8 @@ import type { ModelRepository, ModelSummary, StoredModel } from '../model-reposi
 import { type PinRepository, holderKey } from '../pin-repository.ts'
 import type { Journal } from './journal.ts'
 
+const DAMAGED = 'damaged:'
+
 type Target = BlobName | { readonly kind: 'model'; readonly digest: ModelId }
 const keyOf = ({ kind, digest }: Target) => `${kind}:${digest}`
 
@@ -81,6 +83,11 @@ export function createMemoryModels(journal: Journal): { models: ModelRepository;
         blobs: targets.flatMap((target) => (target.kind === 'model' ? [] : [target])),
       }
     },
+    damaged: () =>
+      held
+        .entries()
+        .flatMap(([holder]) => (holder.startsWith(DAMAGED) ? [holder.slice(DAMAGED.length) as ModelId] : []))
+        .sort(compareText),
     holdersOf: (id) =>
       held
         .entries()

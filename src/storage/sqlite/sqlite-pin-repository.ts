@@ -19,6 +19,9 @@ export function createSqlitePinRepository(db: Database): PinRepository {
   const selectHolders = db.prepare<[ModelId], { holder: string }>(
     `SELECT holder FROM pins WHERE kind = 'model' AND digest = ? ORDER BY holder`,
   )
+  const selectDamaged = db.prepare<[], { id: ModelId }>(
+    `SELECT DISTINCT substr(holder, 9) AS id FROM pins WHERE holder >= 'damaged:' AND holder < 'damaged;' ORDER BY holder`,
+  )
   const selectNamed = db.prepare<[BlobName], { named: number }>(`
     SELECT EXISTS (SELECT 1 FROM pins WHERE kind = @kind AND digest = @digest)
         OR EXISTS (SELECT 1 FROM model_blobs WHERE kind = @kind AND digest = @digest) AS named`)
@@ -58,6 +61,7 @@ export function createSqlitePinRepository(db: Database): PinRepository {
       models: selectModels.all(holderKey(holder)).map(({ digest }) => digest),
       blobs: selectBlobs.all(holderKey(holder)),
     }),
+    damaged: () => selectDamaged.all().map(({ id }) => id),
     holdersOf: (model) => selectHolders.all(model).map(({ holder }) => holder),
     isNamed,
     claim: (blobs) =>
