@@ -17,6 +17,8 @@ export interface AveragePlan {
   readonly scales: { readonly least: number; readonly greatest: number }
   /** How far off a sum in f64 can be, per unit of the greatest magnitude. */
   readonly sumError: number
+  /** A weight is no f32 value, so that products may have more than 48 bits. */
+  readonly isWide: boolean
   /** For bf16 with weights that are as whole numbers of a small sum: those in f32, and the divisor to go with them. */
   readonly inF32?: { readonly span: number; readonly weights: Float32Array; readonly divisor: number }
   /** Weights by the divisor, and how far off the sum can be, per unit of the greatest magnitude. */
@@ -70,7 +72,14 @@ function sumOf(whole: readonly bigint[]): { readonly unit: bigint; readonly sum:
 const spanOf = (bits: number, sum: bigint, mantissaBits: number): number =>
   Math.max(0, bits - bitLength(sum) - 1) * 2 ** mantissaBits
 
-/** Weights are f32 values. */
+/** Beyond f32, weights whose products with any element are exact or rounded to 53 bits, and none is lost. */
+export const canAverage = (weights: readonly number[]): boolean =>
+  weights.every((weight) => {
+    const size = Math.abs(weight)
+    return size < Infinity && (Math.fround(weight) === weight || (size >= 2 ** -200 && size <= 2 ** 200))
+  })
+
+/** Weights of which `canAverage` is true. */
 export function planAverage(dtype: AverageDtype, weights: readonly number[], divisor: number): AveragePlan {
   const whole = weights.map((weight) => size(units(weight)))
   const { unit, sum } = sumOf(whole)
@@ -80,7 +89,8 @@ export function planAverage(dtype: AverageDtype, weights: readonly number[], div
   const sizes = weights.map(Math.abs).filter((weight) => weight > 0)
   const scales = { least: FORMS[dtype].least * Math.min(1, ...sizes), greatest: Math.max(0, ...sizes) }
   const sumError = (weights.length + 6) * 2 ** -53 * sizes.reduce((so, weight) => so + weight, 0) * 1.001
-  const always = { span, levels, scales, sumError }
+  const isWide = weights.some((weight) => Math.fround(weight) !== weight)
+  const always = { span, levels, scales, sumError, isWide }
 
   const last: readonly AverageTier[] =
     weights.length > FEW ? ['inLevels', 'anyScales'] : weights.length === FEW ? ['anyScales'] : ['inLevels']

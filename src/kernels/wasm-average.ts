@@ -92,6 +92,7 @@ export class WasmAverage {
     cells.setFloat64(64, plan.scales.least, true)
     cells.setFloat64(72, plan.scales.greatest, true)
     cells.setFloat64(80, plan.sumError, true)
+    cells.setInt32(88, plan.isWide ? 1 : 0, true)
     cells.setFloat32(52, plan.inInterval?.error ?? 0, true)
     cells.setFloat32(56, plan.inF32?.divisor ?? 0, true)
     const { inParts } = plan

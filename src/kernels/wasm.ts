@@ -10,6 +10,7 @@ import type { Kernels } from './kernels.ts'
 import { BLOCK } from './measures.ts'
 import { referenceKernels as reference } from './reference.ts'
 import { type Address, instantiate } from './wasm-instance.ts'
+import { canAverage } from './average-plan.ts'
 import { STREAMS_MAX, WasmAverage } from './wasm-average.ts'
 import { WasmMemory } from './wasm-memory.ts'
 import { BINARY, BLOCK_SUM, COMPARE, UNARY } from './program-layout.ts'
@@ -288,7 +289,7 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
         streams.every(({ length }) => length === out.length) && out.length % (dtype === 'F32' ? 4 : 2) === 0,
         'streams of one length',
       )
-      return fits && averages.run(dtype, from, weights, divisor, to, out.length)
+      return fits && canAverage(weights) && averages.run(dtype, from, weights, divisor, to, out.length)
     },
 
     compile: (program) => programs.compile(program),

@@ -49,6 +49,9 @@ export function describeAveragesContract(name: string, kernels: Kernels<Plane>):
       counts: (k) => Array.from({ length: k }, (_, i) => [18000, 12000, 30000][i % 3]!),
       any: (k) => Array.from({ length: k }, (_, i) => Math.fround(0.731 * (i + 1.37))),
       wide: (k) => Array.from({ length: k }, (_, i) => (i === 1 ? -1 : 1) * 2 ** (((i * 37) % 60) - 30)),
+      'of more bits than f32': (k) => Array.from({ length: k }, (_, i) => (i === 1 ? -1 : 1) * Math.sqrt(i + 1.37)),
+      'of more bits, far apart': (k) =>
+        Array.from({ length: k }, (_, i) => Math.sqrt(2) * 2 ** ((((i + 1) * 37) % 60) - 30)),
       'with a zero': (k) => Array.from({ length: k }, (_, i) => (i === 0 ? 0 : 0.7)).map(Math.fround),
     }
     test.each(Object.keys(KINDS))('[KRN-13] has the bits of its parts: %s', (kind) => {
@@ -82,6 +85,12 @@ export function describeAveragesContract(name: string, kernels: Kernels<Plane>):
         [17, 3, 44],
         [0.3, 0.5, -0.8, 0.1],
       ].map((weights) => weights.map(Math.fround))
+      // an arc's shares, and thirds
+      close.push(
+        [0.3, 0.5, 0.2 / 3],
+        [1 / 3, 1 / 3, 1 / 3, 1e-9],
+        Array.from({ length: 17 }, (_, i) => 0.01 / (i + 1)),
+      )
       close.forEach((weights, n) => {
         const next = numbersFrom(n)
         const ties = KINDS['one binade, full of ties']!(next)
@@ -180,7 +189,7 @@ export function describeAveragesContract(name: string, kernels: Kernels<Plane>):
           })
           const alike = [1, 0.3].map((weight) => Array<number>(k).fill(Math.fround(weight)))
           const inPairs = Array.from({ length: k }, (_, i) => Math.fround(0.731 + 0.137 * (((i >> 1) * 7) % 11)))
-          for (const weights of [...alike, inPairs]) {
+          for (const weights of [...alike, Array<number>(k).fill(1 / 3), inPairs]) {
             const total = weights.reduce((sum, weight) => sum + weight, 0)
             for (const divisor of [total, 2 ** -6]) check(streams, weights, divisor)
             const planes = columns[0]!.map((_, j) => held(columns.map((all) => all[j]!)))
@@ -199,6 +208,16 @@ export function describeAveragesContract(name: string, kernels: Kernels<Plane>):
         }
       },
     )
+
+    test('[KRN-13] weights so small or large that products are lost are left to the parts', () => {
+      const streams = [new Uint8Array(8 * size), new Uint8Array(8 * size)]
+      for (const weight of [Math.SQRT2 * 2 ** -201, Math.SQRT2 * 2 ** 200, Infinity, Number.NaN])
+        expect(kernels.average(dtype, streams.map(bytesOf), [1, weight], 1, kernels.allocateBytes(8 * size))).toBe(
+          false,
+        )
+      expect(check(streams, [1, Math.SQRT2 * 2 ** -200], 1)).toBe(name === 'WASM')
+      expect(check(streams, [1, -(2 ** 200)], 1)).toBe(name === 'WASM')
+    })
 
     test.each([250, 256])('[KRN-94] %i inputs with weights up to 120 binades apart, at every scale at once', (k) => {
       const next = numbersFrom(k)

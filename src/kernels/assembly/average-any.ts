@@ -4,7 +4,7 @@ import { divided } from './average-rounding'
 import { sumInBins } from './bins'
 import { BF16, bytesOf, F16, F16_SCALE, F32, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
 import { NARROW_TERMS_MAX, sumInNarrowBins } from './narrow-bins'
-import { greatestOf, leastOf } from './plan'
+import { greatestOf, isWide, leastOf } from './plan'
 
 const sums: usize = memory.data(64, 16)
 
@@ -52,7 +52,8 @@ let most: f64 = 0
 function anyScales(form: i32, table: usize, weights: usize, k: i32, by: v128, terms: usize, plan: usize, at: usize, out: usize): bool {
   if (!productsOf(form, table, weights, k, terms, at)) return false
   const narrow = form == BF16 && k <= NARROW_TERMS_MAX
-  if (k <= (narrow ? SORTED_BF16_MAX : SORTED_MAX)) sumSorted(terms, k, sums)
+  if (isWide(plan)) sumInBins(terms, k, leastOf(plan), most * greatestOf(plan), sums)
+  else if (k <= (narrow ? SORTED_BF16_MAX : SORTED_MAX)) sumSorted(terms, k, sums)
   else if (narrow) sumInNarrowBins(terms, k, leastOf(plan), most * greatestOf(plan), sums)
   else sumInBins(terms, k, leastOf(plan), most * greatestOf(plan), sums)
   let s0 = v128.load(sums)

@@ -80,6 +80,11 @@ export function leastOf(plan: usize): f64 {
 export function greatestOf(plan: usize): f64 {
   return load<f64>(plan, 72)
 }
+/** Whether products may have more than the 48 bits of two f32. */
+@inline
+export function isWide(plan: usize): bool {
+  return load<i32>(plan, 88) != 0
+}
 /** How far off an f64 sum can be, per unit of the greatest magnitude. */
 @inline
 export function sumErrorOf(plan: usize): f64 {

@@ -1,5 +1,5 @@
 /** Outputs that are a plain average: kernels have one way for those, from bytes to bytes. */
-import type { Node, NodeOf, Program } from '../../core/graph.ts'
+import type { LaterNode, Node, NodeOf, Program } from '../../core/graph.ts'
 import type { StreamRef } from './evaluation.ts'
 
 export interface Mean {
@@ -11,6 +11,7 @@ export interface Mean {
 interface MeanSurroundings {
   readonly program: Program
   numberOf(node: Node): number | undefined
+  later(node: LaterNode): unknown
   stream(node: NodeOf<'input'>): StreamRef
   weight(value: unknown): number
 }
@@ -18,6 +19,7 @@ interface MeanSurroundings {
 /** The output as a weighted sum of whole input tensors over a number, where it is no more than that. */
 export function meanOf(run: MeanSurroundings): Mean | undefined {
   const { output, sites } = run.program
+  if (output.kind === 'blend') return blendOf(output, run)
   const over = output.kind === 'binary' && output.op === 'over' ? output : undefined
   const channel = over ? over.a : output
   if (channel.kind !== 'channel' || channel.part !== 'sum') return undefined
@@ -30,4 +32,13 @@ export function meanOf(run: MeanSurroundings): Mean | undefined {
   })
   if (divisor === undefined || !terms.every((term) => term !== undefined)) return undefined
   return { streams: terms.map(({ stream }) => stream), weights: terms.map(({ weight }) => weight), divisor }
+}
+
+/** What has no share is not looked at. */
+function blendOf({ planes, coefficients }: NodeOf<'blend'>, run: MeanSurroundings): Mean | undefined {
+  const shares = run.later(coefficients) as readonly number[]
+  const used = planes.flatMap((plane, i) => (shares[i] === 0 ? [] : [{ plane, weight: shares[i]! }]))
+  const streams = used.flatMap(({ plane }) => (plane.kind === 'input' ? [run.stream(plane)] : []))
+  if (used.length === 0 || streams.length < used.length) return undefined
+  return { streams, weights: used.map(({ weight }) => weight), divisor: 1 }
 }
