@@ -121,7 +121,7 @@ export async function startReplica(
     operations.fetchFrom({
       clock: systemClock,
       sourcesFor: (space) => replicator.sourcesFor(space),
-      lied: () => replicator.lied(),
+      lied: (source) => replicator.lied(source),
     })
     stops.push(() => replicator.stop())
     for (const peer of named) replicator.name(peer)

@@ -186,6 +186,11 @@ export class BlobLinks {
     send(link, { t: 'blob-end', request, how: 'failed' })
   }
 
+  /** What it gave is not what it was asked for. */
+  lied(link: LinkId): void {
+    this.#context.blame(link, 'lied')
+  }
+
   #refuse(link: LinkId, what: Refusal, misdeed: Misdeed): void {
     this.#context.report(what, 1)
     this.#context.blame(link, misdeed)

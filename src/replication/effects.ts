@@ -34,6 +34,7 @@ export type Metric =
   | 'reconciliations'
   | 'blobs.lies'
   | 'evidence.written'
+  | `links.${CloseReason}`
   | 'addresses.learned'
   | 'addresses.refused'
   | 'addresses.full'

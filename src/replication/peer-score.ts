@@ -2,7 +2,7 @@
  * How far a peer is trusted with our time. It limits rate and nothing else: no op is refused because of who brought it.
  * Past good never hides present bad: all that can be earned is less than what one forged signature costs.
  */
-const COST = { forged: 8, malformed: 4, refused: 4, withheld: 2, timedOut: 1, floods: 1 } as const
+const COST = { lied: 16, forged: 8, malformed: 4, refused: 4, withheld: 2, timedOut: 1, floods: 1 } as const
 export type Misdeed = keyof typeof COST
 export const MISDEEDS = Object.keys(COST) as Misdeed[]
 

@@ -129,9 +129,11 @@ export class Replicator {
     })
   }
 
-  /** A replica sent bytes that are not what it was asked for. */
-  lied(): void {
+  /** This replica sent bytes that are not what it was asked for. */
+  lied(source: string): void {
     this.#count('blobs.lies', 1)
+    for (const [link, { rid }] of [...this.#open])
+      if (rid === source) this.#do(this.#core.blobs((blobs) => blobs.lied(link)))
   }
 
   counts(): ReadonlyMap<Metric, number> {
@@ -287,6 +289,7 @@ export class Replicator {
   }
 
   #close(id: LinkId, why: CloseReason): void {
+    if (this.#open.has(id)) this.#count(`links.${why}`, 1)
     this.#open.get(id)?.link.close(why === 'bye' ? CLOSE.done : CLOSE.refused, why)
   }
 

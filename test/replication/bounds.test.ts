@@ -69,6 +69,7 @@ test.each([
 })
 
 test.each<[string, Misdeed]>([
+  ['bytes that are not', 'lied'],
   ['a forged signature', 'forged'],
   ['a frame, update', 'malformed'],
   ['an op that the gate', 'refused'],

@@ -126,6 +126,28 @@ test('[XCH-22] [XCH-42] a lying source is named and counted, and the other compl
   expect(await three.replica.storage.blobs.sweepTemporary(0, Number.MAX_SAFE_INTEGER)).toBe(0)
 })
 
+test('[XCH-22] a lie costs the link twice what a forged signature does: the third ends it, and an honest one does not', async () => {
+  const world = new World()
+  const { one, two, models } = await twoReplicas(world)
+  const three = await world.stand(3, [named(2)])
+  await world.until(() => hasManifests(two, ...models), 'both manifests came')
+  await world.until(
+    () => two.replicator.peers().filter(({ state }) => state === 'linked').length === 2,
+    'both are linked',
+  )
+  const links = () => two.replicator.counts().get('links.score')
+  const liar = one.replica.identity().replica
+  two.replicator.lied(liar)
+  two.replicator.lied(liar)
+  expect(links()).toBeUndefined()
+  two.replicator.lied(liar)
+  expect(links()).toBe(1)
+  const linked = () => two.replicator.peers().filter(({ state }) => state === 'linked')
+  await world.until(() => linked().length === 1, 'one link has ended')
+  expect(linked().map(({ rid }) => rid)).toEqual([three.replica.identity().replica])
+  await world.until(() => linked().length === 2, 'it is dialed again: nothing of what it writes is refused')
+})
+
 test('[XCH-23] a fetch that breaks off is told of, tried again later, and goes on when the source is back', async () => {
   const world = new World()
   let isDead = true

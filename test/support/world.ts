@@ -77,7 +77,7 @@ export class World {
     replica.fetchFrom({
       clock: this.clock,
       sourcesFor: (space) => replicator.sourcesFor(space),
-      lied: () => replicator.lied(),
+      lied: (source) => replicator.lied(source),
     })
     onTestFinished(() => replica.stop())
     const standing = { replica, replicator, url }
