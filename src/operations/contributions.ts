@@ -144,7 +144,8 @@ export function retract(context: Context, book: SpaceBook, space: string, id: st
     .dots.map(({ op }) => op)
     .filter((dot) => mayRetract(state, rid, dot, context.lease.epoch))
   if (dots.length === 0) throw notAllowed(context, state, 'retract this contribution')
-  return spaceView(context, removeDots(context, book, state, dots))
+  const fetched = context.storage.fetched.bytesOf(state.space)
+  return spaceView(removeDots(context, book, state, dots), fetched)
 }
 
 export async function revoke(
@@ -156,13 +157,15 @@ export async function revoke(
 ): Promise<SpaceView> {
   const state = book.find(space)
   const content = parseContentRoot(given)
-  if (state.revoked.has(content)) return spaceView(context, state)
+  let fetched = context.storage.fetched.bytesOf(state.space)
+  if (state.revoked.has(content)) return spaceView(state, fetched)
   if (!mayRevoke(state, context.key.rid, context.lease.epoch)) throw notAllowed(context, state, 'revoke content')
   const body = { t: 'revoke', content, ...(reason !== undefined && { reason }) } as const
   const dropped: BlobName[] = []
   const written = book.write(state, body, (next) => {
     dropped.push(...settle(context, state, next))
+    fetched = context.storage.fetched.bytesOf(state.space)
   })
   await dropBlobs(context, dropped) // revoked content waits for no sweep
-  return spaceView(context, written.state)
+  return spaceView(written.state, fetched)
 }

@@ -1,6 +1,7 @@
 /** The operations of one replica, over its storage, its merger and its key. No HTTP, no drivers. */
 import { fromHex } from '../core/bytes.ts'
 import { isTributaryError } from '../core/errors.ts'
+import type { SpaceState } from '../core/or-set.ts'
 import { Exchange, type ExchangeParts } from './blobs/exchange.ts'
 import { keepingLeaves, LeafCache } from './blobs/leaf-cache.ts'
 import { giveTicket } from './blobs/give-ticket.ts'
@@ -64,6 +65,8 @@ export function createOperations(given: Context): RunningOperations {
   const scrubber = createScrubber(context, () => exchange.damageFound())
   const desk = { context, book, tickets, leaves }
 
+  const viewOf = (state: SpaceState) => spaceView(state, storage.fetched.bytesOf(state.space))
+
   async function figures(): Promise<Figures> {
     const states = book.all()
     const fetched = storage.fetched.spaces().map(({ bytes }) => bytes)
@@ -107,8 +110,8 @@ export function createOperations(given: Context): RunningOperations {
 
   return {
     createSpace: async (space) => createSpace(context, book, space),
-    listSpaces: () => book.all().map((state) => spaceView(context, state)),
-    findSpace: (space) => spaceView(context, book.find(space)),
+    listSpaces: () => book.all().map(viewOf),
+    findSpace: (space) => viewOf(book.find(space)),
 
     uploadModel: (body, about) => uploadModel(context, body, about),
     findModel: (model) => findModel(context, model),

@@ -8,7 +8,8 @@ import { findManifest, manifestOf } from './models.ts'
 import type { SpaceView } from './operations.ts'
 import type { SpaceBook } from './space-book.ts'
 
-export function spaceView({ storage }: Context, state: SpaceState): SpaceView {
+/** What is fetched is read before a verb commits: afterwards nothing may fail that would deny what was done. */
+export function spaceView(state: SpaceState, fetchedBytes: number): SpaceView {
   return {
     id: state.space,
     name: state.name,
@@ -16,7 +17,7 @@ export function spaceView({ storage }: Context, state: SpaceState): SpaceView {
     ops_root: state.opsRoot,
     contributions: state.visible.length,
     ops: state.ops.size,
-    fetched_bytes: storage.fetched.bytesOf(state.space),
+    fetched_bytes: fetchedBytes,
     policy: { access: state.policy.access, rules: state.policy.rules },
     ...(state.base !== undefined && { base: state.base }),
     creator: state.creator,
@@ -54,7 +55,7 @@ export function createSpace(
       if (base?.model !== undefined) context.storage.pins.hold({ kind: 'base', space }, { models: [base.model] })
     },
   )
-  return spaceView(context, state)
+  return spaceView(state, 0)
 }
 
 export interface NamedModel {
