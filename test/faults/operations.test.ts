@@ -132,6 +132,7 @@ describe('one call fails', () => {
     for (const failure of ['EIO', 'ENOSPC', 'power cut'] as const)
       test(`[FLT-1] [FLT-2] [FLT-3] ${name}: ${failure}`, async () => {
         const verb = verbsOn(furnished).find((one) => one.name === name)!
+        await undisturbed(verb) // a process remembers manifests, and does not read them again
         const normal = await undisturbed(verb)
         let atCall = 1
         const where = (error: unknown): never => {
