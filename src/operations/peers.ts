@@ -62,8 +62,8 @@ export function createPeers(self: ReplicaId, replicator: Replicator, peers: Peer
     counts: () => replicator.counts(),
     add(given) {
       const url = parsePeerUrl(given)
-      const created = peers.find(url)?.origin !== 'operator'
-      if (created && peers.list().filter(({ origin }) => origin === 'operator').length >= NAMED_MAX)
+      const created = peers.find(url) === undefined
+      if (created && peers.list().length >= NAMED_MAX)
         throw new TributaryError('REQUEST_INVALID', `${NAMED_MAX} peers are named already`, {
           hint: 'a few are enough: replicas pass on what they know',
         })

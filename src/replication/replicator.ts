@@ -86,7 +86,7 @@ export class Replicator {
     for (const space of kept.list()) this.#do(this.#core.adoptSpace(space, kept.ops(space)))
     kept.watch((op) => this.#do(this.#core.opWritten(op)))
     listener.onLink((link) => this.#take(link, {}))
-    for (const { url, origin } of peers.list()) if (origin === 'operator') this.#dial(url)
+    for (const { url } of peers.list()) this.#dial(url)
     this.#tick()
   }
 
@@ -102,7 +102,7 @@ export class Replicator {
   /** An address that the operator names from now on. */
   name(url: string): void {
     const { peers, now } = this.#parts
-    peers.add({ url, origin: 'operator', addedAtMs: now() })
+    peers.add({ url, addedAtMs: now() })
     this.#dial(url)
   }
 
@@ -119,7 +119,7 @@ export class Replicator {
 
   /** Where the bytes of a space may be had now; leave to take them is asked for where it is not here yet. */
   sourcesFor(space: SpaceId): readonly ModelSource[] {
-    const named = this.#parts.peers.list().filter(({ origin }) => origin === 'operator')
+    const named = this.#parts.peers.list()
     return [...this.#open].flatMap(([link, { rid, url, judged }]) => {
       if (rid === undefined) return []
       const given = judged === undefined ? url : undefined
@@ -340,7 +340,6 @@ export class Replicator {
   // what is
 
   #namedReplicas(): ReadonlySet<ReplicaId> {
-    const named = this.#parts.peers.list().filter(({ origin }) => origin === 'operator')
-    return new Set(named.flatMap(({ rid }) => rid ?? []))
+    return new Set(this.#parts.peers.list().flatMap(({ rid }) => rid ?? []))
   }
 }

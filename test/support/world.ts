@@ -41,7 +41,7 @@ export class World {
     const replica = given ?? (await aReplica({ seed }))
     const { key } = replica.context
     const url = `http://replica-${seed}`
-    for (const peer of peers) replica.storage.peers.add({ url: peer, origin: 'operator', addedAtMs: 1 })
+    for (const peer of peers) replica.storage.peers.add({ url: peer, addedAtMs: 1 })
     let drawn = 0
     const replicator = new Replicator({
       identity: {

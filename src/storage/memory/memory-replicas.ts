@@ -8,33 +8,21 @@ import type { ManifestRepository, StoredManifest } from '../manifest-repository.
 import type { PeerRepository, StoredPeer } from '../peer-repository.ts'
 import type { Journal } from './journal.ts'
 
-const byUrl = (a: StoredPeer, b: StoredPeer): number => compareUtf8(a.url, b.url)
-const seenAt = ({ lastSeenMs = -1 }: StoredPeer): number => lastSeenMs
-
 export function createMemoryPeerRepository(journal: Journal): PeerRepository {
   const peers = journal.map<string, StoredPeer>()
-  const of = (origin: StoredPeer['origin']) => peers.values().filter((peer) => peer.origin === origin)
   return {
-    add({ url, origin, addedAtMs }) {
-      const known = peers.get(url)
-      if (known === undefined) peers.set(url, { url, origin, addedAtMs })
-      else if (origin === 'operator') peers.set(url, { ...known, origin })
-      return known === undefined
+    add({ url, addedAtMs }) {
+      if (peers.has(url)) return false
+      peers.set(url, { url, addedAtMs })
+      return true
     },
     find: (url) => peers.get(url),
-    list: () => [...of('operator').sort(byUrl), ...of('learned').sort(byUrl)],
+    list: () => peers.values().sort((a, b) => compareUtf8(a.url, b.url)),
     saw(url, rid, lastSeenMs) {
       const known = peers.get(url)
       if (known !== undefined) peers.set(url, { ...known, rid, lastSeenMs })
     },
     remove: (url) => peers.delete(url),
-    trimLearned(keep) {
-      const surplus = of('learned')
-        .sort((a, b) => seenAt(b) - seenAt(a) || byUrl(a, b))
-        .slice(keep)
-      for (const { url } of surplus) peers.delete(url)
-      return surplus.length
-    },
   }
 }
 
