@@ -24,6 +24,10 @@ const COUNTS: Readonly<Record<Exclude<keyof Figures, 'merges'>, string>> = {
   receipts: 'Receipts stored.',
   unfinished_uploads: 'Uploads that are neither finished nor expired.',
   merged_bytes: 'Bytes of output that merges have written.',
+  blob_bytes_given: 'Bytes of blobs that were given out, over links and by HTTP, since the start.',
+  blob_bytes_received: 'Bytes of blobs that other replicas sent since the start.',
+  forked_keys: 'Keys that signed two ops for one place, of all spaces.',
+  own_forked_epochs: 'Epochs in which the key of this replica did, summed over spaces: two replicas run with one key.',
   fetched_bytes: 'Bytes of models of other replicas that are kept, of all spaces.',
   fetched_bytes_of_largest_space: 'The same of the space that has most of them.',
   fetch_quota_bytes: 'How many of them one space may have.',
@@ -91,6 +95,11 @@ function peerMetrics(registry: Registry, peers: Peers): () => void {
     help: 'Spaces, summed over links, of which this replica and the other do not keep the same.',
     registers,
   })
+  const parked = new Gauge({
+    name: 'tributary_parked_ops',
+    help: 'Ops that wait for others which must come first.',
+    registers,
+  })
   const events = new Gauge({
     name: 'tributary_replication_events',
     help: 'What happened on links to other replicas since the start, by kind.',
@@ -102,6 +111,7 @@ function peerMetrics(registry: Registry, peers: Peers): () => void {
     for (const state of ['dialing', 'greeting', 'linked', 'known'])
       linked.set({ state }, all.filter((peer) => peer.state === state).length)
     behind.set(all.flatMap(({ spaces }) => spaces.filter(({ in_sync: inSync }) => !inSync)).length)
+    parked.set(peers.parkedOps())
     for (const [event, count] of peers.counts()) events.set({ event }, count)
   }
 }

@@ -7,12 +7,14 @@ import { keepingLeaves, LeafCache } from './blobs/leaf-cache.ts'
 import { giveTicket } from './blobs/give-ticket.ts'
 import { readBlob, readBlobFor, readLeaves } from './blobs/read-blob.ts'
 import { createTickets } from './blobs/tickets.ts'
+import { Traffic } from './blobs/traffic.ts'
 import type { KeptSpaces } from '../replication/kept-spaces.ts'
 import type { ReadBlob } from '../replication/link-giving.ts'
 import type { Context } from './context.ts'
 import { contribute, findContribution, listContributions, proveContribution, retract, revoke } from './contributions.ts'
 import { EventFeed, toldJobs } from './events/event-feed.ts'
 import { watchEvents } from './events/watch-events.ts'
+import { forkedEpochsOf } from './members/membership.ts'
 import { addMember } from './members/add-member.ts'
 import { giveAmnesty } from './members/give-amnesty.ts'
 import { listMembers } from './members/list-members.ts'
@@ -63,6 +65,7 @@ export function createOperations(given: Context): RunningOperations {
   const tickets = createTickets(fromHex(context.randomHex(32)))
   const exchange = new Exchange(context, book, queue, feed)
   const scrubber = createScrubber(context, () => exchange.damageFound())
+  const traffic = new Traffic()
   const desk = { context, book, tickets, leaves }
 
   const viewOf = (state: SpaceState) => spaceView(state, storage.fetched.bytesOf(state.space))
@@ -79,6 +82,14 @@ export function createOperations(given: Context): RunningOperations {
       unfinished_uploads: storage.uploads.countUnfinished(),
       merges: storage.jobs.countByState(),
       merged_bytes: storage.jobs.listByState('done').reduce((sum, { bytesTotal }) => sum + bytesTotal, 0),
+      blob_bytes_given: traffic.given,
+      blob_bytes_received: traffic.received,
+      forked_keys: new Set(
+        states.flatMap(({ chains }) =>
+          [...chains].flatMap(([rid, { forkedEpochs }]) => (forkedEpochs.length > 0 ? [rid] : [])),
+        ),
+      ).size,
+      own_forked_epochs: states.reduce((sum, state) => sum + forkedEpochsOf(state, key.rid).length, 0),
       fetched_bytes: fetched.reduce((sum, bytes) => sum + bytes, 0),
       fetched_bytes_of_largest_space: fetched[0] ?? 0,
       damaged_models: damagedModels(context).length,
@@ -141,8 +152,8 @@ export function createOperations(given: Context): RunningOperations {
     readOutput: (space, merge) => readOutput(context, book, space, merge),
     findReceipt: (space, merge) => findReceipt(context, book, space, merge),
 
-    readBlob: (kind, digest, ticket) => readBlob(desk, kind, digest, ticket),
-    readLeaves: (root, ticket) => readLeaves(desk, root, ticket),
+    readBlob: async (kind, digest, ticket) => traffic.giving(await readBlob(desk, kind, digest, ticket)),
+    readLeaves: async (root, ticket) => traffic.giving(await readLeaves(desk, root, ticket)),
     giveTicket: (space, rid) => giveTicket(desk, space, rid),
 
     watchEvents: (wake) => watchEvents(context, book, feed, wake),
@@ -167,8 +178,12 @@ export function createOperations(given: Context): RunningOperations {
         throw error
       }
     },
-    readBlobFor: ({ kind, digest }, leave) => readBlobFor(desk, kind, digest, leave),
-    fetchFrom: (parts) => exchange.start(parts),
+    readBlobFor: async ({ kind, digest }, leave) => traffic.giving(await readBlobFor(desk, kind, digest, leave)),
+    fetchFrom: (parts) =>
+      exchange.start({
+        ...parts,
+        sourcesFor: (space) => parts.sourcesFor(space).map((source) => traffic.from(source)),
+      }),
     sourcesChanged: () => exchange.sourcesChanged(),
     start: () => queue.recover(),
     sweep: () => sweep(context, book),

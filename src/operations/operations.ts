@@ -232,6 +232,12 @@ export interface Figures {
   readonly unfinished_uploads: number
   readonly merges: Readonly<Record<MergeState, number>>
   readonly merged_bytes: number
+  /** To other replicas, and from them, since the start. */
+  readonly blob_bytes_given: number
+  readonly blob_bytes_received: number
+  /** Keys that signed two ops for one place, in any space. */
+  readonly forked_keys: number
+  readonly own_forked_epochs: number
   readonly fetched_bytes: number
   readonly fetched_bytes_of_largest_space: number
   readonly fetch_quota_bytes: number

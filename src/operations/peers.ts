@@ -28,6 +28,7 @@ export interface Peers {
   list(): readonly PeerView[]
   /** What happened on all links since the start, by name. */
   counts(): ReadonlyMap<string, number>
+  parkedOps(): number
   /** `created` is false for an address that the operator named before. */
   add(url: string): { readonly peer: PeerView; readonly created: boolean }
 }
@@ -60,6 +61,7 @@ export function createPeers(self: ReplicaId, replicator: Replicator, peers: Peer
     self,
     list,
     counts: () => replicator.counts(),
+    parkedOps: () => replicator.parkedOps(),
     add(given) {
       const url = parsePeerUrl(given)
       const created = peers.find(url) === undefined

@@ -136,6 +136,10 @@ export class Replicator {
       if (rid === source) this.#do(this.#core.blobs((blobs) => blobs.lied(link)))
   }
 
+  parkedOps(): number {
+    return this.#parts.kept.list().reduce((sum, space) => sum + this.#core.load(space).parked, 0)
+  }
+
   counts(): ReadonlyMap<Metric, number> {
     return this.#counts
   }

@@ -422,6 +422,10 @@ export function createFakeOperations(): FakeOperations {
         fetched_bytes: 300,
         fetched_bytes_of_largest_space: 200,
         fetch_quota_bytes: 900,
+        blob_bytes_given: 5,
+        blob_bytes_received: 6,
+        forked_keys: 1,
+        own_forked_epochs: 0,
         damaged_models: 1,
         rotten_blobs: 2,
         scrubbed_bytes: 3,
@@ -440,6 +444,7 @@ export const noPeers: Peers = {
   self: 'e'.repeat(64) as Peers['self'],
   list: () => [],
   counts: () => new Map(),
+  parkedOps: () => 7,
   add: () => {
     throw new Error('no peer was expected')
   },

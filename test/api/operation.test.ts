@@ -28,6 +28,18 @@ test('[API-14] /metrics has the process, the requests by route, and the figures 
   expect(text).not.toMatch(/somewhere|spaces\/x/)
 })
 
+test('[API-14] docs/operations.md lists the figures that /metrics has, and no other', async () => {
+  const links = { frameBytesMax: 1024, accept: () => undefined, close: () => undefined }
+  const { call } = createListener({ replicas: { links, peers: noPeers } })
+  const { text } = await call('GET', '/metrics')
+  const served = Array.from(text.matchAll(/^# TYPE (tributary_\w+) /gm), ([, name]) => name!)
+  const page = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8')
+  const listed = page.split('\n').flatMap((line) => /^\| `(tributary_\w+)/.exec(line)?.[1] ?? [])
+  expect(listed.sort()).toEqual(served.sort())
+  const named = Array.from(page.matchAll(/`(tributary_\w+)/g), ([, name]) => name!)
+  expect(named.filter((name) => !served.includes(name))).toEqual([])
+})
+
 interface Document {
   openapi: string
   paths: Record<string, Record<string, { responses: Record<string, unknown>; summary?: string; tags?: string[] }>>

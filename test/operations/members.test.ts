@@ -174,6 +174,7 @@ test('[SVC-33] an amnesty lets later epochs count, on an evidence that is there 
       forked_epochs: [0],
       amnesty: false,
     })
+    expect(await replica.figures()).toMatchObject({ forked_keys: 1, own_forked_epochs: 0 })
     const { ops } = replica.findSpace('lab')
     expect(names()).toEqual(['first'])
     const given = await replica.giveAmnesty('lab', { key, reason: 'restored a backup' })
