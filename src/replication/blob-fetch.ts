@@ -260,14 +260,17 @@ export class BlobFetch {
   #nextTwice(ranges: readonly UnderWay[], now: number): FetchRequest | undefined {
     const oldest = [...ranges].sort((a, b) => a.request.id - b.request.id)
     for (const { request, next } of oldest) {
-      if (request.kind !== 'chunks' || (this.#asked.get(next) ?? 0) !== 1) continue
+      if (request.kind !== 'chunks') continue
+      const end = request.first + request.count
+      let first = next
+      while (first < end && this.#isHere(first)) first += 1
+      if (first === end || (this.#asked.get(first) ?? 0) !== 1) continue
       const source = this.#idlest(
         now,
         (id) => id !== request.source && this.#rangesOf(id) < this.#limits.rangesPerSourceMax,
       )
       if (source === undefined) continue
-      const count = request.first + request.count - next
-      return this.#ask({ id: ++this.#lastId, source: source.id, kind: 'chunks', first: next, count }, now)
+      return this.#ask({ id: ++this.#lastId, source: source.id, kind: 'chunks', first, count: end - first }, now)
     }
     return undefined
   }
@@ -275,8 +278,7 @@ export class BlobFetch {
   /** The next run of chunks that are neither here nor asked for, as far as the windows have room. */
   #missing(): { readonly first: number; readonly count: number } | undefined {
     const { rangeChunks, windowBytes, unverifiedBytesMax } = this.#limits
-    const isMissing = (chunk: number) =>
-      chunk < this.chunks && !this.#verified.has(chunk) && !this.#held.has(chunk) && !this.#asked.has(chunk)
+    const isMissing = (chunk: number) => chunk < this.chunks && !this.#isHere(chunk) && !this.#asked.has(chunk)
     while (this.#cursor < this.chunks && !isMissing(this.#cursor)) this.#cursor += 1
     if (this.#cursor >= this.chunks) return undefined
     const asked = this.#asked.size * CHUNK_BYTES
@@ -286,6 +288,11 @@ export class BlobFetch {
     let count = 0
     while (count < most && isMissing(this.#cursor + count)) count += 1
     return count === 0 ? undefined : { first: this.#cursor, count }
+  }
+
+  /** Verified, or held until the leaves are here. */
+  #isHere(chunk: number): boolean {
+    return this.#verified.has(chunk) || this.#held.has(chunk)
   }
 
   #ask(request: FetchRequest, now: number): FetchRequest {

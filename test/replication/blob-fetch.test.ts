@@ -20,7 +20,7 @@ interface Behaviour {
   readonly chunkMs: number
   /** Chunks of which it sends others. */
   readonly lies?: readonly number[]
-  readonly lyingLeaves?: 'other' | 'short' | 'long' | 'none'
+  readonly lyingLeaves?: 'other' | 'short' | 'long' | 'none' | 'silent'
   /** From then on nothing comes from it. */
   readonly diesAtMs?: number
   readonly answers?: 'everything' | 'nothing' | 'refusals'
@@ -72,7 +72,8 @@ function run(
               ? concat(whole, sha256())
               : whole
       if (lyingLeaves === 'none') arrives(latencyMs, () => fetch.failed(request.id, now))
-      else if (answers !== 'nothing') arrives(latencyMs, () => fetch.leavesArrived(request.id, told))
+      else if (answers !== 'nothing' && lyingLeaves !== 'silent')
+        arrives(latencyMs, () => fetch.leavesArrived(request.id, told))
       return
     }
     inFlight.set(request.id, new Set(Array.from({ length: request.count }, (_, i) => request.first + i)))
@@ -186,6 +187,13 @@ describe('a fetch', () => {
     expect(withSnail.fetch.isWhole).toBe(true)
     expect(withSnail.endedAtMs).toBeLessThan(alone * 2)
     expect(withSnail.chunksSent).toBeLessThanOrEqual(64 + 32)
+  })
+
+  test('[XCH-5] what is here is asked of nobody again, however long its leaves are owed', () => {
+    const result = run(3, [good({ lyingLeaves: 'silent' }), good(), good()])
+    expect(result.fetch.isWhole).toBe(true)
+    expect(result.endedAtMs).toBeGreaterThan(FETCH_LIMITS.stalledMsMax) // the leaves came from another
+    expect(result.chunksSent).toBeLessThanOrEqual(3 * 3)
   })
 
   test('[XCH-6] what an earlier run made durable is not asked for again', () => {
