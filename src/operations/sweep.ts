@@ -77,6 +77,17 @@ async function dropRevoked(context: Context, book: SpaceBook): Promise<number> {
 export const giveUpRevoked = (context: Context, content: ContentRoot): readonly BlobName[] =>
   context.storage.transact(() => orphanNow(context, giveUpContent(context, content)))
 
+/** A space names its base by content alone, before or after a model of that content is here. */
+function holdBases({ storage }: Context, book: SpaceBook): void {
+  storage.transact(() => {
+    for (const { space, base, revoked } of book.all()) {
+      if (base === undefined || revoked.has(base)) continue
+      const models = storage.models.findByContent(base).map(({ id }) => id)
+      if (models.length > 0) storage.pins.hold({ kind: 'base', space }, { models })
+    }
+  })
+}
+
 async function dropModels(context: Context, models: readonly ModelId[]): Promise<number> {
   let dropped = 0
   for (const model of models) {
@@ -105,6 +116,7 @@ export async function sweep(context: Context, book: SpaceBook): Promise<Swept> {
   const kept = new Set([...storage.uploads.temporaries(), ...storage.fetches.temporaries()])
   const temporaries = await storage.blobs.sweepTemporary(limits.uploadLifeMs, now(), kept)
   let models = await dropRevoked(context, book)
+  holdBases(context, book)
   storage.pins.markOrphanModels(now())
   const before = now() - limits.orphanLifeMs
   models += await dropModels(context, storage.pins.orphanModels(before))
