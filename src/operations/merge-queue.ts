@@ -62,47 +62,6 @@ export class MergeQueue {
     this.#context.storage.pins.hold({ kind: 'job', id: resolved.merge }, { models })
   }
 
-  /**
-   * Blocked merges whose bytes are here now go on, as do those of content that was revoked, which say so. Answers what
-   * the others lack.
-   */
-  unblock(): readonly { readonly job: MergeJob; readonly missing: readonly string[] }[] {
-    const { storage, now } = this.#context
-    return storage.jobs.listByState('blocked').flatMap((job) => {
-      const missing = this.#missingOf(job)
-      if (missing.length > 0) return [{ job, missing }]
-      storage.jobs.requeue(job.id, now())
-      this.wake()
-      return []
-    })
-  }
-
-  /** Why what a blocked merge lacks does not come. */
-  explain(job: MergeJob, { code, message, hint = 'see the log' }: TributaryError, missing: readonly string[]): void {
-    const { storage, now } = this.#context
-    const error = JSON.stringify({ code, message, hint, missing })
-    if (storage.jobs.find(job.id)?.error === error) return
-    storage.transact(() => {
-      if (storage.jobs.find(job.id)?.state === 'blocked' && storage.jobs.requeue(job.id, now()))
-        storage.jobs.block(job.id, error, now())
-    })
-  }
-
-  #missingOf(job: MergeJob): readonly string[] {
-    try {
-      const selection = selected(this.#context, parseRequest(job.request))
-      if (selection.missing.length === 0) this.hold(selection)
-      const { inputs, base } = selection.resolved
-      const { revoked } = this.#book.state(job.space)
-      const contents = [...inputs.map(({ candidate }) => candidate.content), ...(base ? [base.content] : [])]
-      return contents.some((content) => revoked.has(content)) ? [] : selection.missing
-    } catch (error) {
-      if (!isTributaryError(error)) throw error
-      const { missing = [] } = JSON.parse(job.error ?? '{}') as { missing?: string[] }
-      return missing
-    }
-  }
-
   /** After a start: nothing can be running. */
   recover(): void {
     this.#context.storage.jobs.recover(this.#context.now())

@@ -31,6 +31,7 @@ interface UnderWay {
   /** The next chunk of it that comes. */
   next: number
   heardAt: number
+  readonly askedAt: number
 }
 
 interface Held {
@@ -125,10 +126,10 @@ export class BlobFetch {
   }
 
   /** When to ask again though nothing has happened; undefined: never. */
-  nextDeadline(): number | undefined {
+  nextDeadline(now: number): number | undefined {
     const stalls = [...this.#underWay.values()].map(({ heardAt }) => heardAt + this.#limits.stalledMsMax)
     const rests = [...this.#sources.values()].map(({ restsUntil }) => restsUntil).filter((until) => until > 0)
-    const deadlines = [...stalls, ...rests]
+    const deadlines = [...stalls, ...rests, ...this.#twiceAt(now)]
     return deadlines.length === 0 ? undefined : Math.min(...deadlines)
   }
 
@@ -256,11 +257,20 @@ export class BlobFetch {
     return this.#cursor < this.chunks ? undefined : this.#nextTwice(ranges, now)
   }
 
-  /** Near the end: what somebody still owes is asked of another who has room, the longest owed first. */
+  /** When what is owed will have been owed for long. */
+  #twiceAt(now: number): readonly number[] {
+    if (this.#cursor < this.chunks || this.#sources.size < 2) return []
+    return [...this.#underWay.values()]
+      .filter(({ request }) => request.kind === 'chunks')
+      .map(({ askedAt }) => askedAt + this.#limits.twiceAfterMs)
+      .filter((at) => at > now)
+  }
+
+  /** Near the end: what somebody owes for long is asked of another who has room, the longest owed first. */
   #nextTwice(ranges: readonly UnderWay[], now: number): FetchRequest | undefined {
     const oldest = [...ranges].sort((a, b) => a.request.id - b.request.id)
-    for (const { request, next } of oldest) {
-      if (request.kind !== 'chunks') continue
+    for (const { request, next, askedAt } of oldest) {
+      if (request.kind !== 'chunks' || now - askedAt < this.#limits.twiceAfterMs) continue
       const end = request.first + request.count
       let first = next
       while (first < end && this.#isHere(first)) first += 1
@@ -296,7 +306,12 @@ export class BlobFetch {
   }
 
   #ask(request: FetchRequest, now: number): FetchRequest {
-    this.#underWay.set(request.id, { request, next: request.kind === 'chunks' ? request.first : 0, heardAt: now })
+    this.#underWay.set(request.id, {
+      request,
+      next: request.kind === 'chunks' ? request.first : 0,
+      heardAt: now,
+      askedAt: now,
+    })
     if (request.kind === 'chunks')
       for (let chunk = request.first; chunk < request.first + request.count; chunk++)
         this.#asked.set(chunk, (this.#asked.get(chunk) ?? 0) + 1)

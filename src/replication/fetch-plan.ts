@@ -18,6 +18,8 @@ export interface FetchLimits {
   /** How long a source rests after its first failure; doubled for each further one. */
   readonly restMs: number
   readonly failuresMax: number
+  /** What one source has owed for so long is asked of another that has room. */
+  readonly twiceAfterMs: number
 }
 
 export const FETCH_LIMITS: FetchLimits = {
@@ -29,6 +31,7 @@ export const FETCH_LIMITS: FetchLimits = {
   stalledMsMax: 15_000,
   restMs: 500,
   failuresMax: 4,
+  twiceAfterMs: 250,
 }
 
 export type SourceId = string

@@ -193,7 +193,7 @@ class TensorRun {
   /** Until something arrives, ends or is due. */
   async #change(): Promise<void> {
     const { clock } = this.#fetching
-    const due = this.#fetch.nextDeadline()
+    const due = this.#fetch.nextDeadline(clock.now())
     let callOff = (): void => undefined
     await new Promise<void>((resolve) => {
       this.#wake = resolve

@@ -45,6 +45,8 @@ export interface JobRepository {
   /** Newest asking first, ties by id. */
   listBySpace(space: SpaceId, page: JobPage): readonly MergeJob[]
   listByState(state: JobState): readonly MergeJob[]
+  /** In the same order, without reading what they were asked with. */
+  idsByState(state: JobState): readonly MergeId[]
   countByState(): Readonly<Record<JobState, number>>
 
   /** The job queued longest becomes running and is answered. */

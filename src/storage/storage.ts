@@ -52,6 +52,8 @@ export interface Facts {
 export interface Storage extends Facts {
   readonly blobs: BlobStore
   readonly transact: Transact
+  /** Its commit outlives a kill and may not outlive a power cut: for what is only fetched again. */
+  readonly transactLightly: Transact
   /** Lets go of the data directory. Say `lease.markClean` before, when the stop is an orderly one. */
   close(): void
 }

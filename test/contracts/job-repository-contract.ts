@@ -47,6 +47,7 @@ export function describeJobRepository(name: string, open: () => Promise<Storage>
       })
       expect(jobs.findInSpace(spaceOf('third'), merge)).toBeUndefined()
       expect(jobs.listByState('queued')).toHaveLength(1)
+      expect(jobs.idsByState('queued')).toEqual(jobs.listByState('queued').map(({ id }) => id))
       expect(jobs.remove(merge)).toBe(true)
       expect([jobs.find(merge), jobs.findInSpace(there, merge), jobs.remove(merge)]).toEqual([
         undefined,

@@ -13,7 +13,7 @@ test('[XCH-43] what failed and is not wanted any more is not looked at again', a
   const clock = new HeldClock()
   const feed = new EventFeed()
   const model = 'a'.repeat(64)
-  let visible: unknown[] = [{ record: { model } }]
+  let visible: unknown[] = [{ record: { model }, dots: [] }]
   let looks = 0
   const book = {
     all() {
@@ -21,7 +21,7 @@ test('[XCH-43] what failed and is not wanted any more is not looked at again', a
       return [{ visible, revoked: new Set() } as unknown as SpaceState]
     },
   }
-  const exchange = new Exchange(context, book as never, { unblock: () => [] } as never, feed)
+  const exchange = new Exchange(context, book as never, {} as never, feed)
   exchange.start({ clock, sourcesFor: () => [] })
   await settled()
   expect([looks, clock.waiting]).toEqual([1, 1]) // nobody has it: later
@@ -45,10 +45,12 @@ test('[XCH-43] where looking itself fails, it does so a few times a second at th
     all() {
       looks += 1
       if (looks > 1) throw new Error('no storage')
-      return [{ visible: [{ record: { model: 'a'.repeat(64) } }], revoked: new Set() } as unknown as SpaceState]
+      return [
+        { visible: [{ record: { model: 'a'.repeat(64) }, dots: [] }], revoked: new Set() } as unknown as SpaceState,
+      ]
     },
   }
-  const exchange = new Exchange(context, book as never, { unblock: () => [] } as never, new EventFeed())
+  const exchange = new Exchange(context, book as never, {} as never, new EventFeed())
   exchange.start({ clock, sourcesFor: () => [] })
   await settled()
   clock.pass(1000)

@@ -99,7 +99,7 @@ function run(
   for (const i of sources.keys()) fetch.addSource(String(i))
   pump()
   for (let steps = 0; !fetch.isWhole && steps < 200_000; steps++) {
-    const deadline = fetch.nextDeadline() ?? Infinity
+    const deadline = fetch.nextDeadline(now) ?? Infinity
     const event = events.sort((a, b) => a.at - b.at || a.order - b.order)[0]
     if (event !== undefined && event.at <= deadline) {
       events.shift()
@@ -194,6 +194,17 @@ describe('a fetch', () => {
     expect(result.fetch.isWhole).toBe(true)
     expect(result.endedAtMs).toBeGreaterThan(FETCH_LIMITS.stalledMsMax) // the leaves came from another
     expect(result.chunksSent).toBeLessThanOrEqual(3 * 3)
+  })
+
+  test('[XCH-5] a small one is asked of one source, and of another once it was owed for a while', () => {
+    const { root, bytes } = blobOf(1)
+    const fetch = new BlobFetch({ root, bytes })
+    for (const id of ['a', 'b']) fetch.addSource(id)
+    expect(fetch.next(0).map(({ source }) => source)).toEqual(['a'])
+    expect([fetch.next(249), fetch.nextDeadline(249)]).toEqual([[], 250])
+    expect(fetch.next(250).map(({ source }) => source)).toEqual(['b'])
+    expect([fetch.next(251), fetch.nextDeadline(251)]).toEqual([[], 500])
+    expect(fetch.nextDeadline(501)).toBe(15_000)
   })
 
   test('[XCH-6] what an earlier run made durable is not asked for again', () => {

@@ -78,9 +78,9 @@ test('[XCH-21] a tensor that several models share is fetched once, though they a
       manifests.push(digest)
       return source.manifest(digest, ...asked)
     },
-    read(root, ...asked) {
-      reads.push(root)
-      return source.read(root, ...asked)
+    async *read(root, ...asked) {
+      yield* source.read(root, ...asked)
+      reads.push(root) // one that broke off with its link does not count
     },
   })
   const one = await world.stand(1, [named(2)])
@@ -96,6 +96,105 @@ test('[XCH-21] a tensor that several models share is fetched once, though they a
   expect([...manifests].sort()).toEqual([...models].sort())
   for (const model of models) expect(two.replica.storage.manifests.find(model as never)).toBeUndefined()
   expect(two.replica.storage.fetches.temporaries().size).toBe(0)
+})
+
+/** Waits for ever, unless called off. */
+const never = (signal: AbortSignal) =>
+  new Promise<never>((_, reject) =>
+    signal.addEventListener('abort', () => reject(new TributaryError('NETWORK', 'called off'))),
+  )
+
+test('[XCH-21] a model that does not come holds up neither manifests nor other merges', async () => {
+  const world = new World()
+  world.givesOverLinks = false
+  const hanging = new Set<string>()
+  world.tamper = (_, source): ModelSource => ({
+    ...source,
+    async *read(root, start, end, signal) {
+      if (hanging.has(root)) await never(signal)
+      yield* source.read(root, start, end, signal)
+    },
+  })
+  const { one, two, models } = await twoReplicas(world)
+  for (const { root } of one.replica.findModel(models[0]!).tensors) hanging.add(root)
+  await world.until(() => hasManifests(two, ...models), 'both manifests came')
+  const all = await two.replica.startMerge('lab', AVERAGE)
+  await world.until(() => two.replica.findMerge('lab', all.merge.id).missing?.length === 1, 'one of them came')
+  const third = await upload(one, tinyFile(3), 'c')
+  await world.until(() => hasManifests(two, third), 'the manifest of the third came')
+  const some = await two.replica.startMerge('lab', { ...AVERAGE, select: { names: ['b', 'c'] } })
+  await world.until(() => stateOf(two, some.merge.id) === 'done', 'the merge that lacks nothing is done')
+  expect(two.replica.findMerge('lab', all.merge.id)).toMatchObject({ state: 'blocked', missing: [models[0]] })
+  hanging.clear()
+  await world.until(() => stateOf(two, all.merge.id) === 'done', 'the other is done too')
+})
+
+test('[XCH-21] whoever offered a model is asked for it first, and nobody is asked whether it has a small one', async () => {
+  const world = new World()
+  const first = new Map<string, string>()
+  let inquiries = 0
+  world.tamper = (from, source): ModelSource => ({
+    ...source,
+    read(root, ...given) {
+      if (!first.has(root)) first.set(root, from.url) // a slow one is asked of another later
+      return source.read(root, ...given)
+    },
+    has(...given) {
+      inquiries += 1
+      return source.has(...given)
+    },
+  })
+  const one = await world.stand(1)
+  await one.replica.createSpace({ name: 'lab' })
+  const two = await world.stand(2, [named(1)])
+  await world.until(() => two.replica.listSpaces().length === 1, 'the space is known')
+  const models = [await upload(two, tinyFile(2), 'b'), await upload(one, tinyFile(1), 'a')]
+  const three = await world.stand(3, [named(1), named(2)])
+  await world.until(() => three.replica.listSpaces().length === 1 && hasManifests(three, ...models), 'manifests came')
+  await world.until(() => three.replicator.sourcesFor(three.replica.listSpaces()[0]!.id as never).length === 2, 'both may be asked') // prettier-ignore
+  await finished(world, three)
+  const offered = [
+    ...two.replica.findModel(models[0]!).tensors.map(({ root }) => [root, named(2)]),
+    ...one.replica.findModel(models[1]!).tensors.map(({ root }) => [root, named(1)]),
+  ]
+  expect([[...first].sort(), inquiries]).toEqual([offered.sort(), 0])
+})
+
+test('[XCH-23] of a merge that lacks much it is told once why nothing comes, and again when something else is the matter', async () => {
+  const world = new World()
+  world.givesOverLinks = false
+  let why: 'cut' | 'full' | undefined = 'cut'
+  const storage = await temporaryStorage()
+  storage.blobs.freeBytes = async () => (why === 'full' ? 0 : 1e9)
+  world.tamper = (_, source): ModelSource => ({
+    ...source,
+    async *read(...asked) {
+      if (why !== undefined) throw new TributaryError('NETWORK', 'cut')
+      yield* source.read(...asked)
+    },
+  })
+  const one = await world.stand(1, [named(2)])
+  await one.replica.createSpace({ name: 'lab' })
+  const models: string[] = []
+  for (let i = 1; i <= 4; i++) models.push(await upload(one, tinyFile(i), `m-${i}`))
+  const told: string[] = []
+  const block = storage.jobs.block.bind(storage.jobs)
+  storage.jobs.block = (id, error, nowMs) => {
+    told.push((JSON.parse(error) as { code: string; hint?: string }).code)
+    return block(id, error, nowMs)
+  }
+  const two = await world.stand(2, [named(1)], await aReplica({ seed: 2, storage }))
+  await world.until(() => hasManifests(two, ...models), 'the manifests came')
+  const { merge } = await two.replica.startMerge('lab', AVERAGE)
+  await world.until(() => told.length > 1, 'it is told why')
+  await world.pass(3000)
+  expect(told).toEqual(['BYTES_MISSING', 'BYTES_MISSING']) // when it was asked for, and when nothing came
+  why = 'full'
+  await world.until(() => told.length > 2, 'the disk is full')
+  await world.pass(3000)
+  expect(told).toEqual(['BYTES_MISSING', 'BYTES_MISSING', 'DISK_FULL'])
+  why = undefined
+  await world.until(() => stateOf(two, merge.id) === 'done', 'the merge is done')
 })
 
 test('[XCH-22] [XCH-42] a lying source is named and counted, and the other completes the model', async () => {

@@ -5,7 +5,7 @@ import { copyFile, cp, readdir, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import type { ReplicaId, TensorRoot } from '../../src/core/ids.ts'
+import type { ContentRoot, ModelId, ReplicaId, TensorRoot } from '../../src/core/ids.ts'
 import { assertSqliteVersion } from '../../src/storage/sqlite/open-database.ts'
 import { openConnection } from '../../src/storage/sqlite/database.ts'
 import { createFaultyStatements } from '../support/faulty-statements.ts'
@@ -51,11 +51,33 @@ describe('crashes', () => {
     seen.length = 0
     storage.transact(() => storage.fetches.put({ ...fetch, chunks: Uint8Array.of(0) }))
     expect(seen).toEqual(['BEGIN IMMEDIATE', expect.stringMatching(/^INSERT/), 'COMMIT'])
+    seen.length = 0
+    const manifest = {
+      id: idOf<ModelId>('m'),
+      content: idOf<ContentRoot>('c'),
+      manifest: Uint8Array.of(1),
+      fetchedAtMs: 1,
+    }
+    storage.manifests.put(manifest)
+    expect([seen.at(0), seen.at(-1)]).toEqual(['PRAGMA synchronous = NORMAL', 'PRAGMA synchronous = FULL'])
+    seen.length = 0
+    storage.transactLightly(() => storage.models.put(aModel(), []))
+    expect([seen.at(0), seen.at(1), seen.at(-2), seen.at(-1)]).toEqual([
+      ...['PRAGMA synchronous = NORMAL', 'BEGIN IMMEDIATE', 'COMMIT', 'PRAGMA synchronous = FULL'],
+    ])
+    expect(() =>
+      storage.transactLightly(() => {
+        storage.manifests.remove(manifest.id)
+        throw new Error('no')
+      }),
+    ).toThrow('no')
+    expect([seen.at(-1), storage.manifests.has(manifest.id)]).toEqual(['PRAGMA synchronous = FULL', true])
     const copy = await temporaryDirectory() // as a kill leaves it
     for (const file of await readdir(storage.directory))
       if (file.startsWith('tributary.db')) await copyFile(join(storage.directory, file), join(copy, file))
     const after = await storageIn(copy)
     expect(after.fetches.find(fetch.root)?.chunks).toEqual(Uint8Array.of(0))
+    expect([after.manifests.has(manifest.id), after.models.has(aModel().id)]).toEqual([true, true])
     after.close()
     storage.close()
   })

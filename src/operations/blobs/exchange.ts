@@ -1,24 +1,31 @@
 /**
  * What this replica lacks and other replicas have: manifests of what its spaces show, at once; the bytes of models, when
  * a merge is blocked for them. Then the merge goes on by itself. Small things go side by side, large models one after the
- * other; what fails is tried again, later each time, and at once when there is one more replica to ask.
+ * other, and neither waits for the other; what fails is tried again, later each time, and at once when there is one more
+ * replica to ask.
  */
 import type { Clock } from '../../core/clock.ts'
 import { isTributaryError, TributaryError } from '../../core/errors.ts'
-import type { ModelId, SpaceId, TensorRoot } from '../../core/ids.ts'
+import type { ModelId, ReplicaId, SpaceId, TensorRoot } from '../../core/ids.ts'
 import type { SpaceState } from '../../core/or-set.ts'
 import type { ModelSource } from '../../transport/blob-source.ts'
-import { parseManifest } from '../../tensors/manifest.ts'
+import { type BlockedMerge, BlockedMerges } from '../blocked-merges.ts'
 import type { Context } from '../context.ts'
 import { damagedModels } from '../damage.ts'
 import type { EventFeed, Watching } from '../events/event-feed.ts'
 import type { MergeQueue } from '../merge-queue.ts'
+import { findManifest } from '../models.ts'
 import type { SpaceBook } from '../space-book.ts'
 import { fetchManifest, fetchModel, type ModelFetching } from './fetch-model.ts'
+import { Lane } from './lane.ts'
 
 /** Round trips and syncs of small things are not paid one after the other, and one that hangs holds up few. */
-const SMALL_AT_ONCE = 8
+const SMALL_AT_ONCE = 16
 const SMALL_BYTES_MAX = 8 * 1024 * 1024
+const LARGE_AT_ONCE = 1
+/** What is lacking is worked out no more often, and for no more than a fifth of the time. */
+const LOOK_EVERY_MS = 25
+const LOOK_PART = 5
 const FIRST_AGAIN_MS = 1000
 /** Where looking itself fails. */
 const SOONEST_AGAIN_MS = 100
@@ -31,6 +38,14 @@ export interface ExchangeParts {
   readonly lied?: (source: string) => void
 }
 
+interface Wanted {
+  readonly digest: string
+  readonly space: SpaceId
+  readonly isWhole: boolean
+  /** Who offered it has it, most likely: they are asked first. */
+  readonly offeredBy: ReadonlySet<ReplicaId>
+}
+
 interface Failed {
   readonly times: number
   readonly againAt: number
@@ -39,26 +54,32 @@ interface Failed {
 export class Exchange {
   readonly #context: Context
   readonly #book: SpaceBook
-  readonly #queue: MergeQueue
+  readonly #blocked: BlockedMerges
   readonly #feed: EventFeed
   readonly #abort = new AbortController()
   readonly #failed = new Map<string, Failed>()
-  /** What was wanted when it last looked: a failure of anything else is of no interest any more. */
-  #wanted = new Set<string>()
   /** Whose quota was told to be reached. */
   readonly #full = new Set<SpaceId>()
+  readonly #manifests = new Lane<Wanted>(SMALL_AT_ONCE, (key, wanted) => this.#try(key, wanted))
+  readonly #small = new Lane<Wanted>(SMALL_AT_ONCE, (key, wanted) => this.#try(key, wanted))
+  readonly #large = new Lane<Wanted>(LARGE_AT_ONCE, (key, wanted) => this.#try(key, wanted))
   /** Two models may share a tensor: it is fetched for one of them. */
   readonly #underWay = new Map<TensorRoot, Promise<void>>()
+  /** As it was when it was looked at last, and what of it came since. */
+  #merges: readonly BlockedMerge[] = []
+  #came = new Set<string>()
   #parts: ExchangeParts | undefined
   #watching: Watching | undefined
   #isWoken = false
-  #loop: Promise<void> | undefined
+  #restsUntil = -Infinity
+  /** How often there was one more replica to ask. */
+  #sourceChanges = 0
   #callOff = (): void => undefined
 
   constructor(context: Context, book: SpaceBook, queue: MergeQueue, feed: EventFeed) {
     this.#context = context
     this.#book = book
-    this.#queue = queue
+    this.#blocked = new BlockedMerges(context, book, queue)
     this.#feed = feed
   }
 
@@ -74,6 +95,7 @@ export class Exchange {
   }
 
   sourcesChanged(): void {
+    this.#sourceChanges += 1
     this.#failed.clear()
     this.#wake()
   }
@@ -82,131 +104,157 @@ export class Exchange {
     this.#abort.abort()
     this.#callOff()
     this.#watching?.end()
-    await this.#loop
+    await Promise.all([this.#manifests, this.#small, this.#large].map((lane) => lane.close()))
   }
 
   #wake(): void {
+    const parts = this.#parts
+    if (parts === undefined || this.#isWoken || this.#abort.signal.aborted) return
     this.#isWoken = true
-    if (this.#parts === undefined || this.#loop !== undefined || this.#abort.signal.aborted) return
+    const rest = this.#restsUntil - parts.clock.now()
     this.#callOff()
-    this.#loop = this.#drain(this.#parts).finally(() => {
-      this.#loop = undefined
-      if (this.#isWoken) this.#wake()
-    })
+    if (rest > 0) this.#callOff = parts.clock.after(rest, () => this.#look(parts))
+    else void Promise.resolve().then(() => this.#look(parts)) // who wakes may be in the middle of a commit
   }
 
-  async #drain(parts: ExchangeParts): Promise<void> {
-    await Promise.resolve() // who wakes may be in the middle of a commit
-    while (this.#isWoken && !this.#abort.signal.aborted) {
-      this.#isWoken = false
-      this.#watching?.take()
-      this.#watching?.hasMissed()
-      this.#wanted = new Set()
-      try {
-        for (const state of this.#book.all())
-          await sideBySide(this.#lacking(state), SMALL_AT_ONCE, (digest) =>
-            this.#try(parts, state.space, digest, false),
-          )
-        for (const { job, missing } of this.#queue.unblock()) {
-          const fetch = async (digest: string) => {
-            const error = await this.#try(parts, job.space, digest, true)
-            if (error !== undefined) this.#queue.explain(job, error, missing)
-          }
-          const small = new Set(missing.filter((digest) => this.#bytesOf(digest) <= SMALL_BYTES_MAX))
-          await sideBySide(small, SMALL_AT_ONCE, fetch)
-          for (const digest of missing) if (!small.has(digest)) await fetch(digest)
-        }
-        this.#queue.unblock()
-        for (const [digest, space] of this.#damaged()) await this.#try(parts, space, digest, true)
-        for (const key of this.#failed.keys()) if (!this.#wanted.has(key)) this.#failed.delete(key)
-      } catch (error) {
-        this.#context.report('fetching from other replicas', error)
-      }
+  #look(parts: ExchangeParts): void {
+    this.#isWoken = false
+    if (this.#abort.signal.aborted) return
+    this.#watching?.take()
+    this.#watching?.hasMissed()
+    const since = parts.clock.now()
+    try {
+      this.#merges = this.#blocked.unblock()
+      this.#came = new Set()
+      const manifests = byKey(this.#book.all().flatMap((state) => this.#lacking(state)))
+      const models = byKey([...this.#merges.flatMap((merge) => this.#missing(merge)), ...this.#damaged()])
+      for (const key of this.#failed.keys()) if (!manifests.has(key) && !models.has(key)) this.#failed.delete(key)
+      const isDue = (key: string) => (this.#failed.get(key)?.againAt ?? -Infinity) <= since
+      const isSmall = ({ digest }: Wanted) => this.#bytesOf(digest) <= SMALL_BYTES_MAX
+      this.#manifests.set(only(manifests, isDue))
+      this.#small.set(only(models, (key, wanted) => isDue(key) && isSmall(wanted)))
+      this.#large.set(only(models, (key, wanted) => isDue(key) && !isSmall(wanted)))
+    } catch (error) {
+      this.#context.report('fetching from other replicas', error)
+      this.#restsUntil = parts.clock.now() + SOONEST_AGAIN_MS
+      this.#wake()
+      return
     }
+    const now = parts.clock.now()
+    this.#restsUntil = now + Math.max(LOOK_EVERY_MS, (now - since) * (LOOK_PART - 1))
     this.#wakeLater(parts)
   }
 
   #wakeLater({ clock }: ExchangeParts): void {
+    if (this.#isWoken) return // it is looked again anyway
     this.#callOff()
-    const next = Math.min(...[...this.#failed.values()].map(({ againAt }) => againAt))
-    if (next === Infinity || this.#abort.signal.aborted) return
-    this.#callOff = clock.after(Math.max(SOONEST_AGAIN_MS, next - clock.now()), () => this.#wake())
+    const now = clock.now()
+    let next = Infinity
+    for (const { againAt } of this.#failed.values()) if (againAt > now) next = Math.min(next, againAt)
+    if (next < Infinity && !this.#abort.signal.aborted) this.#callOff = clock.after(next - now, () => this.#wake())
   }
 
   /** Models of which not even the manifest is here. A base is known by its content alone. */
-  #lacking({ visible, base, revoked }: SpaceState): readonly string[] {
+  #lacking({ space, visible, base, revoked }: SpaceState): readonly Wanted[] {
     const { models, manifests } = this.#context.storage
-    const lacking = new Set<string>()
-    for (const { record } of visible)
+    const lacking: Wanted[] = []
+    for (const { record, dots } of visible)
       for (const id of [record.model, ...Object.values(record.sidecars ?? {})])
-        if (models.find(id) === undefined && manifests.find(id) === undefined) lacking.add(id)
+        if (!models.has(id) && !manifests.has(id))
+          lacking.push({ digest: id, space, isWhole: false, offeredBy: new Set(dots.map(({ author }) => author)) })
     if (base !== undefined && !revoked.has(base) && models.findByContent(base).length === 0)
-      if (manifests.findByContent(base) === undefined) lacking.add(base)
-    return [...lacking]
+      if (manifests.findByContent(base) === undefined)
+        lacking.push({ digest: base, space, isWhole: false, offeredBy: new Set() })
+    return lacking
   }
 
-  /** Models of which something rotted here, each with a space that shows it. */
-  #damaged(): ReadonlyMap<ModelId, SpaceId> {
+  #missing({ space, missing }: BlockedMerge): readonly Wanted[] {
+    const offeredBy = new Map<string, Set<ReplicaId>>(missing.map((digest) => [digest, new Set()]))
+    for (const { record, dots } of this.#book.state(space).visible)
+      for (const { author } of dots) offeredBy.get(record.model)?.add(author)
+    return Array.from(offeredBy, ([digest, authors]) => ({ digest, space, isWhole: true, offeredBy: authors }))
+  }
+
+  /** Models of which something rotted here and that some space shows. */
+  #damaged(): readonly Wanted[] {
     const damaged = new Set(damagedModels(this.#context))
-    const found = new Map<ModelId, SpaceId>()
-    if (damaged.size === 0) return found
+    if (damaged.size === 0) return []
     const { manifests } = this.#context.storage
-    for (const { space, visible, base } of this.#book.all()) {
-      const shown = visible.flatMap(({ record }) => [record.model, ...Object.values(record.sidecars ?? {})])
-      for (const id of shown) if (damaged.has(id)) found.set(id, space)
-      for (const id of damaged) if (base !== undefined && manifests.find(id)?.content === base) found.set(id, space)
-    }
-    return found
+    return this.#book.all().flatMap(({ space, visible, base }) => {
+      const shown = new Set(visible.flatMap(({ record }) => [record.model, ...Object.values(record.sidecars ?? {})]))
+      const isShown = (id: ModelId) => shown.has(id) || (base !== undefined && manifests.find(id)?.content === base)
+      return [...damaged].filter(isShown).map((digest) => ({ digest, space, isWhole: true, offeredBy: new Set() }))
+    })
   }
 
   /** Of all its tensors; a base whose id is not known may be of any size. */
   #bytesOf(digest: string): number {
-    const known = this.#context.storage.manifests.find(digest as ModelId)
-    if (known === undefined) return Infinity
-    return parseManifest(known.manifest).tensors.reduce((sum, { bytes }) => sum + bytes, 0)
+    const known = findManifest(this.#context, digest as ModelId)
+    return known === undefined ? Infinity : known.tensors.reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
-  /** Answers why it did not work, if it was tried now. */
-  async #try(
-    parts: ExchangeParts,
-    space: SpaceId,
-    digest: string,
-    isWhole: boolean,
-  ): Promise<TributaryError | undefined> {
-    const { clock } = parts
-    const key = `${String(isWhole)}/${digest}`
-    this.#wanted.add(key)
-    const failed = this.#failed.get(key)
-    if (this.#abort.signal.aborted || (failed !== undefined && failed.againAt > clock.now())) return undefined
+  async #try(key: string, wanted: Wanted): Promise<() => void> {
+    const parts = this.#parts!
+    const changes = this.#sourceChanges
     try {
-      await this.#fetch(parts, space, digest, isWhole)
-      this.#failed.delete(key)
-      return undefined
+      await this.#fetch(parts, wanted)
+      return () => {
+        this.#failed.delete(key)
+        this.#arrived(wanted)
+      }
     } catch (error) {
-      if (isTributaryError(error) && error.code === 'INTERRUPTED') return undefined
-      const times = (failed?.times ?? 0) + 1
-      const wait = Math.min(LONGEST_AGAIN_MS, FIRST_AGAIN_MS * 2 ** (times - 1))
-      this.#tellFull(space, error)
-      this.#failed.set(key, { times, againAt: clock.now() + wait })
-      if (isTributaryError(error)) return error
-      throw error
+      return () => this.#ended(parts, key, wanted, error, changes)
     }
   }
 
+  #ended(parts: ExchangeParts, key: string, wanted: Wanted, error: unknown, changes: number): void {
+    if (this.#abort.signal.aborted) return
+    this.#tellFull(wanted, error)
+    if (isTributaryError(error)) this.#explain(wanted, error)
+    else this.#context.report('fetching from other replicas', error)
+    if (changes !== this.#sourceChanges) {
+      this.#wake() // who came meanwhile was not asked
+      return
+    }
+    const times = this.#failed.get(key)?.times ?? 0
+    const wait = Math.min(LONGEST_AGAIN_MS, FIRST_AGAIN_MS * 2 ** times)
+    this.#failed.set(key, { times: times + 1, againAt: parts.clock.now() + wait })
+    this.#wakeLater(parts)
+  }
+
+  /** A merge that lacks nothing more goes on now. */
+  #arrived({ digest, isWhole }: Wanted): void {
+    if (!isWhole) return
+    this.#came.add(digest)
+    const lacksNothing = ({ missing }: BlockedMerge) => missing.every((one) => this.#came.has(one))
+    if (this.#merges.some((merge) => merge.missing.includes(digest) && lacksNothing(merge))) this.#wake()
+  }
+
   /** Nobody asked for a manifest, so nobody is answered that there is no room for it. */
-  #tellFull(space: SpaceId, error: unknown): void {
+  #tellFull({ space }: Wanted, error: unknown): void {
     if (!isTributaryError(error) || error.code !== 'QUOTA_REACHED' || this.#full.has(space)) return
     this.#full.add(space)
     this.#context.report('a space is full', error)
   }
 
-  async #fetch({ clock, sourcesFor, lied }: ExchangeParts, space: SpaceId, digest: string, isWhole: boolean) {
+  #explain({ digest, isWhole }: Wanted, error: TributaryError): void {
+    if (!isWhole) return
+    try {
+      for (const merge of this.#merges) if (merge.missing.includes(digest)) this.#blocked.explain(merge, digest, error)
+    } catch (failure) {
+      this.#context.report('fetching from other replicas', failure)
+    }
+  }
+
+  async #fetch({ clock, sourcesFor, lied }: ExchangeParts, { space, digest, isWhole, offeredBy }: Wanted) {
     const { storage, report } = this.#context
+    const sources = sourcesFor(space)
+    const isFirst = ({ id }: ModelSource) => offeredBy.has(id as ReplicaId)
     const fetching: ModelFetching = {
       context: this.#context,
       clock,
       space,
-      sources: sourcesFor(space),
+      sources: [...sources.filter(isFirst), ...sources.filter((source) => !isFirst(source))],
       signal: this.#abort.signal,
       underWay: this.#underWay,
       lied(source, what) {
@@ -215,26 +263,21 @@ export class Exchange {
         report('a replica lied', new TributaryError('DIGEST_MISMATCH', message, { details: { source } }))
       },
     }
-    const known = storage.manifests.find(digest as ModelId)?.id ?? storage.manifests.findByContent(digest)
+    const known = storage.manifests.has(digest as ModelId)
+      ? (digest as ModelId)
+      : storage.manifests.findByContent(digest)
     const id = known ?? (await fetchManifest(fetching, digest))
-    if (!isWhole || storage.models.find(id) !== undefined) return
-    const manifest = parseManifest(storage.manifests.find(id)!.manifest)
+    if (!isWhole || storage.models.has(id)) return
+    const manifest = findManifest(this.#context, id)!
     await fetchModel(fetching, id, manifest)
     for (const { space: of, base } of this.#book.all())
       if (base === manifest.content) storage.pins.hold({ kind: 'base', space: of }, { models: [id] })
   }
 }
 
-/** All of them, so many at a time; the first failure is told once none is under way. */
-async function sideBySide<T>(items: Iterable<T>, atOnce: number, work: (item: T) => Promise<unknown>): Promise<void> {
-  const left = [...items]
-  const failures: unknown[] = []
-  const worker = async () => {
-    for (let next = left.shift(); next !== undefined; next = left.shift()) await work(next)
-  }
-  const workers = Array.from({ length: Math.min(atOnce, left.length) }, () =>
-    worker().catch((error: unknown) => failures.push(error)),
-  )
-  await Promise.all(workers)
-  if (failures.length > 0) throw failures[0] as Error
-}
+/** Each once. */
+const byKey = (all: readonly Wanted[]): ReadonlyMap<string, Wanted> =>
+  new Map(all.map((wanted) => [`${String(wanted.isWhole)}/${wanted.digest}`, wanted]))
+
+const only = <T>(all: ReadonlyMap<string, T>, may: (key: string, item: T) => boolean): ReadonlyMap<string, T> =>
+  new Map([...all].filter(([key, item]) => may(key, item)))

@@ -23,6 +23,8 @@ const TENSORS_AT_ONCE = 16
 /** The next begins when no more than this is left of those under way: of large ones little is lost by a kill. */
 const AHEAD_BYTES = 8 * 1024 * 1024
 
+const UNASKED_BYTES_MAX = 1024 * 1024
+
 export interface ModelFetching {
   readonly context: Context
   readonly clock: Clock
@@ -59,7 +61,7 @@ export async function fetchManifest(fetching: ModelFetching, digest: string): Pr
     const { content } = manifest
     const { storage } = context
     await needRoomForFetch(context, bytes.length, 'the manifest')
-    storage.transact(() => {
+    storage.transactLightly(() => {
       if (storage.fetched.find(id) === undefined)
         takeOfQuota(context, { model: id, space, bytes: bytes.length }, 'the manifest')
       storage.manifests.put({ id, content, manifest: bytes, fetchedAtMs: context.now() })
@@ -73,10 +75,11 @@ export async function fetchManifest(fetching: ModelFetching, digest: string): Pr
 
 /** The model is stored as if it had been uploaded here. */
 export async function fetchModel(fetching: ModelFetching, id: ModelId, manifest: Manifest): Promise<void> {
-  const { context, space, sources, signal } = fetching
+  const { context, space, sources } = fetching
   const { storage } = context
-  const asked = await Promise.all(sources.map((source) => orNothing(source.has(id, signal))))
-  const holders = sources.filter((_, i) => asked[i] === true)
+  const bytes = manifest.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0)
+  // asking who has a small one takes as long as asking for it
+  const holders = bytes <= UNASKED_BYTES_MAX ? sources : await holdersOf(fetching, id)
   if (holders.length === 0) throw noneHas(id, sources.length)
   const from: ModelFetching = { ...fetching, sources: holders }
 
@@ -91,7 +94,7 @@ export async function fetchModel(fetching: ModelFetching, id: ModelId, manifest:
   await fetchHeaders(from, id, manifest)
   for (const { path, bytes, sha256 } of manifest.files) await fetchFile(from, sha256, bytes, path)
   await fetchTensors(from, manifest)
-  storage.transact(() => {
+  storage.transactLightly(() => {
     storage.models.put(
       { id, content: manifest.content, manifest: manifestOf(context, id), createdAtMs: context.now() },
       blobs,
@@ -116,6 +119,11 @@ async function fetchHeaders(fetching: ModelFetching, model: ModelId, manifest: M
     if (came > 0 && before !== undefined) fetched.put({ model, space, bytes: before.bytes + came })
     await checkHeader(context, manifest, path, header, order)
   }
+}
+
+async function holdersOf({ sources, signal }: ModelFetching, id: ModelId): Promise<readonly ModelSource[]> {
+  const asked = await Promise.all(sources.map((source) => orNothing(source.has(id, signal))))
+  return sources.filter((_, i) => asked[i] === true)
 }
 
 const manifestOf = ({ storage }: Context, id: ModelId): Uint8Array => storage.manifests.find(id)!.manifest

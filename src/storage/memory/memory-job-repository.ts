@@ -72,6 +72,7 @@ export function createMemoryJobRepository(journal: Journal): JobRepository {
         .slice(0, limit)
         .flatMap(asAsked),
     listByState: inState,
+    idsByState: (state) => inState(state).map(({ id }) => id),
     countByState: () =>
       Object.fromEntries(JOB_STATES.map((state) => [state, inState(state).length])) as Record<JobState, number>,
 

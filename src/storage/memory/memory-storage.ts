@@ -51,6 +51,7 @@ export async function createMemoryStorage(files: FileSystem = createMemoryFileSy
     ...memoryFacts(journal),
     blobs: await openFsBlobStore(files, DIRECTORY),
     transact: journal.transact as Transact,
+    transactLightly: journal.transact as Transact,
     close: () => undefined,
   }
 }

@@ -19,6 +19,12 @@ export interface Database {
   /** Several statements, without answers. */
   execute(sql: string): void
   readonly transact: Transact
+  /**
+   * Work whose commit waits for no sync: for what a power cut may take, as it is only fetched again, where a
+   * sync would hold up the whole process many times a second. What is committed after it takes it along. Inside a
+   * transaction it is as durable as that.
+   */
+  lightly<T>(work: () => T): T
   readonly inTransaction: boolean
   close(): void
 }
@@ -111,10 +117,21 @@ export function openConnection(path: string, options: DatabaseOptions = {}): Dat
     }
   }
 
+  function lightly<T>(work: () => T): T {
+    if (depth > 0) return work()
+    execute('PRAGMA synchronous = NORMAL')
+    try {
+      return work()
+    } finally {
+      execute('PRAGMA synchronous = FULL')
+    }
+  }
+
   return {
     prepare,
     execute,
     transact: transact as Transact,
+    lightly,
     get inTransaction() {
       return depth > 0
     },

@@ -14,22 +14,6 @@ export function createSqliteFetchRepository(db: Database): FetchRepository {
   )
   const selectTemporaries = db.prepare<[], { temporary: string }>('SELECT temporary FROM fetches')
   const remove = db.prepare<[TensorRoot]>('DELETE FROM fetches WHERE root = ?')
-  /**
-   * A commit that waits for no sync: what a power cut takes of it is only fetched again, and it would hold up the whole
-   * process many times a second. What is committed after it takes it along. Inside a transaction it is as durable as that.
-   */
-  const lightly = (work: () => void): void => {
-    if (db.inTransaction) {
-      work()
-      return
-    }
-    db.execute('PRAGMA synchronous = NORMAL')
-    try {
-      work()
-    } finally {
-      db.execute('PRAGMA synchronous = FULL')
-    }
-  }
   const fetchOf = (row: StoredFetch): StoredFetch => ({ ...row, chunks: new Uint8Array(row.chunks) })
   return {
     find(root) {
@@ -37,7 +21,7 @@ export function createSqliteFetchRepository(db: Database): FetchRepository {
       return row && fetchOf(row)
     },
     put: ({ root, bytes, temporary, chunks, updatedAtMs }) =>
-      lightly(() => void upsert.run(root, bytes, temporary, chunks, updatedAtMs)),
+      db.lightly(() => void upsert.run(root, bytes, temporary, chunks, updatedAtMs)),
     remove: (root) => remove.run(root) === 1,
     temporaries: () => new Set(selectTemporaries.all().map(({ temporary }) => temporary)),
     idleSince: (ms) => selectIdle.all(ms).map(fetchOf),

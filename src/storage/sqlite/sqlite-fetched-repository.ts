@@ -25,13 +25,15 @@ export function createSqliteFetchedRepository(db: Database): FetchedRepository {
   }
   return {
     put: (fetched) =>
-      db.transact(() => {
-        takeOut(fetched.model)
-        insert.run(fetched)
-        begin.run(fetched.space)
-        add.run(fetched.bytes, fetched.space)
-        forget.run()
-      }),
+      db.lightly(() =>
+        db.transact(() => {
+          takeOut(fetched.model)
+          insert.run(fetched)
+          begin.run(fetched.space)
+          add.run(fetched.bytes, fetched.space)
+          forget.run()
+        }),
+      ),
     find: (model) => select.get(model),
     remove: (model) =>
       db.transact(() => {

@@ -27,6 +27,9 @@ export function createSqliteJobRepository(db: Database): JobRepository {
   const selectByState = db.prepare<[JobState], MergeJob>(
     `SELECT ${first} FROM jobs WHERE state = ? ORDER BY queued_at_ms, merge_id`,
   )
+  const selectIdsByState = db.prepare<[JobState], { id: MergeId }>(
+    'SELECT merge_id AS id FROM jobs WHERE state = ? ORDER BY queued_at_ms, merge_id',
+  )
   const countStates = db.prepare<[], { state: JobState; count: number }>(
     'SELECT state, count(*) AS count FROM jobs GROUP BY state',
   )
@@ -65,6 +68,7 @@ export function createSqliteJobRepository(db: Database): JobRepository {
       return selectPage.all(space, before, before, after?.id ?? '', limit)
     },
     listByState: (state) => selectByState.all(state),
+    idsByState: (state) => selectIdsByState.all(state).map(({ id }) => id),
     countByState() {
       const counts = Object.fromEntries(JOB_STATES.map((state) => [state, 0])) as Record<JobState, number>
       for (const { state, count } of countStates.all()) counts[state] = count

@@ -19,7 +19,7 @@ export function createSqliteManifestRepository(db: Database): ManifestRepository
   )
   const remove = db.prepare<[ModelId]>('DELETE FROM manifests WHERE model = ?')
   return {
-    put: (manifest) => void insert.run(manifest),
+    put: (manifest) => db.lightly(() => void insert.run(manifest)),
     find: (id) => select.get(id),
     has: (id) => selectHere.get(id) !== undefined,
     findByContent: (content) => selectByContent.get(content)?.id,
