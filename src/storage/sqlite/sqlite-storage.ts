@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path'
 import type { FileSystem } from '../file-system.ts'
 import { openFsBlobStore } from '../fs/fs-blob-store.ts'
 import { createNodeFileSystem } from '../fs/node-file-system.ts'
-import type { Facts, Storage, Transact } from '../storage.ts'
+import type { Facts, Storage } from '../storage.ts'
 import type { Database } from './database.ts'
 import { lockDirectory } from './lock-directory.ts'
 import { type OpenDatabaseOptions, openDatabase, placeOf } from './open-database.ts'
@@ -73,7 +73,7 @@ export async function openSqliteStorage(path: string, options: SqliteStorageOpti
       ...facts,
       blobs,
       transact: opened.transact,
-      transactLightly: ((work: () => unknown) => opened.lightly(() => opened.transact(work as () => void))) as Transact,
+      transactLightly: (work, ...rest) => opened.lightly(() => opened.transact(work, ...rest)),
       close() {
         opened.close()
         unlock()
