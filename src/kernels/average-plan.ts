@@ -5,7 +5,7 @@
 import { units } from './exact.ts'
 
 /** Ways to a sum, cheapest first; the last of a plan needs no other. */
-export type AverageTier = 'inF32' | 'inInterval' | 'inParts' | 'inSpan' | 'inLevels' | 'anyScales'
+export type AverageTier = 'inF32' | 'inInterval' | 'inParts' | 'besideMiddles' | 'inSpan' | 'inLevels' | 'anyScales'
 
 export interface AveragePlan {
   readonly tiers: readonly AverageTier[]
@@ -19,6 +19,8 @@ export interface AveragePlan {
   readonly sumError: number
   /** A weight is no f32 value, so that products may have more than 48 bits. */
   readonly isWide: boolean
+  /** For bf16: how many binades below the greatest element an f64 sum may lie whose code is known beside a middle. */
+  readonly middleReach: number
   /** For bf16 with weights that are as whole numbers of a small sum: those in f32, and the divisor to go with them. */
   readonly inF32?: { readonly span: number; readonly weights: Float32Array; readonly divisor: number }
   /** Weights by the divisor, and how far off the sum can be, per unit of the greatest magnitude. */
@@ -50,7 +52,8 @@ export const AVERAGE_DTYPES = Object.keys(FORMS) as readonly AverageDtype[]
 /** Binades over which f32 sums of whole weights must be proved exact to be worth trying. */
 const SPAN_BINADES_MIN = 11
 /** Of so few terms no proof is cheaper than what takes any scales; of fewer, levels need none (assembly/two-levels.ts). */
-const FEW = 4
+const FEW = 8
+const FEW_WIDE = 4
 /** An f64 sum is looked at more closely where it is this many binades below the greatest element. */
 const CANCELLED_BINADES = 12
 
@@ -90,22 +93,32 @@ export function planAverage(dtype: AverageDtype, weights: readonly number[], div
   const scales = { least: FORMS[dtype].least * Math.min(1, ...sizes), greatest: Math.max(0, ...sizes) }
   const sumError = (weights.length + 6) * 2 ** -53 * sizes.reduce((so, weight) => so + weight, 0) * 1.001
   const isWide = weights.some((weight) => Math.fround(weight) !== weight)
-  const always = { span, levels, scales, sumError, isWide }
+  const middleReach = dtype === 'BF16' ? middleReachOf(sumError / Math.abs(divisor)) : 0
+  const always = { span, levels, scales, sumError, isWide, middleReach }
+  const beside: readonly AverageTier[] = middleReach > 0 && weights.length > 2 ? ['besideMiddles'] : []
 
+  const few = isWide ? FEW_WIDE : FEW
   const last: readonly AverageTier[] =
-    weights.length > FEW ? ['inLevels', 'anyScales'] : weights.length === FEW ? ['anyScales'] : ['inLevels']
+    weights.length > few ? ['inLevels', 'anyScales'] : weights.length > 3 ? ['anyScales'] : ['inLevels']
 
   const inF32 =
     dtype === 'BF16' ? (inF32Of(weights, divisor) ?? inF32Of(...inLeastTerms(weights, whole, divisor))) : undefined
-  if (inF32) return { tiers: ['inF32', 'inSpan', ...last], ...always, inF32 }
+  if (inF32) return { tiers: ['inF32', ...beside, 'inSpan', ...last], ...always, inF32 }
   const spanIsBest =
     dtype === 'F16' || (dtype === 'F32' && (weights.length <= 2 || spanBits - bitLength(sum) >= SPAN_BINADES_MIN))
   const inInterval = spanIsBest ? undefined : intervalOf(dtype, weights, divisor)
-  if (!inInterval) return { tiers: ['inSpan', ...last], ...always }
+  if (!inInterval) return { tiers: [...beside, 'inSpan', ...last], ...always }
   if (dtype === 'F32') return { tiers: ['inInterval', ...last], ...always, inInterval }
   const inParts = partsOf(weights, divisor)
-  const tiers = ['inInterval', ...(inParts ? (['inParts'] as const) : []), 'inSpan', ...last] as const
+  const tiers = ['inInterval', ...(inParts ? (['inParts'] as const) : []), ...beside, 'inSpan', ...last] as const
   return { tiers, ...always, inInterval, ...(inParts && { inParts }) }
+}
+
+/** Binades at which the error of a quotient, and what the law's own two steps round, is half of 2⁻²⁰ of it. */
+function middleReachOf(error: number): number {
+  let binades = 0
+  while (binades < 40 && error * 1.01 * 2 ** (binades + 1) <= 2 ** -22) binades++
+  return binades
 }
 
 /** Bits of a first part: times a bf16, its product is exact in f32. */

@@ -8,9 +8,18 @@ const EIGHT_BYTES_MAX = 32
 const PLAN_BYTES = 128
 const TABLES_BYTES = STREAMS_MAX * (8 + 4 + 4 + 8 + 8 + 64 + EIGHT_BYTES_MAX) + PLAN_BYTES + EIGHT_BYTES_MAX
 
-/** A tier is tried on a part; where more of its eights stay open than this, the next one is faster for a while. */
-const PROBE_EIGHTS = 256
-const OPEN_MAX = { inF32: 64, inInterval: 80, inParts: 52, inSpan: 64, inLevels: 128, anyScales: Infinity } as const
+/** A tier is tried on a few eights, and then on more; where a greater share of them stays open, the next one is faster. */
+const PROBE_EIGHTS = 32
+const PART_EIGHTS = 256
+const OPEN_SHARE_MAX: Readonly<Record<AverageTier, number>> = {
+  inF32: 0.25,
+  inInterval: 0.31,
+  inParts: 0.2,
+  besideMiddles: 0.25,
+  inSpan: 0.25,
+  inLevels: 0.5,
+  anyScales: 1,
+}
 /** Parts before the cheaper tier is tried again; twice as many each time it fails at once. */
 const REST_PARTS = [14, 112] as const
 
@@ -32,8 +41,9 @@ export class WasmAverage {
   readonly #plan: Address
   readonly #tail: Address
   #last: { readonly dtype: AverageDtype; weights: readonly number[]; divisor: number; plan: AveragePlan } | undefined
-  /** Which tier is at work, for how many parts more, and how long it lasted the last time. */
+  /** Which tier is at work and whether it holds, for how many parts more, and how long it lasted the last time. */
   #tier = 0
+  #holds = false
   #pieces = 0
   #rest: number = REST_PARTS[0]
 
@@ -78,6 +88,7 @@ export class WasmAverage {
     const plan = planAverage(dtype, weights, divisor)
     this.#last = { dtype, weights, divisor, plan }
     this.#tier = 0
+    this.#holds = false
     this.#pieces = 0
     this.#rest = REST_PARTS[0]
     const { head, drop, next } = plan.levels
@@ -95,6 +106,7 @@ export class WasmAverage {
     cells.setInt32(88, plan.isWide ? 1 : 0, true)
     cells.setFloat32(52, plan.inInterval?.error ?? 0, true)
     cells.setFloat32(56, plan.inF32?.divisor ?? 0, true)
+    cells.setInt32(60, plan.middleReach << 20, true)
     const { inParts } = plan
     if (!inParts) return
     this.#bytes.set(new Uint8Array(inParts.parts.buffer), this.#parts)
@@ -107,17 +119,21 @@ export class WasmAverage {
   /** Tier by tier; none of the choices changes a bit. */
   #whole(k: number, bytes: number, eight: number, out: Address): boolean {
     const { tiers } = this.#last!.plan
-    const part = PROBE_EIGHTS * eight
-    for (let from = 0; from < bytes; from += part) {
+    for (let from = 0, to; from < bytes; from = to) {
       const tier = tiers[this.#tier]!
-      const open = this.#run(tier, this.#table, k, from, Math.min(bytes, from + part), out)
+      to = Math.min(bytes, from + eight * (this.#holds ? PART_EIGHTS : PROBE_EIGHTS))
+      const open = this.#run(tier, this.#table, k, from, to, out)
       if (open < 0) return false
-      if (open > OPEN_MAX[tier] && this.#tier + 1 < tiers.length) {
+      this.#holds = open * eight <= OPEN_SHARE_MAX[tier] * (to - from)
+      if (!this.#holds && this.#tier + 1 < tiers.length) {
         this.#tier += 1
         this.#pieces = this.#rest
         this.#rest = Math.min(2 * this.#rest, REST_PARTS[1])
       } else if (this.#tier === 0) this.#rest = REST_PARTS[0]
-      else if (--this.#pieces <= 0) this.#tier = 0
+      else if (--this.#pieces <= 0) {
+        this.#tier = 0
+        this.#holds = false
+      }
     }
     return true
   }
@@ -134,6 +150,8 @@ export class WasmAverage {
         return dtype === 'F32' ? wasm.averageF32InInterval(...all) : wasm.averageInInterval(...all)
       case 'inParts':
         return wasm.averageInParts(...all)
+      case 'besideMiddles':
+        return wasm.averageBesideMiddles(...all)
       case 'inSpan':
         return dtype === 'F32' ? wasm.averageF32InSpan(...all) : wasm.averageInSpan(form, ...all)
       case 'inLevels':

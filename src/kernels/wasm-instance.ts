@@ -42,6 +42,7 @@ export interface WasmWords {
   averageInF32(...more: [...Average]): number
   averageInInterval(...more: [...Average]): number
   averageInParts(...more: [...Average]): number
+  averageBesideMiddles(...more: [...Average]): number
   averageInSpan(form: number, ...more: [...Average]): number
   averageF32InInterval(...more: [...Average]): number
   averageF32InSpan(...more: [...Average]): number

@@ -1,55 +1,107 @@
 /**
- * Exact sums of terms of any scales, eight columns side by side, each rounded once. A few terms are sorted by magnitude:
- * added from the greatest down, what an addition loses never outgrows what it was lost from, so three parts always tell how
- * the sum is rounded. Many go to bins of their exponents (bins.ts).
+ * Exact sums of terms of any scales, eight columns side by side, each rounded once. The exponents of a few terms are sorted:
+ * added from the greatest down, what an addition loses never outgrows what it was lost from. Many go to bins of their
+ * exponents (bins.ts).
  */
 import { addThreeDown } from './levels'
-import { sortRows, termOf } from './sort-terms'
+import { sortRows } from './sort-keys'
 
 /** Terms of one sum up to which sorting is the cheaper way. */
 @inline export const SORTED_MAX: i32 = 16
 
-/** From the greatest down; at least three rows. Into `out` go eight sums. */
+/** Where rows of eight terms lie that are to be sorted. */
+export const rows: usize = memory.data(64 * 16, 16)
+/** Of each row eight keys, an exponent over the row's number; once sorted, where the terms of this rank lie in `rows`. */
+const keys: usize = memory.data(16 * 16, 16)
+
+/** Two neighbouring columns of one rank. */
 @inline
-function descend(terms: usize, end: usize, out: usize): void {
-  const a0 = termOf(v128.load(terms))
-  const b0 = termOf(v128.load(terms, 64))
-  const c0 = termOf(v128.load(terms, 128))
-  const s0 = f64x2.add(a0, b0)
-  const d0 = f64x2.sub(b0, f64x2.sub(s0, a0))
-  let h0 = f64x2.add(s0, c0)
-  const r0 = f64x2.sub(c0, f64x2.sub(h0, s0))
-  let l0 = f64x2.add(d0, r0)
-  let u0 = f64x2.sub(r0, f64x2.sub(l0, d0))
-  const a1 = termOf(v128.load(terms, 16))
-  const b1 = termOf(v128.load(terms, 80))
-  const c1 = termOf(v128.load(terms, 144))
-  const s1 = f64x2.add(a1, b1)
-  const d1 = f64x2.sub(b1, f64x2.sub(s1, a1))
-  let h1 = f64x2.add(s1, c1)
-  const r1 = f64x2.sub(c1, f64x2.sub(h1, s1))
-  let l1 = f64x2.add(d1, r1)
-  let u1 = f64x2.sub(r1, f64x2.sub(l1, d1))
-  const a2 = termOf(v128.load(terms, 32))
-  const b2 = termOf(v128.load(terms, 96))
-  const c2 = termOf(v128.load(terms, 160))
-  const s2 = f64x2.add(a2, b2)
-  const d2 = f64x2.sub(b2, f64x2.sub(s2, a2))
-  let h2 = f64x2.add(s2, c2)
-  const r2 = f64x2.sub(c2, f64x2.sub(h2, s2))
-  let l2 = f64x2.add(d2, r2)
-  let u2 = f64x2.sub(r2, f64x2.sub(l2, d2))
-  const a3 = termOf(v128.load(terms, 48))
-  const b3 = termOf(v128.load(terms, 112))
-  const c3 = termOf(v128.load(terms, 176))
-  const s3 = f64x2.add(a3, b3)
-  const d3 = f64x2.sub(b3, f64x2.sub(s3, a3))
-  let h3 = f64x2.add(s3, c3)
-  const r3 = f64x2.sub(c3, f64x2.sub(h3, s3))
-  let l3 = f64x2.add(d3, r3)
-  let u3 = f64x2.sub(r3, f64x2.sub(l3, d3))
-  for (let at = terms + 192; at < end; at += 64) {
-    const x0 = termOf(v128.load(at))
+function rankOf(rank: usize, column: usize): v128 {
+  const first = v128.load_zero<u64>(rows + <usize>load<u16>(rank + 2 * column) + 8 * column)
+  return v128.load_lane<u64>(rows + <usize>load<u16>(rank + 2 * column, 2) + 8 * column, first, 1, 8)
+}
+
+@inline
+function storeKeys(k: i32): void {
+  const exponents = i16x8.splat(0x7ff0)
+  for (let i = 0; i < k; i++) {
+    const at = rows + (<usize>i << 6)
+    const a = v128.shuffle<i32>(v128.load(at), v128.load(at, 16), 1, 3, 5, 7)
+    const b = v128.shuffle<i32>(v128.load(at, 32), v128.load(at, 48), 1, 3, 5, 7)
+    const upper = v128.shuffle<i16>(a, b, 1, 3, 5, 7, 9, 11, 13, 15)
+    v128.store(keys + (<usize>i << 4), v128.or(v128.and(upper, exponents), i16x8.splat(<i16>i)))
+  }
+}
+
+/** From the greatest down into two parts; false where a sum needs a third. */
+@inline
+function descend(k: i32, out: usize): bool {
+  const end = keys + (<usize>k << 4)
+  const zero = f64x2.splat(0)
+  let h0 = rankOf(keys, 0)
+  let h1 = rankOf(keys, 2)
+  let h2 = rankOf(keys, 4)
+  let h3 = rankOf(keys, 6)
+  let l0 = zero
+  let l1 = zero
+  let l2 = zero
+  let l3 = zero
+  let lost = zero
+  for (let rank = keys + 16; rank < end; rank += 16) {
+    const x0 = rankOf(rank, 0)
+    const g0 = f64x2.add(h0, x0)
+    const e0 = f64x2.sub(x0, f64x2.sub(g0, h0))
+    h0 = g0
+    const m0 = f64x2.add(l0, e0)
+    lost = v128.or(lost, f64x2.sub(e0, f64x2.sub(m0, l0)))
+    l0 = m0
+    const x1 = rankOf(rank, 2)
+    const g1 = f64x2.add(h1, x1)
+    const e1 = f64x2.sub(x1, f64x2.sub(g1, h1))
+    h1 = g1
+    const m1 = f64x2.add(l1, e1)
+    lost = v128.or(lost, f64x2.sub(e1, f64x2.sub(m1, l1)))
+    l1 = m1
+    const x2 = rankOf(rank, 4)
+    const g2 = f64x2.add(h2, x2)
+    const e2 = f64x2.sub(x2, f64x2.sub(g2, h2))
+    h2 = g2
+    const m2 = f64x2.add(l2, e2)
+    lost = v128.or(lost, f64x2.sub(e2, f64x2.sub(m2, l2)))
+    l2 = m2
+    const x3 = rankOf(rank, 6)
+    const g3 = f64x2.add(h3, x3)
+    const e3 = f64x2.sub(x3, f64x2.sub(g3, h3))
+    h3 = g3
+    const m3 = f64x2.add(l3, e3)
+    lost = v128.or(lost, f64x2.sub(e3, f64x2.sub(m3, l3)))
+    l3 = m3
+  }
+  v128.store(out, f64x2.add(f64x2.add(h0, l0), zero))
+  v128.store(out, f64x2.add(f64x2.add(h1, l1), zero), 16)
+  v128.store(out, f64x2.add(f64x2.add(h2, l2), zero), 32)
+  v128.store(out, f64x2.add(f64x2.add(h3, l3), zero), 48)
+  return !v128.any_true(i64x2.shl(lost, 1)) // a zero may have a sign
+}
+
+/** The same into three parts, which always tell how the sum is rounded; true where all could do without the third. */
+function descendFurther(k: i32, out: usize): bool {
+  const end = keys + (<usize>k << 4)
+  let h0 = rankOf(keys, 0)
+  let h1 = rankOf(keys, 2)
+  let h2 = rankOf(keys, 4)
+  let h3 = rankOf(keys, 6)
+  let l0 = f64x2.splat(0)
+  let l1 = l0
+  let l2 = l0
+  let l3 = l0
+  let u0 = l0
+  let u1 = l0
+  let u2 = l0
+  let u3 = l0
+  let third = l0
+  for (let rank = keys + 16; rank < end; rank += 16) {
+    const x0 = rankOf(rank, 0)
     const g0 = f64x2.add(h0, x0)
     const e0 = f64x2.sub(x0, f64x2.sub(g0, h0))
     h0 = g0
@@ -57,7 +109,8 @@ function descend(terms: usize, end: usize, out: usize): void {
     const v0 = f64x2.add(u0, f64x2.sub(e0, f64x2.sub(m0, l0)))
     l0 = f64x2.add(m0, v0)
     u0 = f64x2.sub(v0, f64x2.sub(l0, m0))
-    const x1 = termOf(v128.load(at, 16))
+    third = v128.or(third, u0)
+    const x1 = rankOf(rank, 2)
     const g1 = f64x2.add(h1, x1)
     const e1 = f64x2.sub(x1, f64x2.sub(g1, h1))
     h1 = g1
@@ -65,7 +118,8 @@ function descend(terms: usize, end: usize, out: usize): void {
     const v1 = f64x2.add(u1, f64x2.sub(e1, f64x2.sub(m1, l1)))
     l1 = f64x2.add(m1, v1)
     u1 = f64x2.sub(v1, f64x2.sub(l1, m1))
-    const x2 = termOf(v128.load(at, 32))
+    third = v128.or(third, u1)
+    const x2 = rankOf(rank, 4)
     const g2 = f64x2.add(h2, x2)
     const e2 = f64x2.sub(x2, f64x2.sub(g2, h2))
     h2 = g2
@@ -73,7 +127,8 @@ function descend(terms: usize, end: usize, out: usize): void {
     const v2 = f64x2.add(u2, f64x2.sub(e2, f64x2.sub(m2, l2)))
     l2 = f64x2.add(m2, v2)
     u2 = f64x2.sub(v2, f64x2.sub(l2, m2))
-    const x3 = termOf(v128.load(at, 48))
+    third = v128.or(third, u2)
+    const x3 = rankOf(rank, 6)
     const g3 = f64x2.add(h3, x3)
     const e3 = f64x2.sub(x3, f64x2.sub(g3, h3))
     h3 = g3
@@ -81,18 +136,28 @@ function descend(terms: usize, end: usize, out: usize): void {
     const v3 = f64x2.add(u3, f64x2.sub(e3, f64x2.sub(m3, l3)))
     l3 = f64x2.add(m3, v3)
     u3 = f64x2.sub(v3, f64x2.sub(l3, m3))
+    third = v128.or(third, u3)
   }
   v128.store(out, addThreeDown(h0, l0, u0))
   v128.store(out, addThreeDown(h1, l1, u1), 16)
   v128.store(out, addThreeDown(h2, l2, u2), 32)
   v128.store(out, addThreeDown(h3, l3, u3), 48)
+  return !v128.any_true(i64x2.shl(third, 1))
 }
 
-/** Rows of eight products of two f32. They are used up, and so is the room up to the next 4, 8 or 16 rows. */
-export function sumSorted(terms: usize, k: i32, out: usize): void {
+let simple: bool = true
+
+/** Sums of eight products of two f32, as many as `k` in `rows`. */
+export function sumSorted(k: i32, out: usize): void {
   const count = k <= 4 ? 4 : k <= 8 ? 8 : 16
-  const end = terms + (<usize>k << 6)
-  for (let at = end; at < terms + (<usize>count << 6); at += 16) v128.store(at, f64x2.splat(0))
-  sortRows(terms, count)
-  descend(terms, end, out)
+  storeKeys(k)
+  const zero = i16x8.splat(0)
+  const end = keys + (<usize>k << 4)
+  for (let at = end; at < keys + (<usize>count << 4); at += 16) v128.store(at, zero) // no greater than the key of a zero
+  sortRows(keys, count)
+  const row = i16x8.splat(15)
+  for (let at = keys; at < end; at += 16) v128.store(at, i16x8.shl(v128.and(v128.load(at), row), 6))
+  // what needed a third part is most likely followed by what needs one
+  if (simple && descend(k, out)) return
+  simple = descendFurther(k, out)
 }

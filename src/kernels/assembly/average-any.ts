@@ -1,5 +1,5 @@
 /** Averages of eight elements of any scales (any-scales.ts, bins.ts), from bytes to bytes: nothing is left open. */
-import { SORTED_MAX, sumSorted } from './any-scales'
+import { rows, SORTED_MAX, sumSorted } from './any-scales'
 import { divided } from './average-rounding'
 import { sumInBins } from './bins'
 import { BF16, bytesOf, F16, F16_SCALE, F32, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
@@ -44,17 +44,13 @@ function productsOf(form: i32, table: usize, weights: usize, k: i32, terms: usiz
 }
 let most: f64 = 0
 
-/** Terms of bf16 up to which sorting is cheaper than narrow bins. */
-@inline const SORTED_BF16_MAX: i32 = 8
-
 /** Eight elements of any scales; `terms` has room for k times eight, and for sixteen. */
 @inline
 function anyScales(form: i32, table: usize, weights: usize, k: i32, by: v128, terms: usize, plan: usize, at: usize, out: usize): bool {
-  if (!productsOf(form, table, weights, k, terms, at)) return false
-  const narrow = form == BF16 && k <= NARROW_TERMS_MAX
-  if (isWide(plan)) sumInBins(terms, k, leastOf(plan), most * greatestOf(plan), sums)
-  else if (k <= (narrow ? SORTED_BF16_MAX : SORTED_MAX)) sumSorted(terms, k, sums)
-  else if (narrow) sumInNarrowBins(terms, k, leastOf(plan), most * greatestOf(plan), sums)
+  const sorted = k <= SORTED_MAX && !isWide(plan)
+  if (!productsOf(form, table, weights, k, sorted ? rows : terms, at)) return false
+  if (sorted) sumSorted(k, sums)
+  else if (form == BF16 && k <= NARROW_TERMS_MAX && !isWide(plan)) sumInNarrowBins(terms, k, leastOf(plan), most * greatestOf(plan), sums)
   else sumInBins(terms, k, leastOf(plan), most * greatestOf(plan), sums)
   let s0 = v128.load(sums)
   let s1 = v128.load(sums, 16)

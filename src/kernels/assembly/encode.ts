@@ -21,6 +21,24 @@ function infinityOf(bf16: bool): i32 {
   return bf16 ? 0x7f80 : 0x7c00
 }
 
+/**
+ * Loaded where they are used, for the compiler makes a constant again in every turn of a loop: magnitude, what is left of a
+ * lower word, sign, and of each format the rebias, the least that is normal, just less than half a code, and the first
+ * code that is not finite.
+ */
+const constants: usize = memory.data<u32>([
+  0x7fffffff, 1, 0x8000, 0x38000000, 0x38100000, 0x0fff, 0x7f80, 0x3f000000, 0x3f100000, 0x01ff, 0x7c00,
+])
+@inline
+function constantOf(place: usize): v128 {
+  return v128.load_splat<u32>(constants + 4 * place)
+}
+/** Of the format. */
+@inline
+function ownOf(bf16: bool, place: usize): v128 {
+  return constantOf(place + (bf16 ? 3 : 7))
+}
+
 /** The same, one element at a time, with what is not finite. */
 @inline
 function codeOf(bf16: bool, value: f64): i32 {
@@ -43,16 +61,16 @@ function codeOf(bf16: bool, value: f64): i32 {
 @inline
 function codesOf(bf16: bool, first: v128, second: v128): v128 {
   const shift = shiftOf(bf16)
-  const zero = i32x4.splat(0)
+  const one = constantOf(1)
   const high = v128.shuffle<i32>(first, second, 1, 3, 5, 7)
   const low = v128.shuffle<i32>(first, second, 0, 2, 4, 6)
-  const size = v128.and(high, i32x4.splat(0x7fffffff))
+  const size = v128.and(high, constantOf(0))
   // the lower word only matters as "something is left": 1 where it is not zero
-  const left = i32x4.add(i32x4.splat(1), i32x4.eq(low, zero))
-  const bits = v128.or(i32x4.sub(size, i32x4.splat(rebiasOf(bf16))), left)
-  const odd = v128.and(i32x4.shr_u(bits, shift), i32x4.splat(1))
-  let codes = i32x4.shr_u(i32x4.add(i32x4.add(bits, i32x4.splat((1 << (shift - 1)) - 1)), odd), shift)
-  const small = i32x4.lt_s(size, i32x4.splat(rebiasOf(bf16) + (1 << 20)))
+  const left = i32x4.add(one, i32x4.eq(low, i32x4.splat(0)))
+  const bits = v128.or(i32x4.sub(size, ownOf(bf16, 0)), left)
+  const odd = v128.and(i32x4.shr_u(bits, shift), one)
+  let codes = i32x4.shr_u(i32x4.add(i32x4.add(bits, ownOf(bf16, 2)), odd), shift)
+  const small = i32x4.lt_s(size, ownOf(bf16, 1))
   if (v128.any_true(small)) {
     const units = f64x2.splat(unitsOf(bf16))
     const magic = f64x2.splat(4503599627370496)
@@ -67,7 +85,7 @@ function codesOf(bf16: bool, first: v128, second: v128): v128 {
 @inline
 function signed(codes: v128, first: v128, second: v128): v128 {
   const high = v128.shuffle<i32>(first, second, 1, 3, 5, 7)
-  const sign = v128.and(i32x4.shr_u(high, 16), i32x4.splat(0x8000))
+  const sign = v128.and(i32x4.shr_u(high, 16), constantOf(2))
   return v128.or(codes, v128.and(sign, i32x4.gt_s(codes, i32x4.splat(0))))
 }
 
@@ -76,7 +94,7 @@ function signed(codes: v128, first: v128, second: v128): v128 {
 export function encodeEight(bf16: bool, v0: v128, v1: v128, v2: v128, v3: v128, out: usize): bool {
   const a = codesOf(bf16, v0, v1)
   const b = codesOf(bf16, v2, v3)
-  if (v128.any_true(i32x4.ge_s(i32x4.max_s(a, b), i32x4.splat(infinityOf(bf16))))) return false
+  if (v128.any_true(i32x4.ge_s(i32x4.max_s(a, b), ownOf(bf16, 3)))) return false
   v128.store(out, i16x8.narrow_i32x4_u(signed(a, v0, v1), signed(b, v2, v3)))
   return true
 }

@@ -3,7 +3,7 @@
  * others go to bins (bins.ts), what has no bin goes to levels (levels.ts), and the host's integers take what is beyond the
  * range or not finite.
  */
-import { SORTED_MAX, sumSorted } from './any-scales'
+import { rows, SORTED_MAX, sumSorted } from './any-scales'
 import { BIN_TERMS_MAX, sumInBins } from './bins'
 import { addThree, lost } from './error-free'
 import { sumFour } from './levels'
@@ -63,12 +63,13 @@ export function sumOpen(table: usize, weights: usize, k: i32, at: usize, count: 
 function sumRows(table: usize, weights: usize, k: i32, at: usize, count: i32): bool {
   const zero = f64x2.splat(0)
   const columns = <usize>count << 3
+  const into = k <= SORTED_MAX ? rows : terms
   let most = zero
   let least = f64x2.splat(Infinity)
   let bits = i64x2.splat(0)
   let odd = zero
   for (let i = 0; i < k; i++) {
-    const to = terms + (<usize>i << 6)
+    const to = into + (<usize>i << 6)
     const plane = planeOf(table, i) + at
     const weight = v128.load_splat<u64>(weights + (<usize>i << 3))
     for (let j: usize = 0; j < columns; j += 16) {
@@ -88,13 +89,13 @@ function sumRows(table: usize, weights: usize, k: i32, at: usize, count: i32): b
   if (top < MOST) {
     // sorting takes terms of 48 bits
     if (k <= SORTED_MAX && !v128.any_true(v128.and(bits, i64x2.splat(31)))) {
-      sumSorted(terms, k, sums)
+      sumSorted(k, sums)
       return true
     }
     if (bottom > LEAST && bottom <= top) {
-      sumInBins(terms, k, bottom, top, sums)
+      sumInBins(into, k, bottom, top, sums)
       return true
     }
   }
-  return sumFour(terms, 64, k, sums) && sumFour(terms + 32, 64, k, sums + 32)
+  return sumFour(into, 64, k, sums) && sumFour(into + 32, 64, k, sums + 32)
 }

@@ -6,8 +6,8 @@
 import { anyEight } from './average-any'
 import { divided, roundedAlike, storeEnds } from './average-rounding'
 import { BF16, bytesOf, F16, F16_SCALE, F32, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
-import { addThreeTwo } from './levels'
-import { dropOf, headOf, nextOf } from './plan'
+import { dropOf, headOf, isWide, nextOf } from './plan'
+import { averageThree } from './three-terms'
 
 /** Constants of both levels, or sums, of eight elements. */
 const sums: usize = memory.data(128)
@@ -160,41 +160,14 @@ function slack(sum: v128, constant: v128, share: v128): v128 {
   return f64x2.add(f64x2.mul(constant, share), f64x2.mul(f64x2.abs(sum), f64x2.splat(8.881784197001252e-16)))
 }
 
-@inline
-function threeOf(form: i32, part: i32, x: usize, y: usize, z: usize, u: v128, v: v128, w: v128): v128 {
-  const a = part < 2 ? lowFour(form, x) : highFour(form, x)
-  const b = part < 2 ? lowFour(form, y) : highFour(form, y)
-  const c = part < 2 ? lowFour(form, z) : highFour(form, z)
-  const even = (part & 1) == 0
-  const p = f64x2.mul(u, even ? lowTwo(a) : highTwo(a))
-  const q = f64x2.mul(v, even ? lowTwo(b) : highTwo(b))
-  const sum = addThreeTwo(p, q, f64x2.mul(w, even ? lowTwo(c) : highTwo(c)))
-  return form == F16 ? f64x2.mul(sum, f64x2.splat(F16_SCALE)) : sum
-}
-
-/** Three products need no level: their sum is rounded once whatever they are. */
-@inline
-function three(form: i32, table: usize, weights: usize, by: v128, at: usize, out: usize): bool {
-  const x = streamOf(table, 0, at)
-  const y = streamOf(table, 1, at)
-  const z = streamOf(table, 2, at)
-  const u = v128.load_splat<u64>(weights)
-  const v = v128.load_splat<u64>(weights, 8)
-  const w = v128.load_splat<u64>(weights, 16)
-  const s0 = threeOf(form, 0, x, y, z, u, v, w)
-  const s1 = threeOf(form, 1, x, y, z, u, v, w)
-  const s2 = threeOf(form, 2, x, y, z, u, v, w)
-  const s3 = threeOf(form, 3, x, y, z, u, v, w)
-  return divided(form, s0, s1, s2, s3, by, out)
-}
-
-/** Up to this many terms are sorted sooner than they are split. */
-@inline const FEW: i32 = 4
+/** Up to this many terms are sorted, or go to bins where they are too wide for that, sooner than they are split. */
+@inline const FEW: i32 = 8
+@inline const FEW_WIDE: i32 = 4
 
 @inline
 function openOne(form: i32, table: usize, weights: usize, k: i32, by: v128, terms: usize, plan: usize, at: usize, out: usize): i32 {
-  if (k == 3) return three(form, table, weights, by, at, out) ? 0 : -1
-  if (k <= FEW) return anyEight(form, table, weights, k, f64x2.extract_lane(by, 0), terms, plan, at, out) ? 0 : -1
+  if (k == 3) return averageThree(form, table, weights, by, at, out) ? 0 : -1
+  if (k <= (isWide(plan) ? FEW_WIDE : FEW)) return anyEight(form, table, weights, k, f64x2.extract_lane(by, 0), terms, plan, at, out) ? 0 : -1
   return twoLevels(form, table, weights, k, by, terms, plan, at, out)
 }
 
