@@ -1,6 +1,15 @@
 /**
  * Exact sums of products of a bf16 and an f32, which have 32 bits: a bin of 16 binades takes them as they are, so a term is
  * one addition. Three bins make a digit of 48 bits, and digits one value rounded once (bins.ts).
+ *
+ * Nothing rounds, for, e being the exponent that a bin begins with:
+ * - Its terms are multiples of 2^(e−31) and less than 2^(e+16), which is 2⁴⁷ of those units: 64 make at most 2⁵³.
+ * - What is carried into it is a multiple of the same unit, 2^(e+16−31) for the next: the last place of a constant of
+ *   exponent e+37, since 37−52 = 16−31. With all below at half that unit or less, it stands for terms that are not here,
+ *   and so is less than one of these would be; a smaller constant would carry what this bin's unit does not divide.
+ * - What three bins keep is a multiple of 2^(e−31), and at most half of 2^(e+32+37−52) with what two carries left of it: 48
+ *   bits. A constant six binades greater would make it 54.
+ * - A digit is at most half the unit of the next, 2^(e+48−31), and a little more, as readDigits asks.
  */
 import { digits, readDigits } from './bins'
 

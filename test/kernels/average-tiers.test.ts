@@ -1,0 +1,250 @@
+/** Each way to an average alone, with no cheaper one before it that would take what it is bad at. */
+import { describe, expect, test, vi } from 'vitest'
+import type { AverageDtype, AverageTier } from '../../src/kernels/average-plan.ts'
+import { nearest, units } from '../../src/kernels/exact.ts'
+import { referenceKernels as reference } from '../../src/kernels/reference.ts'
+import { createWasmKernels } from '../../src/kernels/wasm.ts'
+import { numbersFrom } from '../merge-strategies/world.ts'
+
+const asked = vi.hoisted((): { tier: AverageTier | undefined; seen: readonly AverageTier[] } => ({
+  tier: undefined,
+  seen: [],
+}))
+vi.mock('../../src/kernels/average-plan.ts', async (original) => {
+  const real = await original<typeof import('../../src/kernels/average-plan.ts')>()
+  const planAverage: typeof real.planAverage = (...all) => {
+    const plan = real.planAverage(...all)
+    asked.seen = plan.tiers
+    return asked.tier ? { ...plan, tiers: [asked.tier] } : plan
+  }
+  return { ...real, planAverage }
+})
+
+const FORMS = {
+  BF16: { bytes: 2, digits: 7, top: 120, bottom: -133 },
+  F16: { bytes: 2, digits: 10, top: 6, bottom: -24 },
+  F32: { bytes: 4, digits: 23, top: 120, bottom: -149 },
+} as const
+type Column = readonly number[]
+
+/** Averages of columns by one tier, and those of arbitrary precision, as bytes. */
+function averagesOf(
+  dtype: AverageDtype,
+  columns: readonly Column[],
+  weights: readonly number[],
+  divisor: number,
+  tier?: AverageTier,
+) {
+  const kernels = createWasmKernels({ memoryBytes: 4 << 20 })
+  const { bytes } = FORMS[dtype]
+  const length = columns.length
+  const planes = weights.map(() => new Float64Array(length))
+  const streams = planes.map((plane, i) => {
+    const stream = kernels.allocateBytes(length * bytes)
+    reference.encode(
+      dtype,
+      plane.map((_, at) => columns[at]![i]!),
+      stream,
+    )
+    reference.decode(dtype, stream, plane)
+    return stream
+  })
+  const right = new Uint8Array(length * bytes)
+  const exact = new Float64Array(length).map((_, at) => {
+    return nearest(planes.reduce((sum, plane, i) => sum + units(plane[at]! * weights[i]!), 0n)) / divisor
+  })
+  expect(reference.encode(dtype, exact, right)).toBe(-1)
+  asked.tier = tier
+  const out = kernels.allocateBytes(length * bytes)
+  expect(kernels.average(dtype, streams, [...weights], divisor, out)).toBe(true)
+  return { out: Buffer.from(out), right: Buffer.from(right), tiers: asked.seen }
+}
+
+/** The index and both results of the first element that differs. */
+const differs = ({ out, right }: { out: Buffer; right: Buffer }) => {
+  const at = out.findIndex((byte, i) => byte !== right[i])
+  return at < 0 ? 'nothing' : `byte ${at}: ${out[at]} for ${right[at]}`
+}
+
+/** Columns that hurt: scales that cancel one by one down to a residue, ties, ties that something far below breaks. */
+function columnsOf(dtype: AverageDtype, k: number, count: number): readonly Column[] {
+  const random = numbersFrom(k)
+  const below = (n: number) => Math.floor(random() * n)
+  const { digits, top, bottom } = FORMS[dtype]
+  const one = (scale: number) =>
+    (random() < 0.5 ? -1 : 1) * (1 + below(2 ** digits) / 2 ** digits) * 2 ** Math.max(bottom + digits, scale)
+  const shuffled = (values: number[]) => {
+    for (let i = values.length - 1; i > 0; i--) {
+      const j = below(i + 1)
+      ;[values[i], values[j]] = [values[j]!, values[i]!]
+    }
+    return values
+  }
+  const kinds: readonly (() => number[])[] = [
+    () => Array.from({ length: k }, () => one(below(top - 5 - bottom) + bottom)),
+    () => Array.from({ length: k }, () => Math.round((random() - 0.5) * 2 ** digits) * 2 ** bottom),
+    () => Array.from({ length: k }, () => 1 + below(2 ** digits) / 2 ** digits),
+    () => {
+      const first = one(below(8))
+      return shuffled(
+        Array.from({ length: k }, (_, i) => (i % 2 === 0 ? first : -first * (1 + below(2) / 2 ** digits))),
+      )
+    },
+    () => {
+      const values: number[] = []
+      const apart = 1 + below((top - bottom) / Math.max(2, k >> 1))
+      for (let scale = top - 5; values.length + 2 <= k; scale -= apart) {
+        const value = one(scale)
+        values.push(value, -value)
+      }
+      return shuffled([...values, below(5) * 2 ** bottom].slice(-k))
+    },
+    () => {
+      const scale = dtype === 'F16' ? below(6) : below(60)
+      const far = [1, 2 ** -(digits + 1), 2 ** -(53 - below(3)), 2 ** -(54 + below(70)), 2 ** -(130 + below(20))]
+      const values = far.map((value) => Math.max(2 ** bottom, value * 2 ** scale) * (random() < 0.5 ? -1 : 1))
+      return shuffled([...values, ...Array.from({ length: k }, () => 0)].slice(0, k))
+    },
+  ]
+  return Array.from({ length: count }, (_, i) => kinds[(i >> 3) % kinds.length]!())
+}
+
+const WEIGHTS: Readonly<Record<string, (k: number) => number[]>> = {
+  equal: (k) => Array<number>(k).fill(1),
+  any: (k) => Array.from({ length: k }, (_, i) => Math.fround(0.731 + 0.137 * (((i >> 1) * 7) % 11))),
+  'with a middle': (k) => Array.from({ length: k }, (_, i) => (i === 0 ? 1 + 2 ** -8 : 1)),
+  'of both signs, far apart': (k) =>
+    Array.from({ length: k }, (_, i) =>
+      Math.fround((i % 3 === 1 ? -1 : 1) * (1.3 + (i % 5) / 7) * 2 ** ((i * 11) % 7)),
+    ),
+}
+
+describe.each(['BF16', 'F16', 'F32'] as const)('averages of %s', (dtype) => {
+  test.each([3, 4, 8, 9, 16, 17, 64])('[KRN-13] of %i streams have their bits by each tier alone', (k) => {
+    for (const [weighting, weigh] of Object.entries(WEIGHTS)) {
+      const weights = weigh(k)
+      const columns = columnsOf(dtype, k, 144)
+      for (const divisor of [weights.reduce((sum, weight) => sum + weight, 0), 1]) {
+        const { tiers } = averagesOf(dtype, columns.slice(0, 1), weights, divisor)
+        for (const tier of [...tiers, ...(tiers.includes('anyScales') ? [] : (['anyScales'] as const))])
+          expect([weighting, divisor, tier, differs(averagesOf(dtype, columns, weights, divisor, tier))]).toEqual([
+            weighting,
+            divisor,
+            tier,
+            'nothing',
+          ])
+      }
+    }
+  })
+
+  const { digits, bottom } = FORMS[dtype]
+  test.each([4, 8, 16, 17, 40, 64])('[KRN-98] a tie of %i terms goes to the side of what is far below it', (k) => {
+    const columns: number[][] = []
+    for (let scale = dtype === 'F16' ? 0 : -20; scale < (dtype === 'F16' ? 12 : 60); scale++)
+      for (const [edge, last] of [
+        [1, 1] as const,
+        [1, -1] as const,
+        [-1, 1] as const,
+        [-1, -1] as const,
+        [1, 0] as const,
+      ])
+        for (const down of [57, 75, 97]) {
+          const far = [1, 2 ** -(digits + 1), edge * 2 ** -53, last * 2 ** -down]
+          const values = far.map((value) => (Math.abs(value) * 2 ** scale < 2 ** bottom ? 0 : value * 2 ** scale))
+          columns.push([...values, ...Array.from({ length: k - 4 }, () => 0)])
+        }
+    expect(differs(averagesOf(dtype, columns, Array<number>(k).fill(1), 1, 'anyScales'))).toBe('nothing')
+  })
+})
+
+const FACTOR = 1 - 2 ** -24
+
+/** The units as values of so many bits, which add up to them: no more than `most`. */
+function chunksOf(left: bigint, bits: number, most: number): number[] {
+  const chunks: number[] = []
+  for (let rest = left; rest !== 0n;) {
+    const size = rest < 0n ? -rest : rest
+    const cut = BigInt(Math.max(0, size.toString(2).length - bits))
+    const chunk = (size >> cut) << cut
+    chunks.push((rest < 0n ? -1 : 1) * nearest(chunk))
+    rest += rest < 0n ? chunk : -chunk
+  }
+  expect(chunks.length).toBeLessThanOrEqual(most)
+  return [...chunks, ...Array<number>(most - chunks.length).fill(0)]
+}
+const sumOf = (terms: readonly number[]) => terms.reduce((sum, term) => sum + units(term), 0n)
+
+/**
+ * So many terms of the greatest that a bin takes, all bits set, and one that reaches down to its last place or to that of
+ * the bins below; others take all of it away again but that last place, so that an average shows whether it was lost.
+ */
+function fullBins(dtype: 'BF16' | 'F32', great: number): { columns: number[][]; weights: number[] } {
+  const bits = FORMS[dtype].digits + 1
+  const digits = 2 ** bits - 1
+  const away = [1, 2, 4, 8, 16, 32, 64, 128].filter((bit) => (great & bit) !== 0)
+  const [first, last] = dtype === 'BF16' ? [-60, 0] : [-40, 30]
+  const columns: number[][] = []
+  for (let scale = first; scale < last; scale++)
+    for (const down of dtype === 'BF16' ? [15, 16, 31, 32, 47] : [31, 32, 60]) {
+      const top = digits * 2 ** scale
+      const low = top * 2 ** -down
+      const left = units(2 ** (scale - down - 24)) - units(low * FACTOR)
+      columns.push([
+        ...Array<number>(great).fill(top),
+        ...away.map((bit) => -top * bit),
+        low,
+        ...chunksOf(left, bits, 5),
+      ])
+    }
+  const weights = [...Array<number>(great + away.length + 1).fill(FACTOR), ...Array<number>(5).fill(1)]
+  return { columns, weights }
+}
+
+/** Terms of many bits at many scales, whose sum is a tie or next to it. */
+function denseTies(dtype: 'BF16' | 'F32', count: number): { columns: number[][]; weights: number[] } {
+  const random = numbersFrom(7)
+  const bits = FORMS[dtype].digits + 1
+  const factors = Array.from({ length: count }, () =>
+    Math.fround(1 + (Math.floor(random() * 2 ** 22) * 2 + 1) / 2 ** 23),
+  )
+  const columns: number[][] = []
+  for (let scale = -30; scale < 66; scale++)
+    for (const beside of [0, 2 ** -53, -(2 ** -53), 2 ** -53 + 2 ** -80, 2 ** -52 - 2 ** -90, -(2 ** -54)]) {
+      const values = factors.map(() => {
+        const value = (2 ** (bits - 1) + Math.floor(random() * 2 ** (bits - 1))) * (random() < 0.5 ? -1 : 1)
+        return value * 2 ** (scale - bits - Math.floor(random() * 60))
+      })
+      const tie = units(2 ** scale * (1 + 2 ** -bits)) + units(2 ** scale * beside)
+      columns.push([...values, ...chunksOf(tie - sumOf(values.map((value, i) => value * factors[i]!)), bits, 20)])
+    }
+  return { columns, weights: [...factors, ...Array<number>(20).fill(1)] }
+}
+
+test.each([
+  ['BF16', 24],
+  ['BF16', 48],
+  ['BF16', 56],
+  ['BF16', 112],
+  ['BF16', 240],
+  ['F32', 56],
+  ['F32', 240],
+] as const)(
+  '[KRN-98] bins of %s hold %i terms of their greatest and the last place of their smallest',
+  (dtype, great) => {
+    const { columns, weights } = fullBins(dtype, great)
+    expect(differs(averagesOf(dtype, columns, weights, 1, 'anyScales'))).toBe('nothing')
+  },
+)
+
+test.each([
+  ['BF16', 12],
+  ['BF16', 20],
+  ['BF16', 44],
+  ['F32', 20],
+] as const)(
+  '[KRN-98] sums of %s whose %i dense terms come to a tie, or next to one, are rounded once',
+  (dtype, count) => {
+    const { columns, weights } = denseTies(dtype, count)
+    expect(differs(averagesOf(dtype, columns, weights, 1, 'anyScales'))).toBe('nothing')
+  },
+)
