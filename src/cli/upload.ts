@@ -55,8 +55,11 @@ interface Attempt {
 async function uploadOnce(options: UploadOptions, { id, keep, gotFurther }: Attempt): Promise<Uploaded> {
   const { client, files, onProgress, sliceBytes = SLICE_BYTES } = options
   const upload = (await findUpload(options, id, keep)) ?? (await startUpload(options, keep))
-  if (upload.model !== undefined) return { model: upload.model, warnings: [] }
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0)
+  if (upload.model !== undefined) {
+    onProgress(total, total)
+    return { model: upload.model, warnings: [] }
+  }
   const offsets = new Map(upload.files.map(({ path, offset }) => [path, offset]))
   const report = () =>
     onProgress(

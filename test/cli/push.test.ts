@@ -233,6 +233,29 @@ describe('push', () => {
     expect(server.files.get('model.safetensors')!.there.toString()).toBe('w'.repeat(1000))
   })
 
+  test('[CLI-18] who may not contribute to a space of members is told before a byte is sent', async () => {
+    const { model, options } = await checkpoint()
+    const server = uploadServer()
+    const own = id('5')
+    const roleOf = new Map<string, string>()
+    const replica = await fakeReplica((request) => {
+      if (request.path === '/v1/spaces/med') return { json: { ...space, policy: { access: 'members', rules: 1 } } }
+      if (request.path === '/v1/peers') return { json: { replica: own, items: [] } }
+      if (request.path === '/v1/spaces/med/members')
+        return { json: { items: [...roleOf].map(([key, role]) => ({ key, role })) } }
+      return server.answer(request)
+    })
+    for (const role of [undefined, 'reader']) {
+      if (role !== undefined) roleOf.set(own, role)
+      const stage = makeStage(options(replica.url))
+      expect(await stage.run(...argv(model))).toBe(4)
+      expect(stage.stderr()).toContain(`help: let an admin of the space add it: tributary members med add ${own}\n`)
+    }
+    expect(replica.requests.filter(({ method }) => method !== 'GET')).toEqual([])
+    roleOf.set(own, 'writer')
+    expect(await makeStage(options(replica.url)).run(...argv(model))).toBe(0)
+  })
+
   test.each([
     [
       'a space that is not there',

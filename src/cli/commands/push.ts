@@ -2,7 +2,7 @@
 import { parseWeight } from '../../core/decimal.ts'
 import { isTributaryError, TributaryError } from '../../core/errors.ts'
 import { isName } from '../../core/ids.ts'
-import type { Contributed, SpaceView } from '../../operations/operations.ts'
+import type { Contributed, MemberView, SpaceView } from '../../operations/operations.ts'
 import { cacheDirectoryOf } from '../cache-directory.ts'
 import { inPath, type ReplicaClient } from '../client.ts'
 import { type Command, type Given, REPLICA_OPTIONS } from '../command.ts'
@@ -36,7 +36,7 @@ export const push: Command = {
     const about = offerOf(given)
     const space = given.text('space') ?? ''
     const client = await replica(given)
-    await checkSpace(client, space) // before gigabytes are sent to it
+    await checkSpace(client, space)
 
     const view = await local(given, (operations) => operations.inspectPath(path))
     for (const one of view.left_out) talk.warn(`${one.path} was left out: ${one.why}`)
@@ -95,14 +95,22 @@ function offerOf(given: Given): Record<string, unknown> {
   }
 }
 
+/** What the replica would refuse at the end is refused before gigabytes are sent to it. */
 async function checkSpace(client: ReplicaClient, space: string): Promise<void> {
-  try {
-    await client.get<SpaceView>(`/v1/spaces/${inPath(space)}`)
-  } catch (error) {
+  const view = await client.get<SpaceView>(`/v1/spaces/${inPath(space)}`).catch((error: unknown) => {
     if (!isTributaryError(error) || error.code !== 'SPACE_NOT_FOUND') throw error
     throw new TributaryError('SPACE_NOT_FOUND', error.message, {
       details: error.details,
       hint: `create it first: tributary spaces create ${space}`,
     })
-  }
+  })
+  if (view.policy.access !== 'members') return
+  const { replica } = await client.get<{ readonly replica?: string }>('/v1/peers')
+  const members = await client.list<MemberView>(`/v1/spaces/${inPath(space)}/members`)
+  const role = members.find(({ key }) => key === replica)?.role
+  if (replica === undefined || role === 'admin' || role === 'writer') return
+  throw new TributaryError('NOT_ALLOWED', `the replica at ${client.url} may not contribute to ${space}`, {
+    details: { replica, ...(role !== undefined && { role }) },
+    hint: `let an admin of the space add it: tributary members ${space} add ${replica}`,
+  })
 }
