@@ -250,6 +250,21 @@ describe('changing a space', () => {
     expect(stage.stdout()).toBe(`space   med\nid      ${space.id}\naccess  open\n`)
   })
 
+  test('[CLI-17] whoever makes an open space without saying so is told what that means', async () => {
+    const said = async (...more: string[]) => {
+      const { stage } = await run(
+        { 'POST /v1/spaces': { status: 201, json: space } },
+        'spaces',
+        'create',
+        'med',
+        ...more,
+      )
+      return stage.stderr()
+    }
+    expect(await said()).toContain('whoever links to a replica that keeps it may read it and write in it')
+    expect([await said('--access', 'open'), await said('--json')]).toEqual(['', ''])
+  })
+
   test('[CLI-45] a name that can be none is a mistake of the command line', async () => {
     const { exitCode, stage, requests } = await run({}, 'spaces', 'create', 'med/7b')
     expect([exitCode, requests]).toEqual([2, []])

@@ -18,7 +18,7 @@ export const spaces: Command = {
   notes: '`tributary ls` lists those there are.',
   example: 'tributary spaces create med-7b --access open',
 
-  async run({ answer, replica }, given) {
+  async run({ answer, replica, talk }, given) {
     const name = typed(() => parseName(given.argument(1), 'name of a space'))
     const client = await replica(given)
     const [base, access] = [given.text('base'), given.text('access')]
@@ -27,6 +27,10 @@ export const spaces: Command = {
       ...(base !== undefined && { base }),
       ...(access !== undefined && { access }),
     })
+    if (access === undefined && space.policy.access === 'open')
+      talk.say(
+        'whoever links to a replica that keeps it may read it and write in it; --access members for a closed one',
+      )
     answer(space, () =>
       facts([
         ['space', space.name],
