@@ -41,7 +41,10 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
 export const compareBytes = (a: Uint8Array, b: Uint8Array): number => Buffer.compare(a, b)
 
 /** Order by UTF-8 bytes, which differs from UTF-16 order beyond the basic plane. */
-export const compareUtf8 = (a: string, b: string): number => compareBytes(utf8(a), utf8(b))
+export const compareUtf8 = (a: string, b: string): number =>
+  SURROGATES_ON.test(a) || SURROGATES_ON.test(b) ? compareBytes(utf8(a), utf8(b)) : a < b ? -1 : a > b ? 1 : 0
+/** Below them both orders are one. */
+const SURROGATES_ON = /[\ud800-\uffff]/
 
 /** Lowercase hex sorts as its bytes do. */
 export const compareHex = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

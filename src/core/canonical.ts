@@ -21,27 +21,40 @@ export const SIZE_LIMITS = {
 const KEY = /^[a-z][a-z0-9_]{0,63}$/
 const DEPTH_MAX = 12
 
-const refuse = (why: string, pointer: string) =>
-  new TributaryError('NOT_CANONICAL', `${why} at ${pointer || 'the top'}`, { pointer })
+/** Steps from the top down: receipts have many thousands of values, and a pointer is written for the one that is refused. */
+type Path = (string | number)[]
 
-function check(value: unknown, depth: number, pointer: string): void {
-  if (depth > DEPTH_MAX) throw refuse(`nested deeper than ${DEPTH_MAX}`, pointer)
+function refuse(why: string, path: Path): TributaryError {
+  const pointer = path.map((step) => `/${step}`).join('')
+  return new TributaryError('NOT_CANONICAL', `${why} at ${pointer || 'the top'}`, { pointer })
+}
+
+const ASCII = /^[\0-\x7f]*$/
+
+function check(value: unknown, path: Path): void {
+  if (path.length >= DEPTH_MAX) throw refuse(`nested deeper than ${DEPTH_MAX}`, path)
   if (typeof value === 'string') {
-    if (!value.isWellFormed()) throw refuse('a lone surrogate', pointer)
-    if (value.normalize('NFC') !== value) throw refuse('text that is not NFC', pointer)
+    if (ASCII.test(value)) return
+    if (!value.isWellFormed()) throw refuse('a lone surrogate', path)
+    if (value.normalize('NFC') !== value) throw refuse('text that is not NFC', path)
   } else if (typeof value === 'number') {
-    if (!Number.isSafeInteger(value) || Object.is(value, -0))
-      throw refuse('a number that is not a safe integer', pointer)
+    if (!Number.isSafeInteger(value) || Object.is(value, -0)) throw refuse('a number that is not a safe integer', path)
   } else if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) check(value[i], depth + 1, `${pointer}/${i}`)
+    for (let i = 0; i < value.length; i++) checkAt(i, value[i], path)
   } else if (isPlain(value)) {
-    for (const [key, item] of Object.entries(value)) {
-      if (!KEY.test(key)) throw refuse(`the key ${JSON.stringify(key.slice(0, 80))}, which is not snake_case,`, pointer)
-      check(item, depth + 1, `${pointer}/${key}`)
+    for (const key of Object.keys(value)) {
+      if (!KEY.test(key)) throw refuse(`the key ${JSON.stringify(key.slice(0, 80))}, which is not snake_case,`, path)
+      checkAt(key, value[key], path)
     }
-  } else if (typeof value === 'object' && value !== null) throw refuse('an object that is not a plain record', pointer)
+  } else if (typeof value === 'object' && value !== null) throw refuse('an object that is not a plain record', path)
   else if (typeof value !== 'boolean')
-    throw refuse(value === null || value === undefined ? String(value) : `a ${typeof value}`, pointer)
+    throw refuse(value === null || value === undefined ? String(value) : `a ${typeof value}`, path)
+}
+
+function checkAt(step: string | number, value: unknown, path: Path): void {
+  path.push(step)
+  check(value, path)
+  path.pop()
 }
 
 /** Dates, maps and instances would be written as something else than what they are. */
@@ -53,7 +66,7 @@ function isPlain(value: unknown): value is Record<string, unknown> {
 
 /** Throws unless the value is inside the profile. */
 export function checkCanonical(value: unknown): asserts value is Canonical {
-  check(value, 1, '')
+  check(value, [])
 }
 
 export const canonicalText = (value: Canonical): string => {

@@ -8,7 +8,6 @@ import {
   type CanonicalRecord,
   SIZE_LIMITS,
   canonicalBytes,
-  canonicalText,
   checkCanonical,
   isRecord,
   parseCanonical,
@@ -87,13 +86,24 @@ export const statementIdOf = (statement: Statement): StatementId =>
   digestBytes<StatementId>('receipt', statementBytes(statement))
 export const aboutIdOf = (about: About): AboutId => digestBytes<AboutId>('about', aboutBytes(about))
 
-export function makeReceipt(statement: Statement, about: About): Receipt {
-  return { statement, statement_id: statementIdOf(statement), about, about_id: aboutIdOf(about) }
+/** `id`: the statement's, from whoever knows it already. */
+export function makeReceipt(statement: Statement, about: About, id = statementIdOf(statement)): Receipt {
+  return { statement, statement_id: id, about, about_id: aboutIdOf(about) }
 }
 
 /** The one text of a receipt file: sorted keys, two spaces, so that any changed byte shows. */
 export function printReceipt(receipt: Receipt): string {
-  return `${JSON.stringify(JSON.parse(canonicalText(record(receipt))), null, 2)}\n`
+  const value: unknown = receipt
+  checkCanonical(value)
+  return `${JSON.stringify(inOrder(value), null, 2)}\n`
+}
+
+/** The same with every record's keys sorted, as its canonical text has them. */
+function inOrder(value: Canonical): Canonical {
+  if (Array.isArray(value)) return (value as readonly Canonical[]).map(inOrder)
+  if (!isRecord(value)) return value
+  const keys = Object.keys(value).sort()
+  return Object.fromEntries(keys.map((key) => [key, inOrder(value[key]!)]))
 }
 
 /** From the two documents as they were stored. */

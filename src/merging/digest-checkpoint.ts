@@ -135,7 +135,8 @@ const READ_BYTES = 1024 * 1024
 export const hashFile = (files: FileSystem, location: string, path: string) =>
   withFile(files, location, async (file) => {
     const hash = createHash('sha256')
-    const chunk = new Uint8Array(READ_BYTES)
+    // a mebibyte for each of many small files would keep the collector busy
+    const chunk = new Uint8Array(Math.min(READ_BYTES, (await file.bytes()) + 1))
     let bytes = 0
     for (;;) {
       const part = chunk.subarray(0, await file.read(chunk, bytes))

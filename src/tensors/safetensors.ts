@@ -53,7 +53,10 @@ const headerInvalid = (why: string): TributaryError =>
 
 /** Bytes of a tensor of this shape. Multiplied without overflow: a product modulo 2^64 can look small. */
 export function tensorBytesOf({ name, dtype, shape }: TensorShape): number {
-  const bytes = shape.reduce((product, length) => product * BigInt(length), BigInt(bytesPerElement(dtype)))
+  const product = shape.reduce((all, length) => all * length, bytesPerElement(dtype))
+  // a product that a number holds exactly was exact on the way, unless a zero hides what came before
+  if (product > 0 && product <= Number.MAX_SAFE_INTEGER) return product
+  const bytes = shape.reduce((all, length) => all * BigInt(length), BigInt(bytesPerElement(dtype)))
   if (bytes > BigInt(Number.MAX_SAFE_INTEGER))
     throw new TributaryError(
       'SAFETENSORS_SHAPE_INVALID',

@@ -52,6 +52,19 @@ export function createDigestCache(directory: string, now: () => number): DigestC
   }
 }
 
+/** For one merge, which asks more than once what the cache knows of a file. */
+export function askedOnce(cache: DigestCache): DigestCache {
+  const found = new Map<WeightsFile, ReturnType<DigestCache['find']>>()
+  return {
+    keep: (file, outcomes) => cache.keep(file, outcomes),
+    find(file) {
+      const known = found.get(file) ?? cache.find(file)
+      found.set(file, known)
+      return known
+    },
+  }
+}
+
 /** The outcomes of exactly this file's tensors, or nothing. */
 function parse(text: string, { header }: WeightsFile): readonly DigestOutcome[] | undefined {
   const value: unknown = JSON.parse(text)

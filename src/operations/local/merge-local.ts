@@ -6,14 +6,8 @@ import { createReadStream } from 'node:fs'
 import { utf8 } from '../../core/bytes.ts'
 import { isTributaryError, TributaryError } from '../../core/errors.ts'
 import { invariant } from '../../core/invariant.ts'
-import {
-  type About,
-  makeReceipt,
-  type Receipt,
-  receiptBytes,
-  statementIdOf,
-  type Statement,
-} from '../../core/receipt.ts'
+import { type About, makeReceipt, type Receipt, receiptBytes, statementIdOf } from '../../core/receipt.ts'
+import type { StatementId } from '../../core/ids.ts'
 import { buildTensors } from '../../merging/build-task.ts'
 import { type Digested, hashFile } from '../../merging/digest-checkpoint.ts'
 import { planMemory, RuleFacts } from '../../merging/memory.ts'
@@ -31,11 +25,11 @@ import { statementOf } from '../../merging/statement.ts'
 import { type MergeTask, taskBytes, type TensorOutcome } from '../../merging/task.ts'
 import type { Resolved } from '../../recipes/resolve.ts'
 import { shown } from '../../tensors/names.ts'
-import { identityOf } from './digest-cache.ts'
+import { askedOnce, identityOf } from './digest-cache.ts'
 import type { LocalContext } from './local-context.ts'
 import type { LocalMerge, LocalMergeRequest, LocalWatch } from './local-operations.ts'
 import { checkPlace, freeBytesAt, OutputDirectory, RECEIPT_PATH, SOURCES_PATH } from './output-directory.ts'
-import { checkpointOf, digestSources, recallSources, resolveLocal } from './resolve-local.ts'
+import { checkpointOf, digestSources, isKnown, recallSources, resolveLocal } from './resolve-local.ts'
 import { lockOutput } from './lock-output.ts'
 import { openSources, type Source, type Sources } from './sources.ts'
 import { sourcesText } from './sources-file.ts'
@@ -70,17 +64,24 @@ export async function mergeLocal(
     sources.all.map(({ checkpoint }) => checkpoint.location),
   )
   context.merger.warm?.(sources.all.reduce((sum, { checkpoint }) => sum + checkpoint.bytes, 0))
-  await refuseEarly(sources, context)
+  const before = await identities(sources)
+  const own = context.cache ? { ...context, cache: askedOnce(context.cache) } : context
+  if (!(await isKnown(sources, own))) await refuseEarly(sources, own)
   const unlock = await lockOutput(out)
   try {
-    return await mergeInto(out, sources, context, watch)
+    return await mergeInto(out, sources, before, own, watch)
   } finally {
     await unlock()
   }
 }
 
-async function mergeInto(out: string, sources: Sources, context: LocalContext, watch: LocalWatch): Promise<LocalMerge> {
-  const before = await identities(sources)
+async function mergeInto(
+  out: string,
+  sources: Sources,
+  before: ReadonlyMap<string, string>,
+  context: LocalContext,
+  watch: LocalWatch,
+): Promise<LocalMerge> {
   const digested = await digestSources(sources, context, watch)
   const known = new Map(
     [...digested].map(([source, { manifest }]) => [source, { content: manifest.content, headers: manifest }]),
@@ -107,7 +108,8 @@ async function mergeInto(out: string, sources: Sources, context: LocalContext, w
       files: statedFiles(files.map(({ file }) => file)),
     })
     const described = describedFiles(files.map(({ file }) => file))
-    const receipt = makeReceipt(statement, aboutOf(statement, described, resolved, digested, context))
+    const statementId = statementIdOf(statement)
+    const receipt = makeReceipt(statement, aboutOf(statementId, described, resolved, digested, context), statementId)
     await output.write(RECEIPT_PATH, receiptBytes(receipt))
     await output.write(SOURCES_PATH, utf8(sourcesText(resolved, digested)))
     watch.signal?.throwIfAborted()
@@ -267,7 +269,7 @@ async function checkSpace(out: string, weights: OutputWeights, claims: readonly 
 
 /** Paths stay on this machine: a receipt that travels names models by content. */
 function aboutOf(
-  statement: Statement,
+  statement: StatementId,
   files: readonly (readonly [string, string])[],
   resolved: Resolved,
   digested: ReadonlyMap<Source, Digested>,
@@ -281,7 +283,7 @@ function aboutOf(
   const excluded = resolved.leftOut.map(({ ref, why }) => [byContent(ref), byContent(why)] as const)
   return {
     v: 1,
-    statement: statementIdOf(statement),
+    statement,
     created_at: now().toISOString(),
     program,
     machine,

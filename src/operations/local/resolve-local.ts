@@ -50,6 +50,13 @@ function refAt(checkpoints: readonly Checkpoint[], done: number): string {
   return at(checkpoints, checkpoints.length - 1).ref
 }
 
+/** Whether the cache has the roots of all weights, so that nothing will be hashed. */
+export async function isKnown({ all }: Sources, { cache }: LocalContext): Promise<boolean> {
+  for (const { checkpoint } of all)
+    for (const file of checkpoint.weights) if ((await cache?.find(file)) === undefined) return false
+  return true
+}
+
 /**
  * Roots from the cache where every source has them there, and then the small files are hashed too, so that ids follow; else
  * names that stand for bytes nobody read yet.
