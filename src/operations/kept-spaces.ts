@@ -2,11 +2,13 @@
 import type { KeptSpaces } from '../replication/kept-spaces.ts'
 import type { Context } from './context.ts'
 import { receiveOps } from './receive-ops.ts'
+import { watchRoom } from './room-watch.ts'
 import type { SpaceBook } from './space-book.ts'
 import { writeEvidence } from './write-evidence.ts'
 
 export const keptSpaces = (context: Context, book: SpaceBook): KeptSpaces => {
   const { storage, lease, key } = context
+  const room = watchRoom(context)
   return {
     list: () => storage.spaces.list().map(({ id }) => id),
     ops: (space) => book.ops(space),
@@ -21,7 +23,10 @@ export const keptSpaces = (context: Context, book: SpaceBook): KeptSpaces => {
       if (policy.access === 'open') return true
       return hasKnownRules && rid !== undefined && members.some((member) => member.rid === rid)
     },
-    receive: (space, changes) => void receiveOps(context, book, space, changes),
+    receive(space, changes) {
+      room.check('ops of other replicas') // the last room is for what is written here
+      receiveOps(context, book, space, changes)
+    },
     watch: (written) => book.watch(written),
     accuse: (space, pair) => writeEvidence(context, book, space, pair),
     raise: (epoch) => lease.raise(epoch),
