@@ -7,6 +7,7 @@ import type { MergeId, TensorRoot } from '../core/ids.ts'
 import { invariant } from '../core/invariant.ts'
 import { taskBytes, type TensorOutcome } from '../merging/task.ts'
 import type { OutputTensor } from '../recipes/align.ts'
+import type { Resolved } from '../recipes/resolve.ts'
 import type { BlobName } from '../storage/blob-store.ts'
 import type { MergeJob } from '../storage/job-repository.ts'
 import { tensorBytesOf } from '../tensors/safetensors.ts'
@@ -43,6 +44,8 @@ export class MergeQueue {
   /** Merges that failed and whose jobs do not say so yet, each with why. */
   readonly #unsettled = new Map<MergeId, unknown>()
   #stopping = false
+  /** Bytes of the output of what was resolved once and is asked for again. */
+  readonly #checked = new WeakMap<Resolved, number>()
 
   constructor(context: Context, book: SpaceBook) {
     this.#context = context
@@ -51,9 +54,14 @@ export class MergeQueue {
 
   /** Everything that can be refused before a byte is read; answers the bytes of the output. */
   check(selection: Selected): number {
-    const { alignment } = selection.resolved
-    if (alignment === undefined) return 0 // what is missing blocks it
-    return taskBytes(mergeTaskOf(this.#context, selection, unplaced, () => ''))
+    const { resolved } = selection
+    if (resolved.alignment === undefined) return 0 // what is missing blocks it
+    let bytes = this.#checked.get(resolved)
+    if (bytes === undefined) {
+      bytes = taskBytes(mergeTaskOf(this.#context, selection, unplaced, () => ''))
+      this.#checked.set(resolved, bytes)
+    }
+    return bytes
   }
 
   /** What the job reads stays while it waits and runs. */

@@ -36,6 +36,8 @@ export async function startMerge(
   }
   const created = storage.transact(() => {
     const answer = storage.jobs.add(job)
+    const isWaiting = answer === 'known' && selection.missing.length > 0
+    if (isWaiting && storage.jobs.idsByState('blocked').includes(merge)) return false // for the same as before
     if (answer === 'known' && !storage.jobs.requeue(merge, now())) return false
     if (answer === 'joined') return false
     if (selection.missing.length > 0)

@@ -60,10 +60,15 @@ export function selectForMerge(context: Context, book: SpaceBook, state: SpaceSt
     )
   const base = baseOf(context, book, state, recipe)
   const filesFrom = recipe.out.filesFrom && namedModel(context, book, printRef(recipe.out.filesFrom)).model
+  const memo = resolvedOf.get(state) ?? new Map<string, Selected>()
+  resolvedOf.set(state, memo)
+  const key = JSON.stringify([document, base, filesFrom])
+  const known = memo.get(key)
+  if (known !== undefined) return { ...known, missing: missingOf(context, known.request, known.resolved) }
   const conflicts = new Set([...state.slots].flatMap(([name, ids]) => (ids.length > 1 ? [name] : [])))
   const ages = agesOf(state.visible)
   const candidates = state.visible.map((one) => candidateOf(context, state, one, ages, conflicts))
-  return selected(context, {
+  const selection = selected(context, {
     space: state.space,
     recipe: JSON.stringify(document),
     contributions: state.visible.map(({ id }) => id),
@@ -71,7 +76,22 @@ export function selectForMerge(context: Context, book: SpaceBook, state: SpaceSt
     ...(base && { base }),
     ...(filesFrom && { files_from: filesFrom }),
   })
+  if (isSettled(state, selection)) {
+    if (memo.size >= RESOLVED_MAX) memo.clear()
+    memo.set(key, selection)
+  }
+  return selection
 }
+
+/** Whoever waits for a merge may ask for it again and again: with a thousand inputs, to resolve it takes a while. */
+const resolvedOf = new WeakMap<SpaceState, Map<string, Selected>>()
+const RESOLVED_MAX = 8
+
+/** Nothing that comes later changes what it resolves to: every manifest that matters is here. */
+const isSettled = ({ visible }: SpaceState, { resolved, request }: Selected): boolean =>
+  resolved.alignment !== undefined &&
+  request.files_from === undefined &&
+  visible.every(({ record }) => record.sidecars === undefined)
 
 /** The same request gives the same merge: nothing is looked up but the manifests, which ids name. */
 export function selected(context: Context, request: MergeRequest): Selected {
@@ -97,11 +117,6 @@ export function selected(context: Context, request: MergeRequest): Selected {
     ...(base && { base }),
     ...(filesFrom && { filesFrom }),
   })
-  const used = [
-    ...resolved.inputs.map(({ candidate }) => candidate),
-    ...(resolved.base && request.base ? [request.base] : []),
-    ...(request.files_from === undefined ? [] : [{ model: request.files_from, content: request.files_from }]),
-  ]
   const modelOf = new Map(
     resolved.inputs.flatMap(({ candidate: { content, model } }) =>
       model === undefined ? [] : [[content as string, model as ModelId] as const],
@@ -113,8 +128,17 @@ export function selected(context: Context, request: MergeRequest): Selected {
     modelOf,
     ...(resolved.base && request.base?.model !== undefined && { base: request.base.model as ModelId }),
     ...(request.files_from !== undefined && { filesFrom: request.files_from as ModelId }),
-    missing: [...new Set(used.flatMap(({ model, content }) => (isHere(context, model) ? [] : [model ?? content])))],
+    missing: missingOf(context, request, resolved),
   }
+}
+
+function missingOf(context: Context, request: MergeRequest, resolved: Resolved): readonly string[] {
+  const used = [
+    ...resolved.inputs.map(({ candidate }) => candidate),
+    ...(resolved.base && request.base ? [request.base] : []),
+    ...(request.files_from === undefined ? [] : [{ model: request.files_from, content: request.files_from }]),
+  ]
+  return [...new Set(used.flatMap(({ model, content }) => (isHere(context, model) ? [] : [model ?? content])))]
 }
 
 const isHere = ({ storage }: Context, model: string | undefined): boolean =>

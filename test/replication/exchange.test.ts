@@ -129,6 +129,36 @@ test('[XCH-21] a model that does not come holds up neither manifests nor other m
   await world.until(() => stateOf(two, all.merge.id) === 'done', 'the other is done too')
 })
 
+test('[XCH-21] asking again for a merge that waits changes nothing, and says what it lacks now', async () => {
+  const world = new World()
+  world.givesOverLinks = false
+  const hanging = new Set<string>()
+  world.tamper = (_, source): ModelSource => ({
+    ...source,
+    async *read(root, start, end, signal) {
+      if (hanging.has(root)) await never(signal)
+      yield* source.read(root, start, end, signal)
+    },
+  })
+  const { one, two, models } = await twoReplicas(world)
+  for (const model of models) for (const { root } of one.replica.findModel(model).tensors) hanging.add(root)
+  await world.until(() => hasManifests(two, ...models), 'both manifests came')
+  const first = await two.replica.startMerge('lab', AVERAGE)
+  const again = await two.replica.startMerge('lab', AVERAGE)
+  expect([first.created, again.created, again.merge.id]).toEqual([true, false, first.merge.id])
+  for (const { root } of one.replica.findModel(models[1]!).tensors) hanging.delete(root)
+  await world.until(() => two.replica.storage.models.has(models[1] as never), 'the second came')
+  const changed = two.replica.storage.jobs.find(first.merge.id as never)!.updatedAtMs
+  const third = await two.replica.startMerge('lab', AVERAGE)
+  expect([third.created, third.merge.missing]).toEqual([false, [models[0]]])
+  expect(two.replica.storage.jobs.find(first.merge.id as never)!.updatedAtMs).toBe(changed)
+  const other = await two.replica.startMerge('lab', { ...AVERAGE, select: { names: ['b'] } })
+  expect([other.created, other.merge.id === first.merge.id]).toEqual([true, false]) // another recipe is another merge
+  hanging.clear()
+  await world.until(() => stateOf(two, first.merge.id) === 'done', 'the merge is done')
+  expect((await two.replica.startMerge('lab', AVERAGE)).merge).toMatchObject({ state: 'done' })
+})
+
 test('[XCH-21] whoever offered a model is asked for it first, and nobody is asked whether it has a small one', async () => {
   const world = new World()
   const first = new Map<string, string>()
