@@ -150,5 +150,5 @@ test('[SVC-17] what would take the last free bytes is refused before it is read,
   await expect(full.startMerge('lab', { strategy: 'weight_average' })).rejects.toEqual(refused)
   expect(full.listMerges('lab').items).toEqual([])
   expect(full.findSpace('lab').contributions).toBe(1)
-  expect((await full.readiness()).checks).toEqual({ database: 'ok', disk: 'nearly full' })
+  expect((await full.readiness()).checks).toEqual({ bytes: 'ok', database: 'ok', disk: 'nearly full' })
 })
