@@ -1,8 +1,8 @@
 /** Files kept open while a task runs: as many as serve, never more than a process may hold. */
 import type { TileFile, TileFiles } from '../storage/tile-files.ts'
 
-const READING_MAX = 192
-const WRITING_MAX = 64
+const READING_MAX = 224
+const WRITING_MAX = 32
 
 class OpenOnes {
   readonly #open: (path: string) => TileFile

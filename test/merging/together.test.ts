@@ -9,6 +9,7 @@ import { sha256Hex } from '../../src/core/digest.ts'
 import type { TributaryError } from '../../src/core/errors.ts'
 import { prepareStrategy } from '../../src/core/prepare.ts'
 import type { Needs } from '../../src/core/strategy.ts'
+import { referenceKernels } from '../../src/kernels/reference.ts'
 import { createWasmKernels } from '../../src/kernels/wasm.ts'
 import { createInlineMerger } from '../../src/merging/inline-merger.ts'
 import { MEASURES_BYTES } from '../../src/merging/measure-memory.ts'
@@ -56,10 +57,11 @@ function taskOf(
   params: Values,
   own: Values,
   spoil?: (bytes: Uint8Array, input: number) => void,
+  { weights = [0.3, 0.5, 0.2, 0.7], large = MIB + 4097 } = {},
 ): MergeTask {
   const strategy = strategies.find((one) => one.id === id)!
   const { base } = strategy.needs as Needs
-  const inputs = [0.3, 0.5, 0.2, 0.7].map((weight) => ({ weight, params: own }))
+  const inputs = weights.map((weight) => ({ weight, params: own }))
   const prepared = prepareStrategy({ strategy, params, inputs, hasBase: base !== 'none' })
   const put = (name: string, seed: number, elements: number) => {
     const path = join(folder, name)
@@ -72,7 +74,7 @@ function taskOf(
     merge: '00'.repeat(32),
     seed: '11'.repeat(32),
     inputs: inputs.map((_, i) => ({ content: sha256Hex(Uint8Array.of(i)), label: `model ${i}` })),
-    tensors: [5003, MIB + 4097, 8191].map((elements, n) => {
+    tensors: [5003, large, 8191].map((elements, n) => {
       const target = { path: join(folder, `out ${n}`), offset: 0, bytes: 2 * elements }
       writeFileSync(target.path, new Uint8Array(target.bytes))
       return {
@@ -118,6 +120,17 @@ test.each([
     expect([await crew.merge(task), written(task)]).toEqual(wanted)
   },
 )
+
+test('[MRG-51] slerp of nineteen, whose pairs are summed together, has the bytes of the reference', async () => {
+  const weights = Array.from({ length: 19 }, (_, i) => 1 + (i % 5) / 4)
+  const task = taskOf('slerp', {}, {}, undefined, { weights, large: MIB / 8 + 4097 })
+  const readable = createInlineMerger(nodeTileFiles, referenceKernels, strategies)
+  const wanted = [await readable.merge(task), written(task)]
+  for (const merger of [alone, crew]) {
+    for (const { target } of task.tensors) writeFileSync(target.path, new Uint8Array(target.bytes))
+    expect([await merger.merge(task), written(task)]).toEqual(wanted)
+  }
+})
 
 test('[MRG-51] of elements that are not finite the first is named, whoever meets one', async () => {
   const task = taskOf('ties', {}, { density: 0.4 }, (bytes, seed) => {
