@@ -1,9 +1,17 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { problemOf, STATUS } from '../../src/api/problems.ts'
 import { ERROR_CODES, TributaryError } from '../../src/core/errors.ts'
 import { createListener, problemIn } from './listener.ts'
 
 const shared = createListener()
+
+test('[PRB-1] docs/http-api.md tells what each status means', () => {
+  const page = readFileSync(new URL('../../docs/http-api.md', import.meta.url), 'utf8')
+  const rows = page.split('\n').filter((line) => /^\| [45][0-9]{2}/.test(line))
+  const told = rows.flatMap((line) => line.split('|')[1]!.split(',').map(Number))
+  expect(told.sort()).toEqual([...new Set(Object.values(STATUS))].sort())
+})
 
 test('[PRB-1] each error code has one status, and codes that are not found are 404', () => {
   expect(Object.keys(STATUS).sort()).toEqual([...ERROR_CODES].sort())
