@@ -17,17 +17,10 @@ const [seeds = 2000, first = 1] = process.argv.slice(2).map(Number)
 
 /** The simulator and what it stands on, as JavaScript. */
 function compile(to) {
-  for (const folder of [
-    'src/core',
-    'src/transport',
-    'src/replication',
-    'src/transport',
-    'test/simulation',
-    'test/core',
-  ]) {
-    mkdirSync(join(to, folder), { recursive: true })
-    for (const name of readdirSync(join(root, folder)).filter((one) => /(?<!\.test)\.ts$/.test(one))) {
-      const { outputText } = ts.transpileModule(readFileSync(join(root, folder, name), 'utf8'), {
+  for (const top of ['src', 'merge-strategies', 'test/simulation', 'test/core', 'test/merging', 'test/support'])
+    for (const name of readdirSync(join(root, top), { recursive: true })) {
+      if (!/(?<!\.test|\.d)\.ts$/.test(name) || name.startsWith('kernels/assembly')) continue
+      const { outputText } = ts.transpileModule(readFileSync(join(root, top, name), 'utf8'), {
         compilerOptions: {
           target: 'es2022',
           module: 'esnext',
@@ -35,9 +28,10 @@ function compile(to) {
           verbatimModuleSyntax: true,
         },
       })
-      writeFileSync(join(to, folder, name.replace(/\.ts$/, '.js')), outputText)
+      const file = join(to, top, name.replace(/\.ts$/, '.js'))
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, outputText)
     }
-  }
   writeFileSync(join(to, 'package.json'), '{"type":"module"}')
   symlinkSync(join(root, 'node_modules'), join(to, 'node_modules'))
 }

@@ -8,6 +8,8 @@ import { encodeFrame, type FrameType } from '../../src/replication/frames.ts'
 import { packUpdate } from '../../src/replication/pack-update.ts'
 import { WireWriter } from '../../src/replication/wire.ts'
 import { encodeRecords } from '../../src/replication/yjs-codec.ts'
+import type { ReadBlob } from '../../src/replication/link-giving.ts'
+import { type ByteBehaviour, ByteLiar } from './byte-liar.ts'
 import { Host } from './host.ts'
 import type { HostWorld } from './host-world.ts'
 import { anyBody } from './clients.ts'
@@ -42,10 +44,22 @@ export class Byzantine extends Host {
   readonly #written: SignedOp[] = []
   #helloHeard: Uint8Array | undefined
   readonly #rootsSeen: SetRoot[] = [setRoot([])]
+  readonly #liar: ByteLiar | undefined
 
-  constructor(node: number, world: HostWorld, behaviours: readonly Behaviour[], rid: ReplicaId) {
-    super(node, world, rid)
+  constructor(
+    node: number,
+    world: HostWorld,
+    behaviours: readonly Behaviour[],
+    rid: ReplicaId,
+    withBytes: readonly ByteBehaviour[] = [],
+  ) {
+    super(node, world, rid, false)
     this.#behaviours = behaviours
+    if (world.bytes !== undefined && withBytes.length > 0) this.#liar = new ByteLiar(rid, world.bytes, withBytes)
+  }
+
+  protected override gives(read: ReadBlob): ReadBlob {
+    return this.#liar?.gives ?? read
   }
 
   protected override out(effect: Extract<Effect, { t: 'send' }>): void {
@@ -54,6 +68,7 @@ export class Byzantine extends Host {
       this.sendRaw(effect.link, this.#lie())
       return
     }
+    if (this.#liar?.keepsBack(effect) === true) return
     const kept: readonly FrameType[] = ['hello', 'hello-ack', 'state-vector', 'roots']
     if (this.#behaviours.includes('withhold') && !kept.includes(effect.type)) return
     super.out(effect)

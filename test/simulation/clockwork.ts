@@ -1,4 +1,7 @@
-/** Virtual time: what is due first happens first, and of two at one moment the one that was planned first. */
+/**
+ * Virtual time: what is due first happens first, and of two at one moment the one that was planned first. Where `settles`,
+ * all that promises do because of it is done before the next.
+ */
 interface Due {
   readonly at: number
   readonly order: number
@@ -7,7 +10,11 @@ interface Due {
 
 const isBefore = (a: Due, b: Due): boolean => a.at < b.at || (a.at === b.at && a.order < b.order)
 
+/** Nothing that runs here waits for the world outside: a turn of the loop is the end of all that can be done. */
+const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
+
 export class Clockwork {
+  settles = false
   readonly #heap: Due[] = []
   #now = 0
   #order = 0
@@ -28,11 +35,12 @@ export class Clockwork {
     this.#heap[at] = due
   }
 
-  runUntil(time: number): void {
+  async runUntil(time: number): Promise<void> {
     for (let first = this.#heap[0]; first !== undefined && first.at <= time; first = this.#heap[0]) {
       this.#removeFirst()
       this.#now = first.at
       first.act()
+      if (this.settles) await settled()
     }
     this.#now = time
   }

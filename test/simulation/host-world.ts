@@ -5,6 +5,7 @@ import type { Policy } from '../../src/core/op-schemas.ts'
 import type { Metric } from '../../src/replication/effects.ts'
 import type { Settings } from '../../src/replication/settings.ts'
 import type { SyncParts } from '../../src/replication/space-sync.ts'
+import type { ByteBugs, ByteWorld } from './byte-world.ts'
 import type { Clockwork } from './clockwork.ts'
 import type { Luck } from './luck.ts'
 import type { Network } from './network.ts'
@@ -26,6 +27,7 @@ export interface Bugs {
   /** Its clock goes on from the latest time that anyone told. */
   readonly followsClocks?: boolean
   readonly parts?: SyncParts
+  readonly bytes?: ByteBugs
   /** Other times and bounds than the oracles know. */
   readonly settings?: Partial<Settings>
 }
@@ -40,6 +42,8 @@ export interface HostWorld {
   readonly access: Policy['access']
   readonly settings: Settings
   readonly bugs: Bugs
+  /** Undefined where no models travel. */
+  readonly bytes: ByteWorld | undefined
   /** Has the operator of the one named the other? */
   names(node: number, peer: number): boolean
   trace(what: string, bytes?: Uint8Array): void

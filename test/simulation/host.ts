@@ -6,8 +6,10 @@ import { fold, type SpaceState } from '../../src/core/or-set.ts'
 import type { Body } from '../../src/core/op-schemas.ts'
 import type { Effect, LinkId } from '../../src/replication/effects.ts'
 import { ForkLattice, type Placed } from '../../src/replication/fork-lattice.ts'
+import type { ReadBlob } from '../../src/replication/link-giving.ts'
 import { ReplicaCore } from '../../src/replication/replica-core.ts'
 import { type Backup, Disk, type Transaction } from './disk.ts'
+import { HostBytes } from './host-bytes.ts'
 import { HostClock } from './host-clock.ts'
 import type { HostWorld } from './host-world.ts'
 import type { Endpoint } from './network.ts'
@@ -34,6 +36,8 @@ export class Host implements Endpoint {
   readonly world: HostWorld
   readonly disk = new Disk()
   readonly clock: HostClock
+  /** In runs in which models travel. */
+  readonly bytes: HostBytes | undefined
   isUp = false
   wasRolledBack = false
   core: ReplicaCore | undefined
@@ -46,11 +50,12 @@ export class Host implements Endpoint {
   #isWriting = false
   readonly #peers = new Map<LinkId, number>()
 
-  constructor(node: number, world: HostWorld, rid = ridOf(node)) {
+  constructor(node: number, world: HostWorld, rid = ridOf(node), isHonest = true) {
     this.node = node
     this.rid = rid
     this.world = world
     this.clock = new HostClock(world.clockwork)
+    this.bytes = world.bytes && new HostBytes(this, world.bytes, isHonest)
   }
 
   start(): void {
@@ -72,12 +77,14 @@ export class Host implements Endpoint {
     })
     this.#do(this.core.tick(this.clock.monotonic()))
     this.#do(this.core.adoptSpace(space, inOrder(stored)))
+    this.#startBytes()
     this.#tick()
   }
 
   /** At any moment: what is being written is durable or lost. */
   crash(): void {
     for (const { insert } of this.disk.crash(this.world.tears)) this.#tellWorld(insert)
+    this.bytes?.crash()
     this.#end()
   }
 
@@ -85,6 +92,7 @@ export class Host implements Endpoint {
   stop(): void {
     for (const { insert } of this.disk.crash(undefined)) this.#tellWorld(insert)
     this.disk.isClean = true
+    this.bytes?.stop()
     this.#end()
   }
 
@@ -102,6 +110,7 @@ export class Host implements Endpoint {
   linkClosed(link: LinkId): void {
     this.#whenAwake(() => {
       this.#peers.delete(link)
+      this.bytes?.closed(link)
       this.#do(this.core!.linkClosed(link))
     })
   }
@@ -112,10 +121,15 @@ export class Host implements Endpoint {
     })
   }
 
-  /** A client's call: answered when the op is durable, and only then. */
-  write(body: Body): void {
+  /** Something that waited on a thin way has left. */
+  frameLeft(link: LinkId): void {
+    this.#whenAwake(() => this.bytes?.process?.sent(link))
+  }
+
+  /** A client's call: answered when the op is durable, and only then. False: it is refused, or the replica is busy. */
+  write(body: Body): boolean {
     const { luck, bugs } = this.world
-    if (!this.isUp || this.#isAsleep || this.#isWriting || this.state === undefined) return
+    if (!this.isUp || this.#isAsleep || this.#isWriting || this.state === undefined) return false
     const op = this.sign(body, this.#head())
     const transaction: Transaction = { insert: [op], remove: [] }
     this.#isWriting = true
@@ -132,6 +146,7 @@ export class Host implements Endpoint {
       if (!bugs.answersEarly) this.world.acknowledged(this.node, op)
       if (!bugs.tellsEarly) this.#do(this.core!.opWritten(op))
     })
+    return true
   }
 
   sign(body: Body, head: ChainHead): SignedOp {
@@ -165,10 +180,28 @@ export class Host implements Endpoint {
 
   /** Effects go out; a member that misbehaves changes them here. */
   protected out(effect: Extract<Effect, { t: 'send' }>): void {
+    this.bytes?.sends(effect)
     this.world.network().send(this.node, effect.link, effect.frame)
   }
 
+  /** What it gives out of its models. */
+  protected gives(read: ReadBlob): ReadBlob {
+    return read
+  }
+
   // the process
+
+  #startBytes(): void {
+    const life = this.#life
+    this.bytes?.start({
+      after: (ms, act) => this.#after(ms, act),
+      tell: (act) => {
+        if (life === this.#life) this.#do(this.core!.blobs(act))
+      },
+      isOpen: (link) => life === this.#life && this.#peers.has(link),
+      gives: (read) => this.gives(read),
+    })
+  }
 
   get #isAsleep(): boolean {
     return this.#sleepsUntil > this.world.clockwork.now
@@ -235,10 +268,9 @@ export class Host implements Endpoint {
       case 'close':
         this.world.closed(this.node, this.#peers.get(effect.link), effect.why)
         this.#peers.delete(effect.link)
-        {
-          this.world.network().close(effect.link, this.node)
-          return
-        }
+        this.bytes?.closed(effect.link)
+        this.world.network().close(effect.link, this.node)
+        return
       case 'visible':
         return
       case 'accuse': {
@@ -254,13 +286,17 @@ export class Host implements Endpoint {
         return
       }
       case 'opened':
-      case 'adopted':
-      case 'offered':
+        this.bytes?.opened(effect.link, effect.rid)
+        return
       case 'ticket':
       case 'blob-wanted':
       case 'blob-called-off':
       case 'blob-part':
       case 'blob-end':
+        this.bytes?.on(effect)
+        return
+      case 'adopted':
+      case 'offered':
       case 'hold':
       case 'dial':
       case 'learned':
@@ -306,6 +342,7 @@ export class Host implements Endpoint {
     this.state = this.state === undefined ? this.#folded() : this.state.with(transaction.insert, remove)
     const fromEp = this.state?.members.find(({ rid }) => rid === this.rid)?.fromEp ?? 0
     if (fromEp > this.disk.epoch) this.#raise(fromEp - 1)
+    this.bytes?.process?.changed()
   }
 
   #tellWorld(ops: readonly SignedOp[]): void {

@@ -2,6 +2,7 @@
 import type { OpId, ReplicaId, SpaceId } from '../../src/core/ids.ts'
 import type { SignedOp } from '../../src/core/op.ts'
 import type { OpRecord, Policy } from '../../src/core/op-schemas.ts'
+import { makeContribution } from '../../src/core/contribution.ts'
 import { mayAdd } from '../../src/core/or-set.ts'
 import type { Byzantine } from './byzantine.ts'
 import { anyBody } from './clients.ts'
@@ -9,8 +10,10 @@ import type { Clockwork } from './clockwork.ts'
 import type { Backup } from './disk.ts'
 import type { Faults } from './faults.ts'
 import type { Host } from './host.ts'
+import type { ByteWorld } from './byte-world.ts'
 import type { Luck } from './luck.ts'
 import { paperOf } from './members.ts'
+import type { Model } from './models.ts'
 import type { Network } from './network.ts'
 
 export interface Stage {
@@ -30,6 +33,7 @@ export interface Stage {
   readonly space: SpaceId
   readonly ever: Map<OpId, SignedOp>
   readonly acknowledged: Map<OpId, SignedOp>
+  readonly bytes: ByteWorld | undefined
 }
 
 const DAY_MS = 86_400_000
@@ -60,6 +64,7 @@ export class Nemesis {
     if (faults.pauses) some(3 * share, () => more.pick(this.#stage.hosts).sleep(more.between(500, 20_000)))
     if (faults.cleanStops) some(4 * share, () => this.#stop(more.pick(this.#stage.hosts)))
     if (clone) some(1, () => this.#clone(clone))
+    if (this.#stage.bytes !== undefined) this.#planBytes(this.#stage.bytes, from, to)
   }
 
   /** Peace: whoever is down starts, and disks have room. */
@@ -69,7 +74,46 @@ export class Nemesis {
       host.disk.meanWriteMs = 2
       host.sleep(0)
       if (!host.isUp && host !== this.#stage.clone) host.start()
+      void host.bytes?.scrub()
     }
+  }
+
+  /** Each model is uploaded somewhere, and some twice. */
+  #planBytes(bytes: ByteWorld, from: number, to: number): void {
+    const { luck, shelf } = bytes
+    bytes.onFetched = (node, did) => {
+      const host = this.#stage.hosts[node]
+      if (host !== undefined && bytes.isBreaking) this.#breakFetch(host, did)
+    }
+    const models = shelf.models.slice(0, 1 + luck.below(shelf.models.length))
+    for (const model of [...models, ...models.filter(() => luck.chance(0.3))])
+      this.#stage.clockwork.after(
+        luck.between(from / 2, to / 2),
+        () => void this.#upload(model, luck.pick(this.#stage.hosts)),
+      )
+  }
+
+  /** A tensor is half here: its links break, or the replica crashes soon after something was said to be durable. */
+  #breakFetch(host: Host, did: 'write' | 'sync'): void {
+    const { network, faults, clockwork, bytes } = this.#stage
+    const { luck } = bytes!
+    if (did === 'write' && faults.partitions && luck.chance(0.1))
+      for (const [link] of network.linksOf(host.node)) network.cut(link)
+    if (faults.crashes && luck.chance(did === 'sync' ? 0.2 : 0.02))
+      clockwork.after(luck.between(0, 200), () => {
+        if (host.isUp) this.#crash(host)
+      })
+  }
+
+  /** A client that is persistent, for a while. */
+  async #upload(model: Model, host: Host, tries = 20): Promise<void> {
+    const { clockwork, access } = this.#stage
+    const contribution = makeContribution({ content: model.content, model: model.id, name: 'model' })
+    const isUp =
+      host.bytes!.process !== undefined && (host.bytes!.uploaded.has(model) || (await host.bytes!.upload(model)))
+    if (isUp && (access === 'open' || this.#mayWrite(host)))
+      if (host.write({ t: 'add', contribution, replaces: [] })) return
+    if (tries > 0) clockwork.after(500, () => void this.#upload(model, host, tries - 1))
   }
 
   #step(): void {
@@ -139,8 +183,14 @@ export class Nemesis {
         const [first] = this.#spare(host, this.#more)
         if (first !== undefined) host.disk.flip(first.id, this.#more)
       }
+      if (faults.flips && this.#stage.bytes?.luck.chance(0.5)) this.#rot(host, this.#stage.bytes.luck)
       host.start()
     })
+  }
+
+  #rot(host: Host, luck: Luck): void {
+    void host.bytes!.rot()
+    this.#stage.clockwork.after(luck.between(500, 20_000), () => void host.bytes!.scrub())
   }
 
   #rollBack(host: Host): void {
@@ -150,6 +200,7 @@ export class Nemesis {
     this.rollbacks++
     const lost = [...host.disk.rows.values()].filter(({ id }) => !backup.rows.has(id) && !this.#isElsewhere(id, host))
     host.rollBack(backup)
+    if (this.#stage.bytes?.luck.chance(0.5)) host.bytes!.wipe()
     for (const { id } of lost) {
       ever.delete(id)
       acknowledged.delete(id)

@@ -71,6 +71,7 @@ export function overflowsOf(host: Host): string[] {
     ...(load.waiting > waitingFrames ? ['caps: too many frames wait'] : []),
     ...(load.awaited > awaitedIds ? ['caps: too many ids are awaited'] : []),
     ...(load.lazy > lazyIds ? ['caps: too many ids wait to be told'] : []),
+    ...(host.bytes?.overflows() ?? []),
   ]
 }
 

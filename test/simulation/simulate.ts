@@ -7,12 +7,17 @@ import { type Behaviour, BEHAVIOURS, Byzantine, MORE_BEHAVIOURS } from './byzant
 import type { Metric } from '../../src/replication/effects.ts'
 import { DEFAULT_SETTINGS, type Settings } from '../../src/replication/settings.ts'
 import { overspent } from './budget.ts'
+import { type ByteBehaviour, BYTE_BEHAVIOURS } from './byte-liar.ts'
+import { believeChunks } from './byte-mistakes.ts'
+import { byteFailures, bytesAreThere, type ByteStage } from './byte-oracles.ts'
+import { ByteWorld } from './byte-world.ts'
 import { Clockwork } from './clockwork.ts'
 import { drawFaults, type Faults } from './faults.ts'
 import { Host } from './host.ts'
 import type { Bugs, HostWorld } from './host-world.ts'
 import { Luck } from './luck.ts'
 import { foundSpace } from './members.ts'
+import { largeShelf, smallShelf } from './models.ts'
 import { Nemesis } from './nemesis.ts'
 import { Network } from './network.ts'
 import { failuresOf, haveConverged, overflowsOf, proofsOf, unproved } from './oracles.ts'
@@ -26,6 +31,8 @@ export interface Scenario {
   readonly access?: Policy['access']
   readonly faults?: boolean | Partial<Faults>
   readonly steps?: number
+  /** Do models travel? With what its misbehaving members do to them. */
+  readonly bytes?: boolean | readonly ByteBehaviour[]
   readonly bugs?: Bugs
 }
 
@@ -40,6 +47,10 @@ export interface Run {
   readonly bytes: number
   readonly crashes: number
   readonly forks: number
+  /** Of runs in which models travel: lies about bytes that were told, and those that were named. */
+  readonly lies?: number
+  readonly namings?: number
+  readonly bytesHealMs?: number
   /** Of each forked chain, how many ops prove it. */
   readonly proofs: readonly number[]
   readonly rollbacks: number
@@ -49,7 +60,12 @@ export interface Run {
 }
 
 const FAULTY_MS = 30_000
+const BYTES_FAULTY_MS = 15_000
 const LIVENESS_MS = 60_000
+/** A source that is silent is given up after 15 s, and a fetch that failed is tried again within a minute. */
+const BYTES_LIVENESS_MS = 240_000
+/** The share of seeds in which models travel: those take some times as long. */
+const WITH_BYTES = 0.3
 /** Longer than anything stays parked. */
 const EXPIRY_MS = 62_000
 
@@ -71,7 +87,17 @@ const narrow = (luck: Luck): Partial<Settings> => ({
   fullMeshPeers: luck.below(6),
 })
 
-export function simulate(seed: number, scenario: Scenario = {}): Run {
+export async function simulate(seed: number, scenario: Scenario = {}): Promise<Run> {
+  if (scenario.bugs?.bytes?.believesChunks !== true) return run(seed, scenario)
+  const end = believeChunks(smallShelf(), largeShelf())
+  try {
+    return await run(seed, scenario)
+  } finally {
+    end()
+  }
+}
+
+async function run(seed: number, scenario: Scenario): Promise<Run> {
   const luck = new Luck(seed)
   const clockwork = new Clockwork()
   const hash = createHash('sha256')
@@ -86,6 +112,13 @@ export function simulate(seed: number, scenario: Scenario = {}): Run {
   const clones = faults.clones ? 1 : 0
   const isHonest = (node: number) => node < honest + clones
   const badRids = Array.from({ length: bad }, (_, i) => ridOf(honest + clones + i))
+
+  const byteLuck = luck.of('bytes')
+  const carries = scenario.bytes ?? byteLuck.chance(WITH_BYTES)
+  const shelf = byteLuck.chance(0.2) ? largeShelf : smallShelf
+  const bytes = carries === false ? undefined : new ByteWorld(byteLuck, shelf(), bugs.bytes ?? {})
+  clockwork.settles = bytes !== undefined
+  if (bytes !== undefined) bytes.isBreaking = given !== false
 
   const ever = new Map<OpId, SignedOp>()
   const acknowledged = new Map<OpId, SignedOp>()
@@ -104,10 +137,11 @@ export function simulate(seed: number, scenario: Scenario = {}): Run {
     access,
     settings: { ...DEFAULT_SETTINGS, ...(faults.narrow && narrow(luck.of('narrow'))) },
     bugs,
+    bytes,
     names: (node, peer) => !isHonest(node) || (isNamed ? access === 'open' || isHonest(peer) : peer < node),
     trace(what, bytes) {
       hash.update(`${clockwork.now} ${what} `)
-      if (bytes !== undefined) hash.update(bytes)
+      if (bytes !== undefined) hash.update(bytes.length > 4096 ? bytes.subarray(0, 64) : bytes)
     },
     durable: (node, op) => {
       if (isHonest(node)) ever.set(op.id, op)
@@ -127,9 +161,14 @@ export function simulate(seed: number, scenario: Scenario = {}): Run {
   const behaviours = scenario.behaviours ?? (drawn.length > 0 ? drawn : ['equivocate'])
   const hosts = Array.from({ length: honest }, (_, node) => new Host(node, world))
   const clone = clones > 0 ? new Host(honest, world, ridOf(papers.below(honest))) : undefined
-  const byzantine = badRids.map((rid, i) => new Byzantine(honest + clones + i, world, behaviours, rid))
+  const withBytes = typeof carries === 'object' ? carries : BYTE_BEHAVIOURS.filter(() => byteLuck.chance(0.4))
+  const byzantine = badRids.map((rid, i) => new Byzantine(honest + clones + i, world, behaviours, rid, withBytes))
   const all: Host[] = [...hosts, ...(clone ? [clone] : []), ...byzantine]
-  const network: Network = new Network(all, neighboursOf(all.length, luck), clockwork, luck, { ...faults })
+  const neighbours = neighboursOf(all.length, luck)
+  const network: Network = new Network(all, neighbours, clockwork, luck, {
+    ...faults,
+    isThin: bytes !== undefined && given !== false,
+  })
 
   for (const op of firstOps) {
     hosts[0]!.disk.rows.set(op.id, op)
@@ -148,30 +187,46 @@ export function simulate(seed: number, scenario: Scenario = {}): Run {
   // without leave to read by name, an honest member that is removed is told nothing more, and need not converge
   const removable = isNamed ? [...hostRids(honest), ...badRids] : badRids
   const cast = { all: [...hostRids(honest), ...badRids], removable }
-  const nemesis = new Nemesis({ hosts, clone, byzantine, all, faults, access, isNamed, cast, luck, clockwork, network, space, ever, acknowledged }) // prettier-ignore
+  const nemesis = new Nemesis({ hosts, clone, byzantine, all, faults, access, isNamed, cast, luck, clockwork, network, space, ever, acknowledged, bytes }) // prettier-ignore
   nemesis.plan(scenario.steps ?? 130, 3000, FAULTY_MS)
   const watch = (): void => {
     for (const host of all) if (isHonest(host.node)) for (const overflow of overflowsOf(host)) failures.add(overflow)
   }
   for (let second = 1; second <= FAULTY_MS / 1000; second++) {
-    clockwork.runUntil(second * 1000)
+    await clockwork.runUntil(second * 1000)
     watch()
   }
 
-  network.heal()
+  network.heal(bytes !== undefined)
   nemesis.end()
+  if (bytes !== undefined) {
+    // ops are at peace now, and fetches are not
+    for (let second = 1; second <= BYTES_FAULTY_MS / 1000; second++) {
+      await clockwork.runUntil(clockwork.now + 1000)
+      watch()
+    }
+    bytes.isBreaking = false
+    network.heal()
+    nemesis.end()
+  }
   const ours = [...hosts, ...(clone?.isUp ? [clone] : [])]
   const healedAt = clockwork.now
+  const stage: ByteStage | undefined = bytes && { world: bytes, hosts: ours, neighbours }
+  const hasBytes = async () => stage === undefined || bytesAreThere(stage)
   let convergedAt: number | undefined
-  while (clockwork.now < healedAt + LIVENESS_MS) {
-    clockwork.runUntil(clockwork.now + 1000)
+  let fetchedAt: number | undefined
+  while (clockwork.now < healedAt + (fetchedAt === undefined && bytes ? BYTES_LIVENESS_MS : LIVENESS_MS)) {
+    await clockwork.runUntil(clockwork.now + 1000)
     watch()
     if (!ours.every((host) => host.isUp) || !haveConverged(ours)) convergedAt = undefined
     else if (unproved(ours[0]!).length > 0) continue
     else convergedAt ??= clockwork.now
-    if (convergedAt !== undefined && clockwork.now - convergedAt >= 3000) break
+    if (convergedAt === undefined || clockwork.now - convergedAt < 3000) continue
+    if (await hasBytes()) fetchedAt ??= clockwork.now
+    if (fetchedAt !== undefined) break
   }
-  if (convergedAt === undefined) failures.add('liveness: not the same within 60 s of the last fault')
+  if (convergedAt === undefined || convergedAt > healedAt + LIVENESS_MS)
+    failures.add('liveness: not the same within 60 s of the last fault')
   // what others still hold of a lost original waits in vain for what nobody has any more
   const isWhole = bad === 0 && nemesis.rollbacks === 0
   if (isWhole && clone === undefined && ours.some((host) => (host.load()?.parked ?? 0) > 0))
@@ -179,6 +234,7 @@ export function simulate(seed: number, scenario: Scenario = {}): Run {
   for (const host of all) host.expire(EXPIRY_MS)
 
   for (const failure of failuresOf(ours, { ever, acknowledged: [...acknowledged.values()] })) failures.add(failure)
+  if (stage !== undefined) for (const failure of await byteFailures(stage)) failures.add(failure)
   if (bad === 0) for (const failure of overspent(metrics)) failures.add(failure)
   return {
     seed,
@@ -195,6 +251,11 @@ export function simulate(seed: number, scenario: Scenario = {}): Run {
     proofs: [...proofsOf(ours[0]!).values()],
     forks: metrics.get('ops.forked') ?? 0,
     healMs: (convergedAt ?? Infinity) - healedAt,
+    ...(bytes && {
+      lies: bytes.lies,
+      namings: bytes.named.length,
+      bytesHealMs: (fetchedAt ?? Infinity) - healedAt,
+    }),
     metrics,
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ALL_PARTS } from '../../src/replication/space-sync.ts'
-import { told } from './seeds.ts'
+import { notices, told } from './seeds.ts'
 import { type Scenario, simulate } from './simulate.ts'
 
 /** Runs that once failed, and what was wrong. */
@@ -29,18 +29,18 @@ const REGRESSIONS: readonly { readonly was: string; readonly seed: number; reado
   },
 ]
 
-test.each(REGRESSIONS)('[SIM-1] seed $seed, where once $was', ({ seed, scenario }) => {
-  expect(told(seed, simulate(seed, { steps: 200, ...scenario }).failures)).toEqual([])
+test.each(REGRESSIONS)('[SIM-1] seed $seed, where once $was', async ({ seed, scenario }) => {
+  expect(told(seed, (await simulate(seed, { steps: 200, ...scenario })).failures)).toEqual([])
 })
 
-test('[SIM-2] the same seed gives the same run', () => {
-  const [once, again, other] = [simulate(7), simulate(7), simulate(8)]
+test('[SIM-2] the same seed gives the same run', async () => {
+  const [once, again, other] = [await simulate(7), await simulate(7), await simulate(8)]
   expect(again).toEqual(once)
   expect(other.trace).not.toBe(once.trace)
 })
 
-test('[SIM-3] without faults every op is everywhere within seconds, told by few messages, and there is no fork', () => {
-  const run = simulate(3, { honest: 12, byzantine: 0, access: 'open', faults: false, steps: 100 })
+test('[SIM-3] without faults every op is everywhere within seconds, told by few messages, and there is no fork', async () => {
+  const run = await simulate(3, { honest: 12, byzantine: 0, access: 'open', faults: false, steps: 100 })
   expect(run.failures).toEqual([])
   expect(run.forks).toBe(0)
   expect(run.healMs).toBeLessThanOrEqual(1000)
@@ -49,29 +49,19 @@ test('[SIM-3] without faults every op is everywhere within seconds, told by few 
   expect(run.metrics.get('ops.known') ?? 0).toBeLessThan(2 * run.ops * 11)
 })
 
-test('[SYN-11] members that tell roots they do not have cost themselves alone', () => {
+test('[SYN-11] members that tell roots they do not have cost themselves alone', async () => {
   const lies: Scenario = { honest: 4, byzantine: 2, behaviours: ['lie-root', 'equivocate'], steps: 120 }
-  for (const seed of [1, 2, 3, 4, 5]) expect(told(seed, simulate(seed, lies).failures)).toEqual([])
+  for (const seed of [1, 2, 3, 4, 5]) expect(told(seed, (await simulate(seed, lies)).failures)).toEqual([])
 })
 
-test.each([4, 12, 30])('[EVD-3] a fork that %i replicas see is proved by few ops', (honest) => {
-  const run = simulate(5, { honest, byzantine: 1, behaviours: ['equivocate'], faults: false, steps: 40 })
+test.each([4, 12, 30])('[EVD-3] a fork that %i replicas see is proved by few ops', async (honest) => {
+  const run = await simulate(5, { honest, byzantine: 1, behaviours: ['equivocate'], faults: false, steps: 40 })
   expect(run.failures).toEqual([])
   expect(run.proofs.length).toBeGreaterThan(0)
   expect(Math.max(...run.proofs)).toBeLessThanOrEqual(3)
 })
 
 describe('[SIM-4] the oracles notice', () => {
-  /** Whether it is noticed in one of the first seeds. */
-  const notices = (what: RegExp, scenario: Scenario, first = 1, seeds = 40): boolean =>
-    Array.from({ length: seeds }, (_, i) => first + i).some((seed) => what.test(failuresOf(seed, scenario)))
-  const failuresOf = (seed: number, scenario: Scenario): string => {
-    try {
-      return simulate(seed, scenario).failures.join()
-    } catch (error) {
-      return `threw: ${String(error)}`
-    }
-  }
   const equivocates: Scenario = { honest: 4, byzantine: 1, behaviours: ['equivocate', 'branches'] }
 
   /** What each of them breaks, and from which seed on it is looked for. */
@@ -140,10 +130,10 @@ describe('[SIM-4] the oracles notice', () => {
       { byzantine: 0, faults: false, bugs: { settings: { bytesPerSecond: 50 } } },
     ],
   ]
-  test.each(MISTAKES)('%s', (_, oracle, scenario, first) => {
-    expect(notices(oracle, scenario, first)).toBe(true)
+  test.each(MISTAKES)('%s', async (_, oracle, scenario, first) => {
+    expect(await notices(oracle, scenario, first)).toBe(true)
   })
-  test('none of these where there is no mistake', () => {
-    expect(notices(/./, equivocates, 1, 4)).toBe(false)
+  test('none of these where there is no mistake', async () => {
+    expect(await notices(/./, equivocates, 1, 4)).toBe(false)
   })
 })
