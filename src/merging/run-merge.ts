@@ -225,11 +225,13 @@ class MergeRun {
    */
   #directly({ dtype }: TaskTensor, place: number, begin: number, out: Uint8Array): boolean {
     const size = bytesPerElement(dtype)
-    const { mean, write } = this.#about(place, dtype)
+    const about = this.#about(place, dtype)
+    const { mean } = about
     if (mean?.streams.every((stream) => this.#streams.dtypeOf(stream, place) === dtype)) {
       const streams = mean.streams.map((stream) => this.#streams.bytes(stream, place, begin / size, out.length / size))
       if (this.#kernels.average(dtype, streams, mean.weights, mean.divisor, out)) return true
     }
+    const write = about.write()
     if (!write) return false
     const step = this.#streams.atOnce * size
     for (let done = 0; done < out.length; done += step) {

@@ -161,10 +161,12 @@ const FIELDS = ['dtype', 'shape', 'data_offsets']
 function parseEntry(name: string, value: Json): TensorEntry {
   checkTensorName(name)
   if (!isJsonObject(value)) throw headerInvalid(`the entry of tensor ${shown(name)} is not an object`)
-  const unknown = [...value.keys()].find((key) => !FIELDS.includes(key))
-  if (unknown !== undefined) throw headerInvalid(`tensor ${shown(name)} has an unknown field ${shown(unknown)}`)
   const missing = FIELDS.find((field) => !value.has(field))
-  if (missing !== undefined) throw headerInvalid(`tensor ${shown(name)} has no field ${shown(missing)}`)
+  if (missing !== undefined || value.size > FIELDS.length) {
+    const unknown = [...value.keys()].find((key) => !FIELDS.includes(key))
+    if (unknown !== undefined) throw headerInvalid(`tensor ${shown(name)} has an unknown field ${shown(unknown)}`)
+    throw headerInvalid(`tensor ${shown(name)} has no field ${shown(missing ?? '')}`)
+  }
 
   const kind = value.get('dtype')
   if (typeof kind !== 'string') throw headerInvalid(`the dtype of tensor ${shown(name)} is not text`)
@@ -172,8 +174,9 @@ function parseEntry(name: string, value: Json): TensorEntry {
   const shape = parseShape(name, value.get('shape'))
   const bytes = tensorBytesOf({ name, dtype, shape })
   const offsets = value.get('data_offsets')
-  const [begin, end, ...more] = Array.isArray(offsets) ? (offsets as readonly Json[]) : []
-  if (!isCount(begin) || !isCount(end) || more.length > 0)
+  const both = Array.isArray(offsets) ? (offsets as readonly Json[]) : []
+  const [begin, end] = both
+  if (!isCount(begin) || !isCount(end) || both.length > 2)
     throw offsetsInvalid(`the data_offsets of tensor ${shown(name)} are not two whole numbers`)
   if (end - begin !== bytes)
     throw offsetsInvalid(

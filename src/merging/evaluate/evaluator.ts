@@ -33,7 +33,8 @@ export interface Evaluated {
 export interface About extends Evaluated {
   /** Of a plain average. */
   readonly mean: Mean | undefined
-  readonly write: WriteRange | undefined
+  /** Made for a plain average only where that has no way of its own. */
+  readonly write: () => WriteRange | undefined
   readonly learned: readonly Learned[]
 }
 
@@ -92,7 +93,10 @@ export class Evaluator<B> implements Setting<B> {
   about(tensor: number, dtype: Dtype): About {
     const run = this.#run(tensor)
     const scalars = run.scalars()
-    return { scalars, mean: run.mean(), write: run.inOneGo(dtype), learned: run.learned }
+    const mean = run.mean()
+    let kept = mean ? undefined : { write: run.inOneGo(dtype) }
+    const write = () => (kept ??= { write: run.inOneGo(dtype) }).write
+    return { scalars, mean, write, learned: run.learned }
   }
 
   /** Writes the output of one tensor, or a range of it, in consecutive strips, f64 and not yet rounded to a dtype. */
