@@ -29,6 +29,7 @@ const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
   ORIGIN_REFUSED: EXIT.notAllowed,
   NETWORK: EXIT.network,
   TIMED_OUT: EXIT.network,
+  TOO_MANY_REQUESTS: EXIT.network,
   SERVER_STOPPING: EXIT.network,
   INTERRUPTED: EXIT.interrupted,
 }

@@ -146,6 +146,7 @@ describe('failures', () => {
     ['AUDIT_INPUTS_MISSING', 1],
     ['USAGE', 2],
     ['CONFIG_INVALID', 2],
+    ['TOO_MANY_REQUESTS', 5],
     ['AUDIT_FAILED', 3],
     ['DIGEST_MISMATCH', 3],
     ['RECEIPT_INVALID', 3],
