@@ -18,6 +18,12 @@ function highTerms(values: v128, weight: v128): v128 {
   return f64x2.mul(weight, f64x2.promote_low_f32x4(v128.shuffle<i64>(values, values, 1, 0)))
 }
 
+/** The same two terms of an element and the next, straight from memory: a load costs less than a shuffle. */
+@inline
+function termsAt(plane: usize, weight: v128): v128 {
+  return f64x2.mul(weight, f64x2.promote_low_f32x4(v128.load_zero<u64>(plane)))
+}
+
 /** The sign of zero or of plus in each lane of four, where that is what won; else the other. */
 @inline
 function flipOf(v0: v128, v1: v128): v128 {
@@ -89,16 +95,16 @@ function electThree(from: usize, weights: usize, divisors: usize, out: usize, n:
     const a = v128.load(x + at)
     const b = v128.load(y + at)
     const c = v128.load(z + at)
-    const a0 = lowTerms(a, u)
-    const b0 = lowTerms(b, v)
-    const c0 = lowTerms(c, w)
+    const a0 = termsAt(x + at, u)
+    const b0 = termsAt(y + at, v)
+    const c0 = termsAt(z + at, w)
     const p0 = f64x2.add(f64x2.add(f64x2.pmax(a0, zero), f64x2.pmax(b0, zero)), f64x2.pmax(c0, zero))
     const n0 = f64x2.add(f64x2.add(f64x2.pmin(a0, zero), f64x2.pmin(b0, zero)), f64x2.pmin(c0, zero))
     const v0 = f64x2.add(p0, n0)
     let s0 = v128.bitselect(p0, n0, f64x2.ge(v0, zero))
-    const a1 = highTerms(a, u)
-    const b1 = highTerms(b, v)
-    const c1 = highTerms(c, w)
+    const a1 = termsAt(x + at + 8, u)
+    const b1 = termsAt(y + at + 8, v)
+    const c1 = termsAt(z + at + 8, w)
     const p1 = f64x2.add(f64x2.add(f64x2.pmax(a1, zero), f64x2.pmax(b1, zero)), f64x2.pmax(c1, zero))
     const n1 = f64x2.add(f64x2.add(f64x2.pmin(a1, zero), f64x2.pmin(b1, zero)), f64x2.pmin(c1, zero))
     const v1 = f64x2.add(p1, n1)
