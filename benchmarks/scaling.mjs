@@ -23,8 +23,8 @@ const PLANNED = { tensors: 5000, inputs: 10 }
 const folder = mkdtempSync(join(tmpdir(), 'tributary-scaling-'))
 const inFolder = (...parts) => join(folder, ...parts)
 const weightsOf = (count) => Array.from({ length: count }, (_, i) => `[m${i}, ${((i * 37) % 99) / 100 + 0.01}]`)
-const recipeOf = (count) =>
-  `tributary: 1\nstrategy: linear\nweights: [${weightsOf(count)
+const recipeOf = (count, strategy = 'linear') =>
+  `tributary: 1\nstrategy: ${strategy}\nweights: [${weightsOf(count)
     .map((it) => it.replace(/(\.\d\d)\d+/, '$1'))
     .join(', ')}]\n`
 
@@ -57,6 +57,7 @@ function cleared(work) {
 
 const start = best(RUNS, () => tributary(['--version'], { peak: inFolder('peak') }))
 const rows = { k: [], size: [], tensors: [] }
+let threads
 const show = (kind, x, row) => {
   const over = (run) => (run.seconds - start.seconds) / row.reference.both
   const shown = {
@@ -87,6 +88,18 @@ function planned() {
   return { plan, read, bytes }
 }
 
+/** Merges of the first three models whose roots are known, by one thread, two, and so on. */
+function byThreads(strategy) {
+  writeFileSync(inFolder('recipe.yml'), recipeOf(3, strategy))
+  const options = { peak: inFolder('peak'), env: { TRIBUTARY_CACHE: inFolder('cache') } }
+  const run = (workers) => {
+    rmSync(inFolder('out'), { recursive: true, force: true })
+    return tributary(['merge', inFolder('recipe.yml'), '--out', inFolder('out'), '--workers', String(workers)], options)
+  }
+  run(1)
+  return Array.from({ length: availableParallelism() }, (_, i) => best(RUNS, () => run(i + 1)))
+}
+
 try {
   writeModels(COUNTS.at(-1), sized(EACH_MIB * MIB))
   for (const count of COUNTS) show('k', count, merged(count))
@@ -94,6 +107,7 @@ try {
     cleared(() => {
       writeModels(3, sized(mib * MIB))
       show('size', mib, merged(3))
+      if (mib === SIZES_MIB.at(-1)) threads = { linear: byThreads('linear'), slerp: byThreads('slerp') }
     })
   for (const count of TENSORS)
     cleared(() => {
@@ -122,6 +136,21 @@ function table(kind, head) {
   return `| ${head} | first sight s | × cat + dd | roots known s | × cat + dd | in CPU time | peak MiB |
 | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 ${cells.map((row) => `| ${row} |`).join('\n')}`
+}
+
+/** Beyond starting the program: what a thread more is worth. */
+function threadsTable() {
+  const beyond = ({ seconds }) => seconds - start.seconds
+  const lines = threads.linear.map((_, i) => {
+    const cells = ['linear', 'slerp'].flatMap((strategy) => {
+      const [one, own] = [threads[strategy][0], threads[strategy][i]]
+      return [own.seconds.toFixed(2), (beyond(one) / beyond(own)).toFixed(2), own.cpu.toFixed(2)]
+    })
+    return `| ${[i + 1, ...cells].join(' | ')} |`
+  })
+  return `| threads | linear s | × as fast | CPU s | slerp of three s | × as fast | CPU s |
+| ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+${lines.join('\n')}`
 }
 
 function write({ plan, read, bytes }) {
@@ -159,6 +188,10 @@ ${table('k', 'contributions')}
 ## Size, three contributions
 
 ${table('size', 'MiB each')}
+
+## Threads, three contributions of ${SIZES_MIB.at(-1)} MiB, roots known
+
+${threadsTable()}
 
 ## Tensors, three contributions of ${TENSORS_MIB} MiB
 
