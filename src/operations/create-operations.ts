@@ -105,6 +105,7 @@ export function createOperations(given: Context): RunningOperations {
     const checks = { database: 'ok', disk: 'ok', bytes: 'ok' }
     try {
       storage.settings.set('checked', String(context.now()))
+      if (damagedModels(context).length > 0) checks.bytes = 'some rotted, and are fetched again'
     } catch (error) {
       checks.database = 'not writable'
       context.report('readiness', error)
@@ -115,7 +116,6 @@ export function createOperations(given: Context): RunningOperations {
       checks.disk = 'not readable'
       context.report('readiness', error)
     }
-    if (damagedModels(context).length > 0) checks.bytes = 'some rotted, and are fetched again'
     return { ready: checks.database === 'ok' && checks.disk === 'ok', checks }
   }
 

@@ -154,6 +154,36 @@ test('[SCR-2] what can’t be read is rotten where others can be read, and where
   expect(replica.faults.at(-1)).toMatchObject({ code: 'DIGEST_MISMATCH', details: { digest: bad!.digest } })
 })
 
+test('[API-13] readiness is told where the database answers nothing', async () => {
+  const replica = await aReplica()
+  replica.storage.pins.damaged = () => {
+    throw new TributaryError('STORAGE_FAILED', 'EIO')
+  }
+  const storage = { ...replica.storage }
+  const again = await aReplica({ storage })
+  expect(await again.readiness()).toMatchObject({ ready: false, checks: { database: 'not writable' } })
+})
+
+test('[SCR-2] what could not be put aside is out of use all the same, and put aside by the next pass', async () => {
+  const storage = await temporaryStorage()
+  const quarantine = storage.blobs.quarantine.bind(storage.blobs)
+  storage.blobs.quarantine = async () => {
+    throw new TributaryError('STORAGE_FAILED', 'EIO')
+  }
+  const replica = await aReplica({ storage })
+  await replica.createSpace({ name: 'lab' })
+  const model = await upload(replica, tinyFile(1), 'a')
+  const [bad, good] = tensorsOf(replica, model)
+  await rot(replica, bad!)
+  await expect(scrub(replica)).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+  expect([storage.models.has(model as ModelId), await storage.blobs.has(bad!)]).toEqual([false, true])
+  storage.blobs.quarantine = quarantine
+  const again = await aReplica({ storage }) // a restart goes on with the pass
+  await again.scrub({ pace: async () => undefined, signal: new AbortController().signal })
+  expect([await storage.blobs.quarantined(), await storage.blobs.has(good!)]).toEqual([[bad], true])
+  expect(again.listContributions('lab')).toMatchObject([{ model, here: false }])
+})
+
 test('[SCR-3] what rotted is fetched again from a replica that has it, without being asked for', async () => {
   const { world, two, model } = await shared(tinyFile(1))
   await rot(two.replica, tensorsOf(two.replica, model)[0]!)
