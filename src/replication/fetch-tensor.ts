@@ -1,6 +1,6 @@
 /**
  * Brings one tensor here from other replicas: runs the schedule of blob-fetch.ts over sources, writes chunks to a temporary
- * of the blob store, says what is durable every 4 MiB, and publishes the tensor when it is whole. It may be ended at any
+ * of the blob store, says what is durable every 2 MiB, and publishes the tensor when it is whole. It may be ended at any
  * moment: the next run goes on from what was durable.
  */
 import { Bitmap } from '../core/bitmap.ts'
@@ -22,9 +22,10 @@ import {
   LEAF_BYTES,
   type Lie,
 } from './fetch-plan.ts'
+import { OwnFailure, ours } from './own-failure.ts'
 
-/** What a kill can cost, and little beside what a sync of so much takes. */
-const SYNC_BYTES = 4 * CHUNK_BYTES
+/** Twice this is what a kill can cost: so much is synced while so much comes. */
+const SYNC_BYTES = 2 * CHUNK_BYTES
 
 export interface TensorFetching {
   readonly storage: Pick<Storage, 'blobs' | 'fetches' | 'pins'>
@@ -180,14 +181,20 @@ class TensorRun {
 
   /** Ends what is under way, and says what is durable if that can be said. */
   async settle(): Promise<void> {
-    await Promise.allSettled(this.#works)
+    await this.#quiet()
     if (this.#failure === undefined && !this.#fetch.isWhole) await this.#sync().catch(() => undefined)
   }
 
   async #allWritten(): Promise<void> {
     for (const controller of this.#underWay.values()) controller.abort()
-    await Promise.allSettled(this.#works)
+    await this.#quiet()
     if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** A sync that fails has dropped what it was to write: nothing is published before it is known how it ended. */
+  async #quiet(): Promise<void> {
+    await Promise.allSettled(this.#works)
+    await this.#syncing?.catch(() => undefined)
   }
 
   /** Until something arrives, ends or is due. */
@@ -271,7 +278,10 @@ class TensorRun {
       await this.#write(id, chunk, bytes)
       this.bytesFetched += bytes.length
       this.#unsyncedBytes += bytes.length
-      if (this.#unsyncedBytes >= this.#syncBytes) await this.#sync().catch(ours)
+      if (this.#unsyncedBytes >= this.#syncBytes) {
+        await this.#syncing?.catch(ours)
+        if (this.#unsyncedBytes >= this.#syncBytes) this.#syncBeside()
+      }
       const { bytes: bytesTotal, verifiedChunks } = this.#fetch
       this.#fetching.onProgress?.({ bytesDone: Math.min(bytesTotal, verifiedChunks * CHUNK_BYTES), bytesTotal })
     }
@@ -296,6 +306,14 @@ class TensorRun {
     if (this.#writes.get(chunk)?.id !== id) return
     this.#writes.delete(chunk)
     this.#written.add(chunk)
+  }
+
+  /** What comes meanwhile is written meanwhile, up to as much again. */
+  #syncBeside(): void {
+    this.#sync().catch((error: unknown) => {
+      this.#failure ??= error as Error
+      this.#wake()
+    })
   }
 
   /** Sync first, then say so: what was written before the sync began, and is verified. */
@@ -327,14 +345,4 @@ class TensorRun {
       hint: 'connect a replica that holds it, or upload the model here',
     })
   }
-}
-
-/** A failure of this replica's own disk, which is nobody else's fault. */
-class OwnFailure extends Error {
-  constructor(cause: unknown) {
-    super('a chunk could not be written', { cause })
-  }
-}
-const ours = (error: unknown): never => {
-  throw new OwnFailure(error)
 }

@@ -5,7 +5,7 @@ import { hex } from '../../src/core/bytes.ts'
 import { TributaryError } from '../../src/core/errors.ts'
 import type { TensorRoot } from '../../src/core/ids.ts'
 import { leafHash, treeHead } from '../../src/core/merkle.ts'
-import { CHUNK_BYTES } from '../../src/replication/fetch-plan.ts'
+import { CHUNK_BYTES, FETCH_LIMITS } from '../../src/replication/fetch-plan.ts'
 import { fetchTensor, type TensorFetching } from '../../src/replication/fetch-tensor.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { createHttpBlobSource } from '../../src/transport/http/http-blob-source.ts'
@@ -127,6 +127,50 @@ describe('a tensor from other replicas', () => {
     expect(bytesFetched).toBe(bytes.length - count(kept.chunks) * CHUNK_BYTES)
     expect(again.sent).toBe(bytesFetched)
     expect((await stored(storage)).equals(bytes)).toBe(true)
+  })
+
+  /** Files whose sync ends when the test says so. */
+  const withSync = (storage: Storage, sync: () => Promise<void>): Storage => ({
+    ...storage,
+    blobs: {
+      ...storage.blobs,
+      openTemporary: async (id: string) => ({ ...(await storage.blobs.openTemporary(id)), sync }),
+    },
+  })
+
+  test('[XCH-6] what comes while a sync goes on is written too, and no more than as much again', async () => {
+    const storage = await memoryStorage()
+    let release = (): void => undefined
+    const gate = new Promise<void>((resolve) => (release = resolve))
+    let syncs = 0
+    const slow = withSync(storage, () => {
+      syncs += 1
+      return gate
+    })
+    let written = 0
+    const onProgress = ({ bytesDone }: { bytesDone: number }) => void (written = Math.floor(bytesDone / CHUNK_BYTES))
+    const limits = { ...FETCH_LIMITS, rangesMax: 1 }
+    const work = fetchTensor(wanted, fetching(slow, [source('a')], { syncBytes: 2 * CHUNK_BYTES, onProgress, limits }))
+    for (let i = 0; i < 50; i++) await new Promise(setImmediate)
+    expect([written, syncs]).toEqual([3, 1]) // the fourth is written, and waits with what it says
+    release()
+    await work
+    expect((await stored(storage)).equals(bytes)).toBe(true)
+  })
+
+  test('[XCH-7] a sync that fails beside the fetch ends it, and nothing is published', async () => {
+    const storage = await memoryStorage()
+    let syncs = 0
+    const failing = withSync(storage, async () => {
+      syncs += 1
+      await new Promise(setImmediate)
+      throw new TributaryError('STORAGE_FAILED', 'the disk is broken')
+    })
+    for (const syncBytes of [2 * CHUNK_BYTES, 10 * CHUNK_BYTES])
+      await expect(fetchTensor(wanted, fetching(failing, [source('a')], { syncBytes }))).rejects.toMatchObject({
+        code: 'STORAGE_FAILED',
+      })
+    expect([await storage.blobs.has({ kind: 'tensor', digest: root }), syncs > 1]).toEqual([false, true])
   })
 
   test('[XCH-32] asks a source that lacks it once, waits for nobody, and blames nobody', async () => {
