@@ -35,6 +35,7 @@ const FORMULAS: readonly Pick<Asked, 'strategy' | 'params' | 'own'>[] = [
   { strategy: 'ties', own: { density: 0.4 }, params: { profile: 'paper' } },
   { strategy: 'dare_linear', own: { density: 0.5 } },
   { strategy: 'dare_linear', own: { density: 0.3 }, params: { rescale_mode: 'inverse_prob', normalize: true } },
+  { strategy: 'dare_linear', own: { density: 0.25 }, params: { rescale_mode: 'inverse_prob' } },
   { strategy: 'dare_linear', own: { density: 0.3 }, params: { rescale_mode: 'none' } },
   { strategy: 'dare_ties', own: { density: 0.5 } },
   { strategy: 'dare_ties', own: { density: 0.7 }, params: { rescale_mode: 'inverse_prob', consensus: 'count' } },

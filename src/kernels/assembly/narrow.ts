@@ -76,8 +76,15 @@ export function change(a: usize, b: usize, out: usize, n: i32): void {
   }
 }
 
+/** 2⁻¹⁰⁰: its reciprocal, and what that multiplies of f32, are far from the ends of f64. */
+@inline const LEAST_POWER: f64 = 7.888609052210118e-31
+
 /** Times or over one f64, rounded to f64 and then to f32. In f32 alone, subnormal elements would take ten times as long. */
 export function scale(over: bool, a: usize, by: f64, out: usize, n: i32): void {
+  if (over && reinterpret<u64>(by) << 12 == 0 && abs(by) > LEAST_POWER && abs(by) <= 1) {
+    by = 1 / by // a power of two, whose products are exact
+    over = false
+  }
   const b = f64x2.splat(by)
   for (let i = 0; i < n; i += 4) {
     const low = f64x2.promote_low_f32x4(v128.load_zero<u64>(a))
