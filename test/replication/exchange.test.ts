@@ -304,8 +304,12 @@ test('[XCH-24] a model for which there is no room is refused by name before its 
   storage.blobs.freeBytes = async () => free
   const { two, models } = await twoReplicas(world, [1, 2], await aReplica({ seed: 2, storage }))
   await world.until(() => hasManifests(two, ...models), 'both manifests came')
+  const block = storage.jobs.block.bind(storage.jobs)
+  storage.jobs.block = (...given) => {
+    free = 0 // before anything is asked for
+    return block(...given)
+  }
   const { merge } = await two.replica.startMerge('lab', AVERAGE)
-  free = 0
   await world.until(() => two.replica.findMerge('lab', merge.id).error !== undefined, 'it is told why')
   expect(two.replica.findMerge('lab', merge.id)).toMatchObject({ state: 'blocked', error: { code: 'DISK_FULL' } })
   expect(two.replica.findMerge('lab', merge.id).missing).toHaveLength(2)
