@@ -40,7 +40,7 @@ const folder = mkdtempSync(join(tmpdir(), 'tributary-simulation-'))
 compile(folder)
 const workers = Math.max(1, availableParallelism())
 const began = performance.now()
-const sums = { seeds: 0, failed: 0, ops: 0, acknowledged: 0, frames: 0, crashes: 0, rollbacks: 0, byzantine: 0, forks_in_honest_runs: 0, slowest_heal_ms: 0 } // prettier-ignore
+const sums = { seeds: 0, failed: 0, ops: 0, acknowledged: 0, frames: 0, crashes: 0, rollbacks: 0, byzantine: 0, forks_in_honest_runs: 0, with_bytes: 0, lies: 0, namings: 0, slowest_heal_ms: 0, slowest_fetch_ms: 0 } // prettier-ignore
 let open = workers
 
 for (let worker = 0; worker < workers; worker++) {
@@ -50,6 +50,9 @@ for (let worker = 0; worker < workers; worker++) {
   child.on('message', (run) => {
     sums.seeds++
     for (const key of ['ops', 'acknowledged', 'frames', 'crashes', 'rollbacks']) sums[key] += run[key]
+    for (const key of ['lies', 'namings']) sums[key] += run[key] ?? 0
+    if (run.bytesHealMs !== undefined) sums.with_bytes++
+    sums.slowest_fetch_ms = Math.max(sums.slowest_fetch_ms, run.bytesHealMs ?? 0)
     if (run.byzantine > 0) sums.byzantine++
     if (run.byzantine === 0 && run.rollbacks === 0) sums.forks_in_honest_runs += run.forks
     sums.slowest_heal_ms = Math.max(sums.slowest_heal_ms, run.healMs ?? 0)
