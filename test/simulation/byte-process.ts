@@ -47,6 +47,8 @@ export interface ProcessParts {
 }
 
 const PIECE_BYTES = 2 ** 20
+/** A merge of which no more can be read than what it lacked when it was asked for. */
+const NO_RECIPE = JSON.stringify({ request: JSON.stringify({ recipe: 'null' }) })
 const LIE = /^the replica ([0-9a-f]{64}) sent something else for (.+)$/
 
 export class ByteProcess {
@@ -153,9 +155,10 @@ export class ByteProcess {
       randomHex: () => '00',
       report: (what, error) => this.#report(what, error),
     }
-    const book = { all: () => this.#shown() }
-    const queue = { unblock: () => this.#blocked(storage), explain: () => undefined }
-    const exchange = new Exchange(context, book as never, queue as never, this.#feed)
+    const book = { all: () => this.#shown(), state: () => this.#shown()[0] }
+    const queue = { wake: () => undefined }
+    const merging = { ...context, storage: { ...storage, jobs: this.#blocked(storage) } }
+    const exchange = new Exchange(merging, book as never, queue as never, this.#feed)
     this.#exchange = exchange
     exchange.start({ clock, sourcesFor: () => this.#sources(space), lied: (source) => this.#lied(source) })
     return { context, exchange, leaves }
@@ -193,14 +196,26 @@ export class ByteProcess {
     return visible.filter(({ record }) => known.has(record.model))
   }
 
-  /** One merge of all that is shown. */
-  #blocked({ models }: Storage) {
+  /** One merge of all that is shown, which is another when something else is missing; it lacks what its error says. */
+  #blocked({ models }: Storage): Storage['jobs'] {
     const { merges, state, space } = this.#parts
-    const now = state()
-    if (!merges || now === undefined) return []
-    const wanted = new Set<ModelId>(this.#wanted(now).map(({ record }) => record.model))
-    const missing = [...wanted].filter((id) => models.find(id) === undefined)
-    return missing.length === 0 ? [] : [{ job: { space }, missing }]
+    const missing = () => {
+      const now = state()
+      if (!merges || now === undefined) return []
+      const wanted = new Set<ModelId>(this.#wanted(now).map(({ record }) => record.model))
+      return [...wanted].filter((id) => models.find(id) === undefined)
+    }
+    return {
+      idsByState: () => (missing().length === 0 ? [] : [missing().join()]),
+      find: (id: string) => ({
+        id,
+        space,
+        state: 'blocked',
+        request: NO_RECIPE,
+        error: JSON.stringify({ missing: id.split(',') }),
+      }),
+      requeue: () => false,
+    } as never
   }
 
   #lied(source: string): void {

@@ -126,7 +126,9 @@ async function holdersOf({ sources, signal }: ModelFetching, id: ModelId): Promi
   return sources.filter((_, i) => asked[i] === true)
 }
 
-const manifestOf = ({ storage }: Context, id: ModelId): Uint8Array => storage.manifests.find(id)!.manifest
+/** It may have become a model meanwhile, by an upload or another fetch. */
+const manifestOf = ({ storage }: Context, id: ModelId): Uint8Array =>
+  (storage.manifests.find(id) ?? storage.models.find(id))!.manifest
 
 function blobsOf({ tensors, files, layout }: Manifest): readonly BlobName[] {
   const names = new Map<string, BlobName>()
