@@ -1,6 +1,6 @@
 /** Averages of eight elements of any scales (any-scales.ts, bins.ts), from bytes to bytes: nothing is left open. */
 import { rows, SORTED_MAX, sumSorted } from './any-scales'
-import { divided } from './average-rounding'
+import { dividedAny } from './average-rounding'
 import { sumInBins } from './bins'
 import { BF16, bytesOf, F16, F16_SCALE, F32, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
 import { NARROW_TERMS_MAX, sumInNarrowBins } from './narrow-bins'
@@ -63,7 +63,7 @@ function anyScales(form: i32, table: usize, weights: usize, k: i32, by: v128, te
     s2 = f64x2.mul(scale, s2)
     s3 = f64x2.mul(scale, s3)
   }
-  return divided(form, s0, s1, s2, s3, by, out)
+  return dividedAny(form, s0, s1, s2, s3, by, out)
 }
 
 /** The same, called from where it is rare. */

@@ -1,6 +1,6 @@
 /** Eight sums to the bytes of an average, with one division; or both ends of what they may be, where those agree. */
 import { BF16, F16, F32 } from './codes'
-import { encodeEight, encodeEightF32 } from './encode'
+import { encodeAnyEight, encodeEight, encodeEightF32 } from './encode'
 
 @inline
 export function divided(form: i32, s0: v128, s1: v128, s2: v128, s3: v128, by: v128, out: usize): bool {
@@ -9,6 +9,13 @@ export function divided(form: i32, s0: v128, s1: v128, s2: v128, s3: v128, by: v
   const c = f64x2.div(s2, by)
   const d = f64x2.div(s3, by)
   return form == F32 ? encodeEightF32(a, b, c, d, out) : encodeEight(form == BF16, a, b, c, d, out)
+}
+
+/** The same, where quotients are of any size. */
+@inline
+export function dividedAny(form: i32, s0: v128, s1: v128, s2: v128, s3: v128, by: v128, out: usize): bool {
+  if (form == F32) return divided(F32, s0, s1, s2, s3, by, out)
+  return encodeAnyEight(form == BF16, f64x2.div(s0, by), f64x2.div(s1, by), f64x2.div(s2, by), f64x2.div(s3, by), out)
 }
 
 /** Both ends of what eight sums may be. */

@@ -57,9 +57,12 @@ function codeOf(bf16: bool, value: f64): i32 {
   return min(code, infinityOf(bf16)) | sign
 }
 
-/** The codes of four elements without their signs, right where all are finite. */
+/**
+ * The codes of four elements without their signs, right where all are finite. Where any size is as likely as another, a
+ * branch for small ones costs more than they do.
+ */
 @inline
-function codesOf(bf16: bool, first: v128, second: v128): v128 {
+function codesOf(bf16: bool, anySize: bool, first: v128, second: v128): v128 {
   const shift = shiftOf(bf16)
   const one = constantOf(1)
   const high = v128.shuffle<i32>(first, second, 1, 3, 5, 7)
@@ -71,7 +74,7 @@ function codesOf(bf16: bool, first: v128, second: v128): v128 {
   const odd = v128.and(i32x4.shr_u(bits, shift), one)
   let codes = i32x4.shr_u(i32x4.add(i32x4.add(bits, ownOf(bf16, 2)), odd), shift)
   const small = i32x4.lt_s(size, ownOf(bf16, 1))
-  if (v128.any_true(small)) {
+  if (anySize || v128.any_true(small)) {
     const units = f64x2.splat(unitsOf(bf16))
     const magic = f64x2.splat(4503599627370496)
     const a = f64x2.add(f64x2.mul(f64x2.abs(first), units), magic)
@@ -92,8 +95,19 @@ function signed(codes: v128, first: v128, second: v128): v128 {
 /** Eight elements, where all are finite; else false, and nothing is written. */
 @inline
 export function encodeEight(bf16: bool, v0: v128, v1: v128, v2: v128, v3: v128, out: usize): bool {
-  const a = codesOf(bf16, v0, v1)
-  const b = codesOf(bf16, v2, v3)
+  return encodeEightOf(bf16, false, v0, v1, v2, v3, out)
+}
+
+/** The same, at one price for all sizes. */
+@inline
+export function encodeAnyEight(bf16: bool, v0: v128, v1: v128, v2: v128, v3: v128, out: usize): bool {
+  return encodeEightOf(bf16, true, v0, v1, v2, v3, out)
+}
+
+@inline
+function encodeEightOf(bf16: bool, anySize: bool, v0: v128, v1: v128, v2: v128, v3: v128, out: usize): bool {
+  const a = codesOf(bf16, anySize, v0, v1)
+  const b = codesOf(bf16, anySize, v2, v3)
   if (v128.any_true(i32x4.ge_s(i32x4.max_s(a, b), ownOf(bf16, 3)))) return false
   v128.store(out, i16x8.narrow_i32x4_u(signed(a, v0, v1), signed(b, v2, v3)))
   return true

@@ -4,7 +4,7 @@
  */
 import { divided } from './average-rounding'
 import { BF16, F16, F16_SCALE, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
-import { encodeEight } from './encode'
+import { encodeAnyEight } from './encode'
 import { lostTwo } from './error-free'
 import { addThreeTwo } from './levels'
 
@@ -74,7 +74,7 @@ function quickly(x: usize, y: usize, z: usize, u: v128, v: v128, w: v128, by: v1
   const d = f64x2.div(quicklyOf(3, x, y, z, u, v, w), by)
   const s = both
   if (v128.any_true(v128.or(doubtOf(p, q, a, b), doubtOf(r, s, c, d)))) return roundedBf16(x, y, z, u, v, w, by, out)
-  return encodeEight(true, a, b, c, d, out)
+  return encodeAnyEight(true, a, b, c, d, out)
 }
 
 @inline
