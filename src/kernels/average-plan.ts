@@ -5,7 +5,8 @@
 import { units } from './exact.ts'
 
 /** Ways to a sum, cheapest first; the last of a plan needs no other. */
-export type AverageTier = 'inF32' | 'inInterval' | 'inParts' | 'besideMiddles' | 'inSpan' | 'inLevels' | 'anyScales'
+export type AverageTier =
+  'inF32' | 'inRatio' | 'inInterval' | 'inParts' | 'besideMiddles' | 'inSpan' | 'inLevels' | 'anyScales'
 
 export interface AveragePlan {
   readonly tiers: readonly AverageTier[]
@@ -23,6 +24,17 @@ export interface AveragePlan {
   readonly middleReach: number
   /** For bf16 with weights that are as whole numbers of a small sum: those in f32, and the divisor to go with them. */
   readonly inF32?: { readonly span: number; readonly weights: Float32Array; readonly divisor: number }
+  /** For two or three of bf16 with weights that are nearly as whole numbers of a small sum: see average-ratio.ts. */
+  readonly inRatio?: {
+    readonly span: number
+    /** Of each, the whole number and how far the weight by the divisor is off that by `divisor`, in turn. */
+    readonly weights: Float32Array
+    readonly divisor: number
+    /** How many codes a quotient may lie below the greatest element. */
+    readonly reach: number
+    /** How many codes below the greatest element the sign of what is off may be wrong. */
+    readonly doubt: number
+  }
   /** Weights by the divisor, and how far off the sum can be, per unit of the greatest magnitude. */
   readonly inInterval?: {
     readonly weights: Float32Array | Float64Array
@@ -110,8 +122,54 @@ export function planAverage(dtype: AverageDtype, weights: readonly number[], div
   if (!inInterval) return { tiers: [...beside, 'inSpan', ...last], ...always }
   if (dtype === 'F32') return { tiers: ['inInterval', ...last], ...always, inInterval }
   const inParts = partsOf(weights, divisor)
-  const tiers = ['inInterval', ...(inParts ? (['inParts'] as const) : []), ...beside, 'inSpan', ...last] as const
-  return { tiers, ...always, inInterval, ...(inParts && { inParts }) }
+  const inRatio = ratioOf(weights, divisor)
+  const [first, second] = [inRatio ? 'inRatio' : 'inInterval', inParts ? (['inParts'] as const) : []] as const
+  const tiers = [first, ...second, ...beside, 'inSpan', ...last] as const
+  return { tiers, ...always, inInterval, ...(inParts && { inParts }), ...(inRatio && { inRatio }) }
+}
+
+/** Wholes of a greater divisor have few quotients on a middle, and then an interval is cheaper. */
+const RATIO_DIVISOR_MAX = 100
+/** Over fewer, too many elements would be left open. */
+const RATIO_BINADES_MIN = 7
+/** Loops of average-ratio.ts are for so few. */
+const RATIO_TERMS_MAX = 3
+
+/** Weights by the divisor that are off wholes by the least divisor that will do no farther than decimals in f32 are. */
+function ratioOf(weights: readonly number[], divisor: number): AveragePlan['inRatio'] {
+  const exact = weights.map((weight) => weight / divisor)
+  const total = exact.reduce((so, weight) => so + Math.abs(weight), 0)
+  if (weights.length < 2 || weights.length > RATIO_TERMS_MAX || !(total >= 2 ** -4 && total <= 2 ** 4)) return undefined
+  for (let wholes = 1; wholes <= RATIO_DIVISOR_MAX; wholes++) {
+    const whole = exact.map((weight) => Math.round(weight * wholes))
+    // of numbers so near each other the difference is exact; the quotients round
+    const off = exact.map((weight, i) => weight - whole[i]! / wholes)
+    if (whole.includes(0) || off.some((far) => Math.abs(far) > 2 ** -22 * total)) continue
+    const sum = whole.reduce((so, n) => so + Math.abs(n), 0)
+    // what is off, with what the law's own two roundings may move, per unit of the greatest magnitude
+    const moved = off.reduce((so, far) => so + Math.abs(far), 0) + 2 ** -49 * total
+    // a quotient beside a middle is off it by a place of the smallest element, or of the middle, by the divisor at least
+    const clear = -binades(wholes * moved)
+    const narrow = Math.min(
+      15 - binades(sum + 1),
+      14 - binades(wholes) - Math.max(0, binades(sum / wholes)),
+      clear - 10,
+    )
+    const reach = Math.min(clear - 13, 8)
+    // the sign: off and products and additions round in f32, quotients above and the law in f64
+    const doubt = -binades((weights.length + 3) * 2 ** -24 * moved + 2 ** -49 * total)
+    // what is off by next to nothing leaves every middle in doubt
+    if (narrow < RATIO_BINADES_MIN || reach < 4 || moved < 2 ** (10 - doubt)) return undefined
+    const { mantissaBits } = FORMS.BF16
+    return {
+      span: narrow * 2 ** mantissaBits,
+      weights: Float32Array.from(whole.flatMap((n, i) => [n, off[i]!])),
+      divisor: wholes,
+      reach: reach * 2 ** mantissaBits,
+      doubt: doubt * 2 ** mantissaBits,
+    }
+  }
+  return undefined
 }
 
 /** Binades at which the error of a quotient, and what the law's own two steps round, is half of 2⁻²⁰ of it. */
@@ -156,6 +214,13 @@ function partsOf(weights: readonly number[], divisor: number): AveragePlan['inPa
 function cut(value: number, bits: number): number {
   const far = value * (2 ** (53 - bits) + 1)
   return far - (far - value)
+}
+
+/** The exponent of the least power of two that is no smaller. */
+function binades(value: number): number {
+  let exponent = -64
+  while (2 ** exponent < value) exponent++
+  return exponent
 }
 
 const near = (value: number) => value === 0 || (Math.abs(value) >= 2 ** -8 && Math.abs(value) <= 2 ** 8)

@@ -11,10 +11,13 @@ const TABLES_BYTES = STREAMS_MAX * (8 + 4 + 4 + 8 + 8 + 64 + EIGHT_BYTES_MAX) + 
 /** A tier is tried on a few eights, and then on more; where a greater share of them stays open, the next one is faster. */
 const PROBE_EIGHTS = 32
 const PART_EIGHTS = 256
+/** Where it holds, the next part is twice as long, up to this: every call from JavaScript costs as much as some eights. */
+const PART_EIGHTS_MAX = 8192
 const OPEN_SHARE_MAX: Readonly<Record<AverageTier, number>> = {
   inF32: 0.25,
   inInterval: 0.31,
   inParts: 0.2,
+  inRatio: 0.2,
   besideMiddles: 0.25,
   inSpan: 0.25,
   inLevels: 0.5,
@@ -41,9 +44,9 @@ export class WasmAverage {
   readonly #plan: Address
   readonly #tail: Address
   #last: { readonly dtype: AverageDtype; weights: readonly number[]; divisor: number; plan: AveragePlan } | undefined
-  /** Which tier is at work and whether it holds, for how many parts more, and how long it lasted the last time. */
+  /** Which tier is at work, on how many eights next, for how many parts more, and how long it lasted the last time. */
   #tier = 0
-  #holds = false
+  #eights = PROBE_EIGHTS
   #pieces = 0
   #rest: number = REST_PARTS[0]
 
@@ -88,14 +91,16 @@ export class WasmAverage {
     const plan = planAverage(dtype, weights, divisor)
     this.#last = { dtype, weights, divisor, plan }
     this.#tier = 0
-    this.#holds = false
+    this.#eights = PROBE_EIGHTS
     this.#pieces = 0
     this.#rest = REST_PARTS[0]
     const { head, drop, next } = plan.levels
-    const scaled = plan.inF32?.weights ?? plan.inInterval?.weights
+    const inRatio = plan.tiers.includes('inRatio') ? plan.inRatio : undefined
+    const wholes = plan.inF32 ?? inRatio
+    const scaled = wholes?.weights ?? plan.inInterval?.weights
     if (scaled) this.#bytes.set(new Uint8Array(scaled.buffer), this.#scaled)
     const cells = new DataView(this.#buffer, this.#plan, PLAN_BYTES)
-    ;[plan.span, head, drop, next, this.#scaled, plan.inF32?.span ?? 0].forEach((cell, i) => {
+    ;[plan.span, head, drop, next, this.#scaled, wholes?.span ?? 0].forEach((cell, i) => {
       cells.setInt32(4 * i, cell, true)
     })
     cells.setFloat64(24, plan.inInterval?.error ?? 0, true)
@@ -105,8 +110,10 @@ export class WasmAverage {
     cells.setFloat64(80, plan.sumError, true)
     cells.setInt32(88, plan.isWide ? 1 : 0, true)
     cells.setFloat32(52, plan.inInterval?.error ?? 0, true)
-    cells.setFloat32(56, plan.inF32?.divisor ?? 0, true)
+    cells.setFloat32(56, wholes?.divisor ?? 0, true)
     cells.setInt32(60, plan.middleReach << 20, true)
+    cells.setInt32(96, inRatio?.reach ?? 0, true)
+    cells.setInt32(100, inRatio?.doubt ?? 0, true)
     const { inParts } = plan
     if (!inParts) return
     this.#bytes.set(new Uint8Array(inParts.parts.buffer), this.#parts)
@@ -121,19 +128,24 @@ export class WasmAverage {
     const { tiers } = this.#last!.plan
     for (let from = 0, to; from < bytes; from = to) {
       const tier = tiers[this.#tier]!
-      to = Math.min(bytes, from + eight * (this.#holds ? PART_EIGHTS : PROBE_EIGHTS))
+      to = Math.min(bytes, from + eight * this.#eights)
       const open = this.#run(tier, this.#table, k, from, to, out)
       if (open < 0) return false
-      this.#holds = open * eight <= OPEN_SHARE_MAX[tier] * (to - from)
-      if (!this.#holds && this.#tier + 1 < tiers.length) {
+      const holds = open * eight <= OPEN_SHARE_MAX[tier] * (to - from)
+      if (!holds && this.#tier + 1 < tiers.length) {
         this.#tier += 1
+        this.#eights = PROBE_EIGHTS
         this.#pieces = this.#rest
         this.#rest = Math.min(2 * this.#rest, REST_PARTS[1])
-      } else if (this.#tier === 0) this.#rest = REST_PARTS[0]
-      else if (--this.#pieces <= 0) {
-        this.#tier = 0
-        this.#holds = false
+        continue
       }
+      if (this.#tier === 0) this.#rest = REST_PARTS[0]
+      else if ((this.#pieces -= Math.ceil(this.#eights / PART_EIGHTS)) <= 0) {
+        this.#tier = 0
+        this.#eights = PROBE_EIGHTS
+        continue
+      }
+      this.#eights = Math.max(PART_EIGHTS, Math.min(2 * this.#eights, PART_EIGHTS_MAX))
     }
     return true
   }
@@ -152,6 +164,8 @@ export class WasmAverage {
         return wasm.averageInParts(...all)
       case 'besideMiddles':
         return wasm.averageBesideMiddles(...all)
+      case 'inRatio':
+        return wasm.averageInRatio(...all)
       case 'inSpan':
         return dtype === 'F32' ? wasm.averageF32InSpan(...all) : wasm.averageInSpan(form, ...all)
       case 'inLevels':

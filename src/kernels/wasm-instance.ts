@@ -43,6 +43,7 @@ export interface WasmWords {
   averageInInterval(...more: [...Average]): number
   averageInParts(...more: [...Average]): number
   averageBesideMiddles(...more: [...Average]): number
+  averageInRatio(...more: [...Average]): number
   averageInSpan(form: number, ...more: [...Average]): number
   averageF32InInterval(...more: [...Average]): number
   averageF32InSpan(...more: [...Average]): number

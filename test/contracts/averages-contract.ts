@@ -79,6 +79,9 @@ export function describeAveragesContract(name: string, kernels: Kernels<Plane>):
         [0.1, 0.7, 0.2, 0.4, 0.05, 0.15],
         [1.3, -0.4, 0.1],
         [0.9, 2 ** -14, 0.1],
+        [0.3, 0.7],
+        [0.85, -0.15],
+        [1 / 7, 4 / 7, 2 / 7],
         Array.from({ length: 17 }, (_, i) => 0.01 * (i + 1)),
         [18000, 12000, 30000],
         [-3 * 2 ** 20, 2 ** 21, 5 * 2 ** 20],
@@ -126,6 +129,65 @@ export function describeAveragesContract(name: string, kernels: Kernels<Plane>):
         })
         for (const divisor of [total, 2 * total, 0.37]) check(streams, weights, divisor)
       })
+    })
+
+    test('[KRN-13] weights near whole numbers: a middle that a term far below decides, and sums of next to nothing', () => {
+      const tenths = [0.3, 0.5, 0.2].map(Math.fround)
+      const columns: (readonly number[])[] = []
+      for (let down = -1; down <= (dtype === 'F16' ? 20 : 40); down++)
+        for (const sign of [-1, 1]) {
+          const far = sign * 2 ** -down
+          // 3 a + 5 b is an odd multiple of five
+          for (const a of [200, 220, 250]) for (const b of [161, 187, 255]) columns.push([a, b, far])
+          columns.push([5 * 16, -3 * 16, far], [5, -3, 0], [far, 0, 0], [250, far, 255])
+        }
+      const streams = tenths.map((_, j) => {
+        const bytes = new Uint8Array(size * columns.length)
+        reference.encode(
+          dtype,
+          Float64Array.from(columns, (all) => all[j]!),
+          bytes,
+        )
+        return bytes
+      })
+      const total = tenths.reduce((sum, weight) => sum + weight, 0)
+      for (const divisor of [total, 1, -total]) check(streams, tenths, divisor)
+      for (const weights of [
+        tenths,
+        [0.1, 0.6, 0.3].map(Math.fround),
+        [1, 1, 1],
+        [2, 1, 1],
+        [0.7, 0.9, 0.5].map(Math.fround),
+      ])
+        for (const order of [
+          [1, 2, 0],
+          [2, 0, 1],
+        ])
+          check(
+            order.map((j) => streams[j]!),
+            weights,
+            weights.reduce((sum, weight) => sum + weight, 0),
+          )
+    })
+
+    test('[KRN-13] an average of negative zeros is +0', () => {
+      const zeros = new Uint8Array(40 * size)
+      for (let i = 0; i < 40; i++) zeros[(i + 1) * size - 1] = 0x80
+      for (const weights of [
+        [1],
+        [1, 1],
+        [1, 1, 1],
+        [2, 1, 1],
+        [0.3, 0.5, 0.2],
+        [0.3, 0.7],
+        [0.7, 0.9, 0.5],
+        [0.7, 0.9],
+      ])
+        check(
+          weights.map(() => zeros),
+          weights.map(Math.fround),
+          1,
+        )
     })
 
     test('[KRN-13] what cancels leaves exactly what is left, as +0 where nothing is', () => {

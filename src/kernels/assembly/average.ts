@@ -102,7 +102,7 @@ export function mostlyTiny(table: usize, k: i32, from: usize, to: usize): bool {
       least = i16x8.min_u(least, i16x8.sub(v128.and(v128.load(streamOf(table, i, at)), magnitude), one))
     if (v128.any_true(i16x8.lt_u(least, tiny))) count++
   }
-  return count > 1
+  return count > 1 + <i32>((to - from) >> 13)
 }
 
 /**
@@ -118,7 +118,7 @@ const constants: usize = memory.data<u32>([
  * interval, half a cell added, agree in their upper halves, those are the result. Answers how many eights could not
  * prove it, or −1.
  */
-export function averageInInterval(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
+export function manyInInterval(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
   if (mostlyTiny(table, k, from, to))
     return averageInSpan(BF16, table, weights, k, divisor, terms, plan, from, to, out) < 0 ? -1 : <i32>((to - from) >> 4)
   const scaled = scaledOf(plan)
@@ -196,7 +196,7 @@ function rounded(a: v128, b: v128, bias: v128, last: v128): v128 {
 }
 
 /** bf16 with whole weights of a small sum: the sum is exact in f32, and one f32 division rounds to the same cell. */
-export function averageInF32(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
+export function manyInF32(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
   const scaled = scaledOf(plan)
   const narrowest = narrowOf(plan)
   const magnitude = v128.load_splat<u32>(constants)

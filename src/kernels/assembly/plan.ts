@@ -95,3 +95,13 @@ export function isWide(plan: usize): bool {
 export function sumErrorOf(plan: usize): f64 {
   return load<f64>(plan, 80)
 }
+/** How many codes below the greatest element a quotient of whole sums may lie. */
+@inline
+export function ratioReachOf(plan: usize): v128 {
+  return v128.load_splat<u16>(plan, 96)
+}
+/** How many codes below the greatest element what such quotients leave out is known no better than to its sign. */
+@inline
+export function ratioDoubtOf(plan: usize): v128 {
+  return v128.load_splat<u16>(plan, 100)
+}
