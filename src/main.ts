@@ -19,12 +19,12 @@ const toolbox: Toolbox = {
     const replica = await startReplica(config, { between: partition })
     return { url: replica.url, key: replica.key, stop: () => replica.stop(), cut: partition.cut, heal: partition.heal }
   },
-  openLocal: async ({ useDigestCache, ...flags }) => {
-    const [{ openLocal }, { makeResources }] = await Promise.all([import('./local.ts'), import('./config.ts')])
-    return openLocal({
-      ...(useDigestCache && { cacheDirectory: cacheDirectoryOf(io) }),
-      resources: makeResources(flags, io.env),
-    })
+  openLocal: async ({ useDigestCache, computes, ...flags }) => {
+    const [{ createMerger }, { makeResources }] = await Promise.all([import('./merger.ts'), import('./config.ts')])
+    const merger = await createMerger(makeResources(flags, io.env))
+    if (computes) merger.warm?.(0) // one thread starts while the rest is loaded
+    const { openLocal } = await import('./local.ts')
+    return openLocal({ ...(useDigestCache && { cacheDirectory: cacheDirectoryOf(io) }), merger })
   },
   strategies: async () => {
     const [{ strategies }, { strategyView }] = await Promise.all([

@@ -10,7 +10,7 @@ import { VERSION } from './cli/version.ts'
 import { createCompactor } from './compactor.ts'
 import type { ReplicaConfig } from './config.ts'
 import { sign, verify } from './core/signature.ts'
-import { createMerger } from './local.ts'
+import { createMerger } from './merger.ts'
 import { LIMITS } from './operations/context.ts'
 import { createOperations } from './operations/create-operations.ts'
 import { Lease } from './operations/lease.ts'
@@ -57,7 +57,7 @@ export async function startReplica(
     const key = await openReplicaKey(createNodeFileSystem(), join(config.dataDirectory, 'replica.key'), randomBytes)
     const lease = new Lease(storage.lease, key.rid, randomBytes(16).toString('hex'))
     const token = resolveToken({ config, settings: storage.settings })
-    const merger = createMerger(config.resources)
+    const merger = await createMerger(config.resources)
     stops.push(() => merger.close())
     const operations = createOperations({
       storage,

@@ -76,7 +76,11 @@ async function runCommand(command: Command, given: Given, around: Surroundings):
       if (text !== '') io.stdout.write(`${text}\n`)
     },
     local: async (options, use) => {
-      const local = await toolbox.openLocal({ useDigestCache: options.flag('cache'), ...resourceFlags(options) })
+      const local = await toolbox.openLocal({
+        useDigestCache: options.flag('cache'),
+        computes: command.computes === true,
+        ...resourceFlags(options),
+      })
       try {
         return await use(local)
       } finally {

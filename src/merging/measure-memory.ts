@@ -4,9 +4,6 @@ import { at } from '../core/invariant.ts'
 import { COUNTS_BYTES } from './evaluate/spares.ts'
 import { demandOf, TOGETHER_WORDS, type TogetherMemory } from './evaluate/together.ts'
 
-/** Address space: memory only where it is touched. Tables for some fifty cutoffs at a time, and numbers. */
-export const MEASURES_BYTES = 32 * 1024 * 1024
-
 const WORDS_BYTES = 4 * TOGETHER_WORDS
 
 /** For each of these tensors, by its reductions: its own words and numbers; tables of counts are used by one after the other. */

@@ -6,6 +6,7 @@ import { TributaryError } from '../core/errors.ts'
 import { at, invariant } from '../core/invariant.ts'
 import type { Strategy } from '../core/strategy.ts'
 import { maskBytes } from '../kernels/strip-program.ts'
+import { MASKS_BYTES } from './boards.ts'
 import { explainPrepared } from './evaluate/explain-prepared.ts'
 import { masksBytes } from './evaluate/masks.ts'
 import type { Resources } from './merger.ts'
@@ -24,8 +25,6 @@ const TILES_BYTES = 64 * MIB
 const LEAST_BYTES = 8
 /** The program itself: Node and its heap. */
 export const PROGRAM_BYTES = 128 * MIB
-/** Random masks that are kept of tensors, by all threads: those of three contributions of 80 million elements. */
-export const MASKS_BYTES = 32 * MIB
 /** A thread: its heap, and what kernels keep beside tiles and strips. */
 export const WORKER_BYTES = 24 * MIB
 

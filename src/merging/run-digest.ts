@@ -3,8 +3,8 @@ import { at } from '../core/invariant.ts'
 import type { KernelSource } from '../kernels/choose-kernels.ts'
 import type { TileFiles } from '../storage/tile-files.ts'
 import { CHUNK_BYTES, TensorHasher } from '../tensors/tensor-hasher.ts'
+import { boardOfDigest, sizesOf } from './boards.ts'
 import { OpenTileFiles } from './open-tile-files.ts'
-import { RunBoard, type SharedBoard } from './run-board.ts'
 import { Pace, runAlone, type RunWatch, type Work } from './run.ts'
 import { digestBytes, type DigestOutcome, type DigestTask } from './task.ts'
 import { partsOf } from './units.ts'
@@ -17,9 +17,6 @@ export interface DigestEngine {
 /** Read and hashed at a time, and in one unit. */
 const READ_BYTES = CHUNK_BYTES
 const UNIT_BYTES = 4 * CHUNK_BYTES
-
-const sizesOf = ({ tensors }: DigestTask): readonly number[] => tensors.map(({ slice }) => slice.bytes)
-export const boardOfDigest = (task: DigestTask, shared?: SharedBoard): RunBoard => new RunBoard(sizesOf(task), shared)
 
 export const runDigest = (
   task: DigestTask,

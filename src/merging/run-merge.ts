@@ -18,10 +18,11 @@ import { type About, Evaluator } from './evaluate/evaluator.ts'
 import { SharedMasks } from './evaluate/masks.ts'
 import type { Measures } from './evaluate/recordings.ts'
 import { Together } from './evaluate/together.ts'
-import { dealMeasures, MEASURES_BYTES } from './measure-memory.ts'
-import { bufferBytes, MASKS_BYTES, RuleFacts } from './memory.ts'
+import { boardOfMerge, maskBytesOf } from './boards.ts'
+import { dealMeasures } from './measure-memory.ts'
+import { bufferBytes, RuleFacts } from './memory.ts'
 import { OpenTileFiles } from './open-tile-files.ts'
-import { RunBoard, type SharedBoard } from './run-board.ts'
+import type { RunBoard } from './run-board.ts'
 import { cancelled, Pace, runAlone, type RunWatch, type Work } from './run.ts'
 import {
   type MergeRule,
@@ -41,16 +42,6 @@ export interface Engine {
   readonly kernels: KernelSource
   readonly strategies: readonly Strategy[]
 }
-
-export const boardOfMerge = (task: MergeTask, workers: number, shared?: SharedBoard): RunBoard =>
-  new RunBoard(
-    task.tensors.map(({ target }) => target.bytes),
-    shared,
-    ...(workers > 1 ? [MEASURES_BYTES, SharedMasks.bytesFor(workers * maskBytesOf(task, workers))] : []),
-  )
-
-/** For the masks of one thread. */
-const maskBytesOf = ({ maskBytes }: MergeTask, workers: number): number => maskBytes ?? MASKS_BYTES / workers
 
 export function runMerge(
   task: MergeTask,

@@ -1,9 +1,10 @@
 /** The side of one worker thread: its share of each job, told as progress and tensors and then as done or failed. */
 import type { MessagePort } from 'node:worker_threads'
+import { boardOfDigest, boardOfMerge } from './boards.ts'
 import { unpackTask } from './pack-task.ts'
 import type { RunBoard } from './run-board.ts'
-import { boardOfDigest, digestWork } from './run-digest.ts'
-import { boardOfMerge, type Engine, mergeWork } from './run-merge.ts'
+import { digestWork } from './run-digest.ts'
+import { type Engine, mergeWork } from './run-merge.ts'
 import type { RunWatch } from './run.ts'
 import type { DigestOutcome, TensorOutcome } from './task.ts'
 import { failureOf, type Reply, type Request } from './worker-protocol.ts'

@@ -5,11 +5,10 @@
  */
 import { Worker } from 'node:worker_threads'
 import { TributaryError } from '../core/errors.ts'
+import { boardOfDigest, boardOfMerge } from './boards.ts'
 import type { Merger, Resources, Watch } from './merger.ts'
 import type { RunBoard } from './run-board.ts'
 import { packTask } from './pack-task.ts'
-import { boardOfDigest } from './run-digest.ts'
-import { boardOfMerge } from './run-merge.ts'
 import { Progress } from './run.ts'
 import {
   digestBytes,

@@ -61,14 +61,17 @@ describe('merge', () => {
       },
     })
     expect(await stage.run('merge', 'r.yml', '--out', 'merged')).toBe(0)
-    expect(asked).toEqual([{ useDigestCache: true }, { recipe: 'r.yml', out: 'merged' }])
+    expect(asked).toEqual([
+      { useDigestCache: true, computes: true },
+      { recipe: 'r.yml', out: 'merged' },
+    ])
     expect(closed).toBe(1)
     expect(stage.stdout()).toMatchSnapshot()
     expect(stage.stderr()).toBe(
       'warning: y was left out: its shapes differ\nwarning: two inputs\\u001b[2J are the same\n',
     )
     expect(await stage.run('merge', 'r.yml', '--out', 'merged', '--no-cache')).toBe(0)
-    expect(asked[2]).toEqual({ useDigestCache: false })
+    expect(asked[2]).toEqual({ useDigestCache: false, computes: true })
   })
 
   test('[CLI-8] with --json stdout is one line of JSON, and stderr is silent', async () => {
@@ -219,7 +222,10 @@ describe('audit', () => {
       },
     })
     await stage.run('audit', 'merged', '--input', 'a', '--input', 'b')
-    expect(asked).toEqual([{ useDigestCache: false }, { target: 'merged', inputs: ['a', 'b'] }])
+    expect(asked).toEqual([
+      { useDigestCache: false, computes: true },
+      { target: 'merged', inputs: ['a', 'b'] },
+    ])
   })
 })
 

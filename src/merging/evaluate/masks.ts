@@ -6,6 +6,7 @@ import type { Program } from '../../core/graph.ts'
 import type { RandomKey } from '../../core/philox.ts'
 import { keepBelow } from '../../kernels/reference.ts'
 import { maskBytes } from '../../kernels/strip-program.ts'
+import { OWNER_BYTES } from '../boards.ts'
 import { reach, type Reached } from './depth.ts'
 import { STRIP } from './evaluation.ts'
 
@@ -53,7 +54,6 @@ export class OwnMasks implements MaskRoom {
 
 const FREE = 0
 const CHANGING = -1
-const OWNER_BYTES = 8
 
 /** Of all threads, for tensors that they measure together. */
 export class SharedMasks implements MaskRoom {
