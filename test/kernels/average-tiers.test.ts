@@ -148,13 +148,23 @@ describe.each(['BF16', 'F16', 'F32'] as const)('averages of %s', (dtype) => {
         [-1, -1] as const,
         [1, 0] as const,
       ])
-        for (const down of [57, 75, 97]) {
+        for (const down of [57, 75, 97, 108, 125]) {
           const far = [1, 2 ** -(digits + 1), edge * 2 ** -53, last * 2 ** -down]
           const values = far.map((value) => (Math.abs(value) * 2 ** scale < 2 ** bottom ? 0 : value * 2 ** scale))
           columns.push([...values, ...Array.from({ length: k - 4 }, () => 0)])
         }
     expect(differs(averagesOf(dtype, columns, Array<number>(k).fill(1), 1, 'anyScales'))).toBe('nothing')
   })
+})
+
+test('[KRN-98] a tie of three terms goes to the side of what is far below it', () => {
+  const columns: number[][] = []
+  for (let scale = -20; scale < 60; scale++)
+    for (const edge of [1, -1])
+      for (const last of [1, -1, 0])
+        for (const down of [57, 97, 108, 109])
+          columns.push([2 ** scale, edge * 2 ** (scale - 53), last * 2 ** (scale - down)])
+  expect(differs(averagesOf('BF16', columns, [1 + 2 ** -8, 1, 1], 1, 'inLevels'))).toBe('nothing')
 })
 
 const FACTOR = 1 - 2 ** -24
