@@ -12,6 +12,7 @@ import type { OpenFile } from '../storage/file-system.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { BlobSource } from '../transport/blob-source.ts'
 import { BlobFetch } from './blob-fetch.ts'
+import { forgetFetch, knownFetch } from './known-fetch.ts'
 import { salvage } from './salvage.ts'
 import {
   CHUNK_BYTES,
@@ -56,14 +57,11 @@ export async function fetchTensor(
 ): Promise<FetchedTensor> {
   const { storage, needRoom } = fetching
   const name = { kind: 'tensor', digest: wanted.root } as const
-  if (wanted.bytes === 0 || (await storage.blobs.has(name))) return { bytesFetched: 0, lies: [] }
-  let known = storage.fetches.find(wanted.root)
-  if (known !== undefined && known.bytes !== wanted.bytes) {
-    // Somebody claimed another length: the root knows better, and this file is of no use.
-    storage.fetches.remove(wanted.root)
-    await storage.blobs.discardTemporary(known.temporary)
-    known = undefined
+  if (wanted.bytes === 0 || (await storage.blobs.has(name))) {
+    await forgetFetch(storage, wanted.root) // it came by an upload, or a kill came before the row went
+    return { bytesFetched: 0, lies: [] }
   }
+  const known = await knownFetch(storage, wanted)
   const chunks = new Bitmap(chunksIn(wanted.bytes), known?.chunks)
   await needRoom(Math.max(0, wanted.bytes - chunks.count * CHUNK_BYTES))
   const temporary = known?.temporary ?? storage.blobs.reserve().id

@@ -173,6 +173,18 @@ describe('a tensor from other replicas', () => {
     expect([await storage.blobs.has({ kind: 'tensor', digest: root }), syncs > 1]).toEqual([false, true])
   })
 
+  test('[XCH-6] believes no row of which the file is gone, and forgets the row of what is here', async () => {
+    const storage = await memoryStorage()
+    const all = new Uint8Array(2).fill(255)
+    const row = { root, bytes: bytes.length, temporary: 'ab'.repeat(16), chunks: all, updatedAtMs: 1 }
+    storage.fetches.put(row) // as a kill leaves it that came just after the tensor got its name, and before the row went
+    await fetchTensor(wanted, fetching(storage, [source('a')]))
+    expect((await stored(storage)).equals(bytes)).toBe(true)
+    storage.fetches.put(row)
+    await fetchTensor(wanted, fetching(storage, []))
+    expect(storage.fetches.find(root)).toBeUndefined()
+  })
+
   test('[XCH-32] asks a source that lacks it once, waits for nobody, and blames nobody', async () => {
     const storage = await memoryStorage()
     const clock = new HeldClock() // no time passes, so nothing is tried again

@@ -93,7 +93,8 @@ function inHands(files: FileSystem, { turn, isFull, did, skipsSync }: Hands): Fi
     },
     async sync() {
       await turn()
-      if (!(isTemporary && skipsSync)) await file.sync()
+      if (isTemporary && skipsSync) await syncLength(file)
+      else await file.sync()
       if (isTemporary) did('sync')
     },
   })
@@ -123,4 +124,13 @@ function inHands(files: FileSystem, { turn, isFull, did, skipsSync }: Hands): Fi
     },
     freeBytes: async (path) => (isFull() ? 0 : files.freeBytes(path)),
   }
+}
+
+/** As some file systems have it: what was not synced has its length after a crash, and zeros. */
+async function syncLength(file: OpenFile): Promise<void> {
+  const bytes = new Uint8Array(await file.bytes())
+  await file.read(bytes, 0)
+  await file.write(new Uint8Array(bytes.length), 0)
+  await file.sync()
+  await file.write(bytes, 0)
 }

@@ -65,6 +65,7 @@ export class ByteWorld {
   isSoundAgain(node: number): void {
     for (const key of [...this.#rotten]) if (key.startsWith(`${node} `)) this.#rotten.delete(key)
   }
+  hasEverRottenAt = (node: number): boolean => [...this.#everRotten].some((key) => key.startsWith(`${node} `))
   isRottenAt = (node: number): boolean => [...this.#rotten].some((key) => key.startsWith(`${node} `))
   /** An upload of the same bytes takes what is there for sound, until it is read again. */
   hasEverRotten = (node: number, digest: string): boolean => this.#everRotten.has(`${node} ${digest}`)

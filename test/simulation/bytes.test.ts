@@ -15,6 +15,13 @@ test.each(BYTE_BEHAVIOURS)('[SIM-5] a member that gives %s costs the others time
   expect(told(5, run.failures)).toEqual([])
 })
 
+test.each([
+  { seed: 111, was: 'a row of a fetch outlived its file, and what it said was believed of an empty one' },
+  { seed: 21, was: 'the simulator took a replica whose disk rots for one that nobody may let go' },
+])('[SIM-5] seed $seed, where once $was', async ({ seed }) => {
+  expect(told(seed, (await simulate(seed)).failures)).toEqual([])
+})
+
 test('[SIM-5] whoever lies is named with the chunk, by the replicas that met the lie', async () => {
   let namings = 0
   for (const seed of [4, 9]) {

@@ -153,7 +153,8 @@ async function run(seed: number, scenario: Scenario): Promise<Run> {
       if (isHonest(node)) metrics.set(metric, (metrics.get(metric) ?? 0) + count)
     },
     closed: (node, peer, why) => {
-      if (isHonest(node) && peer !== undefined && isHonest(peer) && why === 'score')
+      // whose disk rots gives out what is not so, and pays for it as a liar does
+      if (isHonest(node) && peer !== undefined && isHonest(peer) && why === 'score' && !bytes?.hasEverRottenAt(peer))
         failures.add('score: an honest peer is let go')
     },
   }
