@@ -167,7 +167,10 @@ class TensorRun {
         this.#fetch.passTime(clock.now())
         for (const id of this.#fetch.takeCalledOff()) this.#underWay.get(id)?.abort()
         for (const request of this.#fetch.next(clock.now())) this.#start(request)
-        if (this.#fetch.sourcesLeft === 0 && this.#works.size === 0) throw this.#starved()
+        if (this.#fetch.sourcesLeft === 0) {
+          if (this.#works.size === 0) throw this.#starved()
+          for (const controller of this.#underWay.values()) controller.abort() // of an answer that never ends
+        }
         await this.#change()
       }
       await this.#allWritten()

@@ -150,6 +150,7 @@ export class LinkAsking {
         start += piece.length
         yield piece
       }
+      if (signal.aborted) throw problem(id, 'it was called off') // what came meanwhile was not read
       if (stream.end !== 'done') throw refusal(id, stream)
       if (start < end || start === before) return
     }

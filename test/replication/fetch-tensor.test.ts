@@ -185,6 +185,20 @@ describe('a tensor from other replicas', () => {
     expect(storage.fetches.find(root)).toBeUndefined()
   })
 
+  test('[XCH-4] waits for no end of an answer of which the last chunk was a lie', async () => {
+    const storage = await memoryStorage()
+    const short = bytes.subarray(0, CHUNK_BYTES)
+    const endless: BlobSource = {
+      ...source('liar'),
+      async *read(_, __, ___, signal) {
+        yield new Uint8Array(CHUNK_BYTES)
+        await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      },
+    }
+    const one = { root: hex(leafHash(short)) as TensorRoot, bytes: CHUNK_BYTES }
+    await expect(fetchTensor(one, fetching(storage, [endless]))).rejects.toMatchObject({ code: 'BYTES_MISSING' })
+  })
+
   test('[XCH-32] asks a source that lacks it once, waits for nobody, and blames nobody', async () => {
     const storage = await memoryStorage()
     const clock = new HeldClock() // no time passes, so nothing is tried again

@@ -224,6 +224,19 @@ test('[XCH-28] so much of a link is asked for at once, and what waits for its tu
   await wire.run(Promise.all(small))
 })
 
+test('[XCH-27] what is called off is not whole, though its end was here before it was read', async () => {
+  const wire = await aWire()
+  const { one, two } = wire
+  two.readBlob = () => new Promise(() => undefined)
+  const stop = new AbortController()
+  const called = codeOf(gather(one.source(two).manifest(tensor, 64 * MIB, stop.signal)))
+  await wire.settle()
+  one.bytes.on({ t: 'blob-part', link: 1, request: 1, bytes: bytesOf(5) })
+  one.bytes.on({ t: 'blob-end', link: 1, request: 1, how: 'done' })
+  stop.abort()
+  expect(await called).toBe('NETWORK')
+})
+
 test('[XCH-41] who never says whether it has a model is not waited for, and who is busy on the link is', async () => {
   const wire = await aWire()
   const { one, two } = wire

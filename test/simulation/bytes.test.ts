@@ -17,6 +17,11 @@ test.each(BYTE_BEHAVIOURS)('[SIM-5] a member that gives %s costs the others time
 
 test.each([
   { seed: 111, was: 'a row of a fetch outlived its file, and what it said was believed of an empty one' },
+  {
+    seed: 405450,
+    was: 'an answer of which the last chunk was a lie, and whose end never came, held up a fetch for ever',
+  },
+  { seed: 405803, was: 'who was stopped for long took an answer that it had not read for a lie' },
   { seed: 21, was: 'the simulator took a replica whose disk rots for one that nobody may let go' },
 ])('[SIM-5] seed $seed, where once $was', async ({ seed }) => {
   expect(told(seed, (await simulate(seed)).failures)).toEqual([])
