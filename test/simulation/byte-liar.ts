@@ -41,7 +41,8 @@ export class ByteLiar {
 
   #reading(kind: BlobKind, digest: string, truth: Uint8Array): BlobReading {
     const spoils = this.#does(kind === 'tensor' ? 'bad-chunks' : kind === 'leaves' ? 'bad-proofs' : 'other-files')
-    const [isShort, isLong] = [this.#does('short-answers'), this.#does('long-answers')]
+    const isShort = this.#does('short-answers')
+    const isLong = !isShort && this.#does('long-answers')
     const read = async function* (this: ByteLiar, start: number, end: number): AsyncIterable<Uint8Array> {
       const { luck } = this.#world
       const bytes = truth.slice(start, end)

@@ -47,8 +47,9 @@ async function wanting({ world, hosts, neighbours }: ByteStage) {
     has.set(host, new Set(here))
     gives.set(host, new Set(here.filter((model) => isSoundAt(host, model, world))))
   }
+  // who has the same key is no peer
   const linked = (a: Host, b: Host) =>
-    neighbours.some(([x, y]) => (x === a.node && y === b.node) || (x === b.node && y === a.node))
+    a.rid !== b.rid && neighbours.some(([x, y]) => (x === a.node && y === b.node) || (x === b.node && y === a.node))
   for (let isNew = true; isNew;) {
     isNew = false
     for (const host of hosts) {
