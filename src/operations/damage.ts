@@ -29,18 +29,29 @@ export const isDamaged = ({ storage }: Context, model: ModelId): boolean =>
 export async function takeOut(context: Context, blob: BlobName): Promise<Damage | undefined> {
   const { storage } = context
   const damage = storage.transact(() => {
-    const models = storage.models.naming(blob)
     const isOfDamaged = storage.pins
       .damaged()
       .some((id) => storage.pins.heldBy({ kind: 'damaged', id }).blobs.some((held) => isSame(held, blob)))
-    if (models.length === 0 && !isOfDamaged && storage.pins.isNamed(blob)) return undefined
-    if (blob.kind === 'tensor') storage.results.forgetRoot(blob.digest)
-    const merges = models.flatMap((model) => dropOutputs(context, model))
-    for (const model of models) demote(context, model)
-    return { blob, models, merges }
+    if (storage.models.naming(blob).length === 0 && !isOfDamaged && storage.pins.isNamed(blob)) return undefined
+    return outOfUse(context, blob)
   })
-  if (damage !== undefined) await storage.blobs.quarantine(blob) // after the commit: no row names it any more
-  return damage
+  if (damage === undefined) return undefined
+  await storage.blobs.quarantine(blob) // after the commit: no row names it any more
+  // but an upload or a fetch between the two took the rotten file for the one it brings
+  if (storage.models.naming(blob).length === 0 || (await storage.blobs.has(blob))) return damage
+  const more = storage.transact(() => outOfUse(context, blob))
+  return { blob, models: union(damage.models, more.models), merges: union(damage.merges, more.merges) }
+}
+
+const union = <T>(some: readonly T[], others: readonly T[]): readonly T[] => [...new Set([...some, ...others])]
+
+function outOfUse(context: Context, blob: BlobName): Damage {
+  const { storage } = context
+  const models = storage.models.naming(blob)
+  if (blob.kind === 'tensor') storage.results.forgetRoot(blob.digest)
+  const merges = models.flatMap((model) => dropOutputs(context, model))
+  for (const model of models) demote(context, model)
+  return { blob, models, merges }
 }
 
 /** Nobody else has an output, and the merge gives it again. */
