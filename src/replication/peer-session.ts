@@ -115,6 +115,7 @@ export class PeerSession {
   readonly #bytes: TokenBucket
   /** Frames that nothing here waits for: what crossed on the way is let pass, a flood of them is not. */
   readonly #stray: TokenBucket
+  #frameBytes = 0
   #state: SessionState = 'greeting'
   #rid: ReplicaId | undefined
   #theirNonce: Uint8Array | undefined
@@ -158,6 +159,7 @@ export class PeerSession {
   /** May it send so much now? */
   affords(bytes: number): boolean {
     const now = this.#context.now()
+    this.#frameBytes = bytes
     return this.#frames.take(1, now) && this.#bytes.take(bytes, now)
   }
 
@@ -216,9 +218,11 @@ export class PeerSession {
     return this.#state
   }
 
+  /** What it sends in vain costs by its size too: the reading of it is what a flood takes. */
   unexpected(): void {
-    this.#context.unexpected()
-    if (!this.#stray.take(1, this.#context.now())) this.blame('floods')
+    const { settings, now, unexpected } = this.#context
+    unexpected()
+    if (!this.#stray.take(1 + this.#frameBytes / settings.strayBytes, now())) this.blame('floods')
   }
 
   close(why: CloseReason): SessionState {

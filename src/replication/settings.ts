@@ -40,6 +40,8 @@ export interface Settings {
   /** Frames that nothing waits for, as of a space that is not kept: beyond these they are a flood. */
   readonly strayPerSecond: number
   readonly strayBurst: number
+  /** So many bytes of one count as a frame more. */
+  readonly strayBytes: number
 }
 
 export const DEFAULT_SETTINGS: Settings = {
@@ -68,4 +70,5 @@ export const DEFAULT_SETTINGS: Settings = {
   strangerBurstSeconds: 4,
   strayPerSecond: 8,
   strayBurst: 256,
+  strayBytes: 8 * 1024,
 }

@@ -9,9 +9,10 @@ import { keyOf } from '../support/ops.ts'
 
 const LINK = 1
 const NOWHERE = 'ab'.repeat(16) as SpaceId
-const { strayBurst, strayPerSecond } = DEFAULT_SETTINGS
+const { strayBurst, strayBytes, strayPerSecond } = DEFAULT_SETTINGS
 /** So many strays beyond the burst each cost a point. */
-const LET_GO_AFTER = strayBurst - CLOSE_BELOW + 1
+const letGoAfter = (frame: Uint8Array) => Math.floor(strayBurst / (1 + frame.length / strayBytes)) - CLOSE_BELOW + 1
+const MANY = 3 * strayBurst
 
 /** A replica with an open link to another one. */
 function linked(): ReplicaCore {
@@ -39,26 +40,32 @@ function linked(): ReplicaCore {
 
 /** How many of these come before the link is closed, `ms` apart, and why it is. */
 function until(replica: ReplicaCore, frame: Uint8Array, ms: number): readonly [count: number, why: string | undefined] {
-  for (let count = 1; count <= 3 * LET_GO_AFTER; count++) {
+  for (let count = 1; count <= MANY; count++) {
     replica.tick(count * ms)
     const close = replica.frameArrived(LINK, frame).find((effect) => effect.t === 'close')
     if (close !== undefined) return [count, close.why]
   }
-  return [3 * LET_GO_AFTER, undefined]
+  return [MANY, undefined]
 }
 
 const strays = {
   'an update of a space that is not kept': encodeFrame({ t: 'update', space: NOWHERE, update: new Uint8Array(9) }),
+  'a large one': encodeFrame({ t: 'update', space: NOWHERE, update: new Uint8Array(8 * strayBytes) }),
   'a second hello': encodeFrame({ t: 'hello', versions: [1, 1], rid: keyOf(2).rid, nonce: new Uint8Array(32) }),
 }
 
 test.each(Object.entries(strays))('[GOS-5] a flood of strays ends the link: %s', (_, frame) => {
-  expect(until(linked(), frame, 0)).toEqual([LET_GO_AFTER, 'score'])
+  expect(until(linked(), frame, 0)).toEqual([letGoAfter(frame), 'score'])
+})
+
+test('[GOS-5] large strays end the link before they have filled a few MiB', () => {
+  const large = strays['a large one']
+  expect(letGoAfter(large) * large.length).toBeLessThan(5 * 2 ** 20)
 })
 
 test('[GOS-5] strays that come no faster than they are forgiven cost nothing', () => {
-  const [count, why] = until(linked(), strays['an update of a space that is not kept'], 1000 / strayPerSecond)
-  expect([count, why]).toEqual([3 * LET_GO_AFTER, undefined])
+  const [count, why] = until(linked(), strays['an update of a space that is not kept'], 1010 / strayPerSecond)
+  expect([count, why]).toEqual([MANY, undefined])
 })
 
 test('[GOS-5] a link that was let go stays so, whatever comes', () => {
