@@ -98,9 +98,11 @@ async function mergeInto(
   try {
     const wasHere = await output.begin(weights.shards)
     const task = taskFor(sources, resolved, weights, (path) => output.locate(path), context, rootsOf(digested))
-    const outcomes = await output.whileSyncing(runTask(task, wasHere ? claims : [], output, context, out, watch))
-    for (const file of files) await writeFile(output, file, context)
-    if (weights.index) await output.write(weights.index[0], utf8(weights.index[1]))
+    const [outcomes] = await settled([
+      output.whileSyncing(runTask(task, wasHere ? claims : [], output, context, out, watch)),
+      writeBeside(output, files, weights, context),
+    ])
+    context.merger.dismiss?.()
     await refuseChanged(sources, before)
     const statement = statementOf({
       resolved,
@@ -229,6 +231,23 @@ async function findFiles(
     file,
     ...(file.kind === 'carried' && { location: locate(file.path, file.sha256) }),
   }))
+}
+
+/** What is known before the weights are. */
+async function writeBeside(
+  output: OutputDirectory,
+  files: readonly FoundFile[],
+  { index }: OutputWeights,
+  context: LocalContext,
+) {
+  for (const file of files) await writeFile(output, file, context)
+  if (index) await output.write(index[0], utf8(index[1]))
+}
+
+/** Nothing goes on when this fails. */
+async function settled<T extends readonly unknown[]>(all: { readonly [I in keyof T]: Promise<T[I]> }): Promise<T> {
+  await Promise.allSettled(all)
+  return Promise.all(all) as Promise<unknown> as Promise<T>
 }
 
 async function writeFile(output: OutputDirectory, { file, location }: FoundFile, { files }: LocalContext) {
