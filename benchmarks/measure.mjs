@@ -21,7 +21,7 @@ sys.exit(os.waitstatus_to_exitcode(status) & 255)`
  * No program that is measured gets NODE_EXTRA_CA_CERTS: Node reads the certificates it names at every start, which says
  * nothing of any program here.
  */
-const { NODE_EXTRA_CA_CERTS: _certificates, ...environment } = process.env
+const environment = { ...process.env, NODE_EXTRA_CA_CERTS: undefined }
 
 export function seconds(command, args, { cwd, env = {} } = {}) {
   const start = performance.now()

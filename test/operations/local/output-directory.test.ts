@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { OutputDirectory } from '../../../src/operations/local/output-directory.ts'
 
 /** What reached the disk, in order, and what is refused. */
-const disk = vi.hoisted(() => ({ log: [] as string[], refuses: (_: string): boolean => false }))
+const disk = vi.hoisted(() => ({ log: [] as string[], refuses: (what: string): boolean => what === '' }))
 
 vi.mock('node:fs/promises', async (original) => {
   const real = await original<typeof import('node:fs/promises')>()
@@ -39,7 +39,7 @@ let folder: string
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tributary-output-'))
   disk.log = []
-  disk.refuses = () => false
+  disk.refuses = (what) => what === ''
 })
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
