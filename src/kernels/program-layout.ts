@@ -103,7 +103,7 @@ export class ProgramLayout {
   readonly sums: SumsPlace[] = []
   readonly areas: AreaPlace[] = []
   readonly #planes: Address
-  /** Of reads for pairs of planes alone: their places among these, and where the pairs are summed. */
+  /** Of a program that reads for pairs of planes alone: the stream of each, and where the pairs are summed. */
   readonly #packed: ReturnType<typeof readForPairs>
   readonly #area: Address = 0
   #next: Address
@@ -113,7 +113,7 @@ export class ProgramLayout {
     this.#next = start + PLANE_BYTES * program.buffers
     this.streams = this.#take(4 * (program.streams.length + (program.masks ?? 0)))
     this.#packed = readForPairs(program.steps)
-    if (this.#packed) this.#area = this.#take(areaBytes(this.#packed.size))
+    if (this.#packed) this.#area = this.#take(areaBytes(this.#packed.length))
     for (const step of program.steps) this.#encode(step, program)
     this.words.push(0)
     this.code = this.#take(4 * this.words.length)
@@ -152,10 +152,9 @@ export class ProgramLayout {
     }
     switch (step.do) {
       case 'read': {
+        if (this.#packed) return // all at once, before their pairs
         const { code } = DTYPES[at(streams, step.stream)]!
-        const place = this.#packed?.get(step)
-        if (place !== undefined) put(OP.readPacked, code, step.stream, this.#area, place)
-        else put(step.narrow ? OP.readNarrow : OP.read, code, step.stream, plane(step.out))
+        put(step.narrow ? OP.readNarrow : OP.read, code, step.stream, plane(step.out))
         return
       }
       case 'write':
@@ -200,9 +199,17 @@ export class ProgramLayout {
         put(OP.pick, streams.length + step.mask, plane(step.a), plane(step.out))
         return
       case 'measure':
+        if (this.#packed) this.#readPacked(this.#packed, streams)
         this.#measure(step.measure, step.planes, step.narrow)
         return
     }
+  }
+
+  #readPacked(packed: NonNullable<ReturnType<typeof readForPairs>>, streams: StripProgram['streams']): void {
+    const address = this.#take(8 * packed.length)
+    const words = packed.flatMap((stream) => [DTYPES[at(streams, stream)]!.code, stream])
+    this.tables.push({ address, words })
+    this.words.push(OP.readPacked, address, packed.length, this.#area)
   }
 
   #weightedSum(planes: readonly number[], weights: readonly number[], out: number): void {

@@ -56,6 +56,11 @@ export class OpenTileFiles {
     this.#writing.get(path).write(from, position)
   }
 
+  /** What was written, by whomever. */
+  readBack(path: string, into: Uint8Array, position: number): void {
+    this.#writing.get(path).read(into, position)
+  }
+
   close(): void {
     this.#reading.close()
     this.#writing.close()

@@ -12,7 +12,7 @@ import type { Kernels } from '../kernels/kernels.ts'
 import type { TileFiles } from '../storage/tile-files.ts'
 import { bytesPerElement, type Dtype, positionOf } from '../tensors/dtypes.ts'
 import { shown } from '../tensors/names.ts'
-import { TensorHasher } from '../tensors/tensor-hasher.ts'
+import { CHUNK_BYTES, TensorHasher } from '../tensors/tensor-hasher.ts'
 import { type Evaluation, type Learned, type Recall, STRIP, type StreamRef } from './evaluate/evaluation.ts'
 import { type About, Evaluator } from './evaluate/evaluator.ts'
 import { SharedMasks } from './evaluate/masks.ts'
@@ -35,7 +35,7 @@ import {
   streamIdentityOf,
 } from './task.ts'
 import { TileStreams } from './tile-streams.ts'
-import { measuredTogether, type Part, unitsOf } from './units.ts'
+import { isWhole, measuredTogether, type Part, unitsOf } from './units.ts'
 
 export interface Engine {
   readonly files: TileFiles
@@ -65,6 +65,9 @@ export function mergeWork(task: MergeTask, engine: Engine, workers: number): Wor
     }
   }
 }
+
+/** Absent for a part of a chunk. */
+type Hasher = TensorHasher | undefined
 
 interface Shared {
   readonly tensor: number
@@ -121,6 +124,7 @@ class MergeRun {
     const units = unitsOf(
       this.#task,
       measuresOf,
+      workers,
       this.#shared.map(({ tensor }) => tensor),
     )
     for (const unit of this.#pace.units(units)) for (const part of unit) this.#part(part)
@@ -161,21 +165,36 @@ class MergeRun {
     }
   }
 
-  #part({ tensor: index, begin, end }: Part): void {
+  #part(part: Part): void {
+    const { tensor: index, begin, end } = part
     const tensor = at(this.#task.tensors, index)
-    const hasher = new TensorHasher()
+    const hasher = isWhole(part, tensor.target.bytes) ? new TensorHasher() : undefined
     const { rule } = tensor
     const scalars =
       rule.kind === 'copy'
         ? this.#copy(tensor, rule.from, begin, end, hasher)
         : this.#merge(tensor, at(this.#places, index), begin, end, hasher)
-    if (!this.#board.finish(index, begin, hasher.finish())) return
+    if (!(hasher ? this.#board.finish(index, begin, hasher.finish()) : this.#finishChunk(part, tensor.target))) return
     const learned = rule.kind === 'copy' ? [] : (this.#latest?.learned ?? [])
     const outcome = { name: tensor.name, root: this.#board.rootOf(index), scalars }
     this.#onTensor?.({ ...outcome, ...(learned.length > 0 && { learned }) }, index)
   }
 
-  #copy({ target }: TaskTensor, from: Slice, begin: number, end: number, hasher: TensorHasher): readonly number[] {
+  /** Of a part of a chunk: who wrote the last one hashes them all, since a hash takes bytes in order. */
+  #finishChunk({ tensor, begin, end }: Part, target: Slice): boolean {
+    if (!this.#board.fill(tensor, begin, end)) return false
+    const from = begin - (begin % CHUNK_BYTES)
+    const to = Math.min(target.bytes, from + CHUNK_BYTES)
+    const hasher = new TensorHasher()
+    for (let done = from; done < to; done += this.#out.length) {
+      const bytes = this.#out.subarray(0, Math.min(this.#out.length, to - done))
+      this.#files.readBack(target.path, bytes, target.offset + done)
+      hasher.update(bytes)
+    }
+    return this.#board.finish(tensor, from, hasher.finish())
+  }
+
+  #copy({ target }: TaskTensor, from: Slice, begin: number, end: number, hasher: Hasher): readonly number[] {
     for (let done = begin; done < end; done += this.#out.length) {
       const part = this.#out.subarray(0, Math.min(this.#out.length, end - done))
       this.#files.read(from.path, part, from.offset + done)
@@ -184,7 +203,7 @@ class MergeRun {
     return []
   }
 
-  #merge(tensor: TaskTensor, place: number, begin: number, end: number, hasher: TensorHasher): readonly number[] {
+  #merge(tensor: TaskTensor, place: number, begin: number, end: number, hasher: Hasher): readonly number[] {
     const size = bytesPerElement(tensor.dtype)
     this.#streams.until(Infinity) // what is measured is measured whole, and may lie in other tensors
     const { scalars } = this.#about(place, tensor.dtype)
@@ -237,7 +256,7 @@ class MergeRun {
     place: number,
     begin: number,
     end: number,
-    hasher: TensorHasher,
+    hasher: Hasher,
   ): void {
     const size = bytesPerElement(dtype)
     let written = begin
@@ -259,9 +278,9 @@ class MergeRun {
     invariant(written === end, `all of ${name} was written`)
   }
 
-  #put(target: Slice, offset: number, bytes: Uint8Array, hasher: TensorHasher): void {
+  #put(target: Slice, offset: number, bytes: Uint8Array, hasher: Hasher): void {
     this.#files.write(target.path, bytes, target.offset + offset)
-    hasher.update(bytes)
+    hasher?.update(bytes)
     this.#pace.advance(bytes.length)
   }
 }

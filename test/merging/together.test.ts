@@ -176,7 +176,7 @@ test('[MRG-52] threads meet at the large tensors that are measured, the largest 
   expect(together(sized(1000, 2000), 2)).toEqual([])
   expect(together(sized(...Array<number>(40).fill(9 * MIB)), 2)).toEqual([])
   expect(measuredTogether(sized(9 * MIB), () => 'nothing', 2)).toEqual([])
-  const units = unitsOf({ ...draft, ...sized(MIB, 2 * MIB) }, () => 'tensor', [1])
+  const units = unitsOf({ ...draft, ...sized(MIB, 2 * MIB) }, () => 'tensor', 1, [1])
   expect(units.map((unit) => unit.map(({ tensor, begin }) => [tensor, begin / MIB]))).toEqual([
     [[1, 0]],
     [[1, 1]],
