@@ -67,6 +67,13 @@ export class TileStreams implements ByteStreams {
     return this.#tileOf(slice, place, first * size, (first + count) * size)
   }
 
+  /** The same of one stream, which is looked for once. */
+  reader(stream: StreamRef, tensor: number): (first: number, count: number) => Uint8Array {
+    const { slice, place } = this.#find(at(this.#rules, tensor), stream)
+    const size = bytesPerElement(slice.dtype)
+    return (first, count) => this.#tileOf(slice, place, first * size, (first + count) * size)
+  }
+
   readonly read: ReadStream<Float64Array> = (stream, tensor, first, count, into) => {
     this.#kernels.decode(this.dtypeOf(stream, tensor), this.bytes(stream, tensor, first, count), into)
   }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { strategies } from '../../merge-strategies/index.ts'
 import { sha256Hex } from '../../src/core/digest.ts'
 import { referenceKernels } from '../../src/kernels/reference.ts'
+import { createWasmKernels } from '../../src/kernels/wasm.ts'
 import { createInlineMerger } from '../../src/merging/inline-merger.ts'
 import { tileBytesFor } from '../../src/merging/memory.ts'
 import { runDigest } from '../../src/merging/run-digest.ts'
@@ -166,6 +167,18 @@ describe('bytes', () => {
       }) as Error,
     )
     expect(files.open).toBe(0)
+  })
+
+  test('[MRG-4] what an average must not hold is named wherever in a tile it lies', () => {
+    const shape = [400, 1000]
+    const element = 300 * 1000 + 7 // of a tile that is averaged a part at a time
+    const inputs = [random(8, shape), random(9, shape), random(10, shape)]
+    const { task, files } = world({ inputs, dtype: 'BF16', tileBytes: 512 * 1024 })
+    new DataView(files.files.get('input-1')!.buffer).setUint16(3 + 2 * element, 0x7f80, true)
+    const kernels = createWasmKernels()
+    expect(() => runMerge(task, { files, kernels: () => kernels, strategies })).toThrow(
+      expect.objectContaining({ code: 'MERGE_NOT_FINITE', details: { tensor: 'layer.w', element } }) as Error,
+    )
   })
 
   test('[MRG-8] a digest tells the root and counts what is not finite', () => {
