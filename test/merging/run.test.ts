@@ -173,8 +173,9 @@ describe('bytes', () => {
     const shape = [400, 1000]
     const element = 300 * 1000 + 7 // of a tile that is averaged a part at a time
     const inputs = [random(8, shape), random(9, shape), random(10, shape)]
-    const { task, files } = world({ inputs, dtype: 'BF16', tileBytes: 512 * 1024 })
-    new DataView(files.files.get('input-1')!.buffer).setUint16(3 + 2 * element, 0x7f80, true)
+    const { task, files } = world({ inputs, dtype: 'BF16', params: { normalize: false }, tileBytes: 512 * 1024 })
+    for (const path of ['input-0', 'input-1'])
+      new DataView(files.files.get(path)!.buffer).setUint16(3 + 2 * element, 0x7f7f, true)
     const kernels = createWasmKernels()
     expect(() => runMerge(task, { files, kernels: () => kernels, strategies })).toThrow(
       expect.objectContaining({ code: 'MERGE_NOT_FINITE', details: { tensor: 'layer.w', element } }) as Error,
