@@ -74,11 +74,13 @@ interface State {
   readonly address: Address
 }
 
+type TellBlocks = Extract<Measure, { measure: 'sums' }>['tellBlocks']
+
 /** Sums side by side: lanes, a total, and where block sums go. */
 export interface SumsPlace {
   readonly first: Address
   readonly count: number
-  readonly blocks: number[] | undefined
+  readonly tellBlocks: TellBlocks
 }
 
 /** Sums over every pair of planes: they go to `sums`, or where those of blocks go. */
@@ -87,7 +89,7 @@ export interface AreaPlace {
   readonly planes: number
   readonly sums: Address
   readonly count: number
-  readonly blocks: number[] | undefined
+  readonly tellBlocks: TellBlocks
 }
 
 /** Where everything of a program lies, from an address on. */
@@ -286,14 +288,14 @@ export class ProgramLayout {
         }
         const lanes = measure.pairs.map(() => this.#take(SUM_BYTES))
         const first = at(lanes, 0)
-        this.sums.push({ first, count: lanes.length, blocks: measure.blocks })
+        this.sums.push({ first, count: lanes.length, tellBlocks: measure.tellBlocks })
         const op = BLOCK_SUM[measure.op]
         if (narrow) {
           invariant(isNarrowSum(measure.op, measure.pairs), 'these sums are of planes that are not narrow')
           if (measure.op === 'dot') this.words.push(OP.dotsNarrow, plane(0), plane(1), first)
           else this.words.push(OP.sumNarrow, op, plane(0), first)
         } else measure.pairs.forEach(([a, b], i) => this.words.push(OP.sum, op, plane(a), plane(b), at(lanes, i)))
-        if (!measure.blocks) this.states.push({ array: measure.totals, stride: SUM_BYTES, address: first + 64 })
+        if (!measure.tellBlocks) this.states.push({ array: measure.totals, stride: SUM_BYTES, address: first + 64 })
         return
       }
       case 'greatest': {
@@ -322,14 +324,14 @@ export class ProgramLayout {
     }
   }
 
-  #pairs({ op, totals, blocks }: Extract<Measure, { measure: 'sums' }>, planes: readonly number[]): void {
+  #pairs({ op, totals, tellBlocks }: Extract<Measure, { measure: 'sums' }>, planes: readonly number[]): void {
     const count = totals.length
     const area = this.#packed ? this.#area : this.#take(areaBytes(planes.length))
     const sums = this.#take(8 * count)
-    this.areas.push({ area, planes: planes.length, sums, count, blocks })
+    this.areas.push({ area, planes: planes.length, sums, count, tellBlocks })
     const address = this.#take(4 * planes.length)
     this.tables.push({ address, words: planes.map((plane) => (this.#packed ? 0 : this.plane(plane))) })
     this.words.push(OP.pairSums, BLOCK_SUM[op], address, planes.length, area)
-    if (!blocks) this.states.push({ array: totals, stride: 8, address: sums })
+    if (!tellBlocks) this.states.push({ array: totals, stride: 8, address: sums })
   }
 }

@@ -36,13 +36,13 @@ function measured(
   })
   const totals = Float64Array.from(pairs, (_, i) => i / 3)
   const planes = streams.map((_, i) => i)
-  const program = (blocks?: number[]): StripProgram => ({
+  const program = (tellBlocks?: (sums: Float64Array) => void): StripProgram => ({
     steps: [
       ...planes.map((i) => ({ do: 'read', stream: i, narrow, out: made === 'turned' ? (i + 1) % count : i }) as const),
       ...(made === 'computed' ? planes : []).map((a) => ({ do: 'unary', op: 'abs', a, out: a }) as const),
       {
         do: 'measure',
-        measure: { measure: 'sums', op, pairs, totals, ...(blocks && { blocks }) },
+        measure: { measure: 'sums', op, pairs, totals, ...(tellBlocks && { tellBlocks }) },
         planes,
         narrow,
       },
@@ -68,7 +68,7 @@ function measured(
   })
   const ended = wasm.compile(program())!(streams, 0, length)
   const blocks: number[] = []
-  wasm.compile(program(blocks))!(streams, 0, length)
+  wasm.compile(program((sums) => blocks.push(...sums)))!(streams, 0, length)
   wasm.reset()
   return { ended, right, totals: [...totals], blocks, rightBlocks }
 }
