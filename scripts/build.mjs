@@ -44,7 +44,10 @@ function linkProgram() {
   if (process.platform !== 'win32') symlinkSync(relative(folder, program), link)
 }
 
-/** Entries keep their place; what they share lies in files beside them. A module still finds what lay beside it before. */
+/**
+ * Entries keep their place; what they share lies in files beside them. Each file costs a millisecond, so what a merge on
+ * this machine loads is in few, and the thread that merges is one file. A module still finds what lay beside it before.
+ */
 async function bundle() {
   const folder = at('dist', 'src')
   const INSIDE = ['commander', 'fast-json-stable-stringify', 'typebox', 'yaml']
@@ -58,19 +61,37 @@ async function bundle() {
       return code.replaceAll('import.meta.url', `new URL(${place}, import.meta.url).href`)
     },
   }
-  const made = await rolldown({
-    input: Object.fromEntries(
-      ['main', 'merge-worker', 'compaction-worker'].map((one) => [one, join(folder, `${one}.js`)]),
-    ),
-    platform: 'node',
-    external: isOutside,
-    plugins: [keepPlace],
+  const inFolder = (...names) => names.map((name) => join(folder, `${name}.js`))
+  const groups = [
+    ['program', inFolder('cli/program')],
+    ['merger', inFolder('cli/commands/merge', 'merger', 'config')],
+    ['local', inFolder('local')],
+  ].map(([name, paths]) => {
+    const loaded = loadedBy(paths)
+    return { name, test: (id) => loaded.has(id) }
   })
-  await made.write({
-    dir: folder,
-    format: 'esm',
-    entryFileNames: '[name].js',
-    chunkFileNames: 'part-[name]-[hash].js',
-  })
-  await made.close()
+  await write(['main', 'compaction-worker'], { groups })
+  await write(['merge-worker'], false)
+
+  async function write(entries, codeSplitting) {
+    const input = Object.fromEntries(entries.map((one) => [one, join(folder, `${one}.js`)]))
+    const made = await rolldown({ input, platform: 'node', external: isOutside, plugins: [keepPlace] })
+    const names = { entryFileNames: '[name].js', chunkFileNames: 'part-[name]-[hash].js' }
+    await made.write({ dir: folder, format: 'esm', codeSplitting, ...names })
+    await made.close()
+  }
+}
+
+/** Modules that are loaded with these, and these. */
+function loadedBy(paths, known = new Set()) {
+  for (const path of paths) {
+    if (known.has(path)) continue
+    known.add(path)
+    const named = readFileSync(path, 'utf8').matchAll(/^(?:import|export)\b[^;'"=]*['"](\.[^'"]*)['"]/gm)
+    loadedBy(
+      Array.from(named, ([, name]) => join(dirname(path), name)),
+      known,
+    )
+  }
+  return known
 }
