@@ -128,9 +128,12 @@ describe('what goes wrong', () => {
       cwd: world,
       env: { ...process.env, TRIBUTARY_CACHE: join(world, 'cache') },
     })
-    child.stderr.on('data', (chunk: Buffer) => {
-      if (chunk.toString().includes('Merging')) child.kill('SIGINT')
-    })
+    const onTalk = (chunk: Buffer) => {
+      if (!chunk.toString().includes('Merging')) return
+      child.stderr.off('data', onTalk).resume() // a second one would end it at once
+      child.kill('SIGINT')
+    }
+    child.stderr.on('data', onTalk)
     const code = await new Promise((resolve) => child.on('close', resolve))
     expect(code).not.toBe(0)
     expect((await readdir(world)).filter((name) => name.includes('out'))).toEqual([])
