@@ -31,7 +31,7 @@ type End =
   | { readonly kind: 'died'; readonly why: string }
 
 /** One more thread is worth its start for as much as this to read and to write. */
-const SHARE_BYTES = 16 * 1024 * 1024
+export const SHARE_BYTES = 16 * 1024 * 1024
 
 /** `entry` is the built worker: it serves requests with `serveMerges`. */
 export function createWorkerMerger(entry: URL, resources: Resources): Merger {

@@ -17,9 +17,9 @@ import { type Range, STRIP } from '../../src/merging/evaluate/evaluation.ts'
 import type { Sink } from '../../src/merging/evaluate/sinks.ts'
 import { Together, TOGETHER_WORDS } from '../../src/merging/evaluate/together.ts'
 import type { Merger } from '../../src/merging/merger.ts'
-import type { MergeTask } from '../../src/merging/task.ts'
+import { type MergeTask, readBytes, taskBytes } from '../../src/merging/task.ts'
 import { measuredTogether, unitsOf } from '../../src/merging/units.ts'
-import { createWorkerMerger } from '../../src/merging/worker-merger.ts'
+import { createWorkerMerger, SHARE_BYTES } from '../../src/merging/worker-merger.ts'
 import { nodeTileFiles } from '../../src/storage/fs/node-tile-files.ts'
 import { floats, numbers } from '../support/checkpoints.ts'
 
@@ -60,7 +60,7 @@ function taskOf(
   params: Values,
   own: Values,
   spoil?: (bytes: Uint8Array, input: number) => void,
-  { weights = [0.3, 0.5, 0.2, 0.7], large = MIB + 4097 } = {},
+  { weights = [0.3, 0.5, 0.2, 0.7], large = 2 * MIB + 4097 } = {},
 ): MergeTask {
   const strategy = strategies.find((one) => one.id === id)!
   const { base } = strategy.needs as Needs
@@ -105,6 +105,11 @@ function taskOf(
 }
 
 const alone = createInlineMerger(nodeTileFiles, createWasmKernels(), strategies)
+/** By more than one thread. */
+function byCrew(task: MergeTask) {
+  expect(taskBytes(task) + readBytes(task)).toBeGreaterThan(SHARE_BYTES)
+  return crew.merge(task)
+}
 const written = (task: MergeTask) => task.tensors.map(({ target }) => sha256Hex(readFileSync(target.path)))
 
 test.each([
@@ -120,18 +125,18 @@ test.each([
     const task = taskOf(id, params, own)
     const wanted = [await alone.merge(task), written(task)]
     for (const { target } of task.tensors) writeFileSync(target.path, new Uint8Array(target.bytes))
-    expect([await crew.merge(task), written(task)]).toEqual(wanted)
+    expect([await byCrew(task), written(task)]).toEqual(wanted)
   },
 )
 
 test('[MRG-51] slerp of nineteen, whose pairs are summed together, has the bytes of the reference', async () => {
   const weights = Array.from({ length: 19 }, (_, i) => 1 + (i % 5) / 4)
-  const task = taskOf('slerp', {}, {}, undefined, { weights, large: MIB / 8 + 4097 })
+  const task = taskOf('slerp', {}, {}, undefined, { weights, large: (7 * MIB) / 16 + 4097 })
   const readable = createInlineMerger(nodeTileFiles, referenceKernels, strategies)
   const wanted = [await readable.merge(task), written(task)]
-  for (const merger of [alone, crew]) {
+  for (const merge of [(one: MergeTask) => alone.merge(one), byCrew]) {
     for (const { target } of task.tensors) writeFileSync(target.path, new Uint8Array(target.bytes))
-    expect([await merger.merge(task), written(task)]).toEqual(wanted)
+    expect([await merge(task), written(task)]).toEqual(wanted)
   }
 })
 
