@@ -3,7 +3,7 @@
  * on nothing of that epoch counts. More ops can only lower that place, so the order of arrival does not matter.
  */
 import type { ChainHead } from './author.ts'
-import type { ReplicaId } from './ids.ts'
+import type { OpId, ReplicaId } from './ids.ts'
 import { accusedBy, type Op, prevOf } from './op.ts'
 
 export interface Chain {
@@ -29,6 +29,21 @@ export interface AuthorChains<C extends Chain = Chain> {
   readonly forkedEpochs: readonly number[]
 }
 
+/** What an evidence says of a chain: it is forked here, or before. */
+export interface Accusation {
+  readonly by: OpId
+  readonly rid: ReplicaId
+  readonly ep: number
+  readonly seq: number
+}
+
+/** It counts whoever brought it: it proves itself. */
+export function accusationIn({ id, record }: Op, generation: number): Accusation | undefined {
+  if (record.t !== 'evidence' || record.g !== generation) return undefined
+  const { g, rid, ep, seq } = accusedBy(record).record
+  return g === generation ? { by: id, rid, ep, seq } : undefined
+}
+
 export type Chains = ReadonlyMap<ReplicaId, AuthorChains>
 export type WalkedChains = ReadonlyMap<ReplicaId, AuthorChains<WalkedChain>>
 
@@ -51,7 +66,7 @@ function walk(rid: ReplicaId, ep: number, { bySeq, forkedAt }: Places): WalkedCh
   return { rid, ep, forkedAt, ops, head }
 }
 
-/** Of one generation, from distinct ops of one space. An evidence counts whoever brought it: it proves itself. */
+/** Of one generation, from distinct ops of one space. */
 export function chainsOf(ops: Iterable<Op>, generation: number): WalkedChains {
   const authors = new Map<ReplicaId, Map<number, Places>>()
   const placesOf = (rid: ReplicaId, ep: number): Places => {
@@ -64,31 +79,53 @@ export function chainsOf(ops: Iterable<Op>, generation: number): WalkedChains {
     const places = placesOf(rid, ep)
     if (places.bySeq.has(seq)) places.forkedAt = Math.min(places.forkedAt, seq)
     else places.bySeq.set(seq, op)
-    if (op.record.t === 'evidence') {
-      const accused = accusedBy(op.record).record
-      if (accused.g !== generation) continue
+    const accused = accusationIn(op, generation)
+    if (accused !== undefined) {
       const fork = placesOf(accused.rid, accused.ep)
       fork.forkedAt = Math.min(fork.forkedAt, accused.seq)
     }
   }
-  return new Map([...authors].map(([rid, epochs]) => [rid, authorChains(rid, epochs)]))
+  const inOrder = (epochs: ReadonlyMap<number, Places>) => [...epochs].sort(([a], [b]) => a - b)
+  const walked = (rid: ReplicaId, epochs: ReadonlyMap<number, Places>) =>
+    inOrder(epochs).map(([ep, places]) => walk(rid, ep, places))
+  return new Map([...authors].map(([rid, epochs]) => [rid, authorChains(walked(rid, epochs))]))
 }
 
-function authorChains(rid: ReplicaId, epochs: ReadonlyMap<number, Places>): AuthorChains<WalkedChain> {
-  const chains = [...epochs.keys()].sort((a, b) => a - b).map((ep) => walk(rid, ep, epochs.get(ep)!))
+/** From all chains of one author, by epoch ascending. */
+export const authorChains = <C extends Chain>(chains: readonly C[]): AuthorChains<C> => ({
+  epochs: new Map(chains.map((chain) => [chain.ep, chain])),
+  latestEpoch: chains.at(-1)?.ep ?? 0,
+  forkedEpochs: chains.filter(isForked).map(({ ep }) => ep),
+})
+
+const isForked = ({ forkedAt }: Chain): boolean => forkedAt < Infinity
+
+/** The chains of one author, one of them otherwise, or new. */
+export function withChain(before: AuthorChains | undefined, chain: Chain): AuthorChains {
+  const { ep } = chain
+  const { epochs: old = new Map<number, Chain>(), latestEpoch = 0, forkedEpochs = [] } = before ?? {}
+  const known = old.get(ep)
+  const epochs = new Map(old).set(ep, chain)
+  const wasForked = known !== undefined && isForked(known)
+  const others = wasForked && !isForked(chain) ? forkedEpochs.filter((epoch) => epoch !== ep) : forkedEpochs
   return {
-    epochs: new Map(chains.map((chain) => [chain.ep, chain])),
-    latestEpoch: chains.at(-1)?.ep ?? 0,
-    forkedEpochs: chains.filter(({ forkedAt }) => forkedAt < Infinity).map(({ ep }) => ep),
+    epochs: known !== undefined || ep >= latestEpoch ? epochs : new Map([...epochs].sort(([a], [b]) => a - b)),
+    latestEpoch: Math.max(latestEpoch, ep),
+    forkedEpochs: isForked(chain) && !wasForked ? [...others, ep].sort((a, b) => a - b) : others,
   }
 }
 
-/** The chains of one author, one of them longer, or new. */
-export function withChain(before: AuthorChains | undefined, chain: Chain): AuthorChains {
-  const epochs = new Map(before?.epochs).set(chain.ep, chain)
-  const { latestEpoch = 0, forkedEpochs = [] } = before ?? {}
-  if (chain.ep >= latestEpoch) return { epochs, latestEpoch: chain.ep, forkedEpochs }
-  return { epochs: new Map([...epochs].sort(([a], [b]) => a - b)), latestEpoch, forkedEpochs }
+/** The chains of one author without that of an epoch; undefined where no other is left. */
+export function withoutChain(before: AuthorChains, ep: number): AuthorChains | undefined {
+  const epochs = new Map(before.epochs)
+  epochs.delete(ep)
+  if (epochs.size === 0) return undefined
+  const { forkedEpochs } = before
+  return {
+    epochs,
+    latestEpoch: [...epochs.keys()].at(-1)!,
+    forkedEpochs: forkedEpochs.includes(ep) ? forkedEpochs.filter((epoch) => epoch !== ep) : forkedEpochs,
+  }
 }
 
 /** The value at a key, made where it is missing. */

@@ -1,217 +1,126 @@
 /**
- * What a space shows when some more ops come, without folding all of it again: ops that go on at the end of an unforked
- * chain and touch nobody's standing. Anything else answers undefined, and the fold decides (or-set.ts).
+ * A folded space when ops come and go: chains first, then who may do what, then what that shows. Each looks at what the
+ * one before it touched, and at nothing else; the fold of all ops (or-set.ts) gives the same.
  */
-import { compareHex } from './bytes.ts'
-import { contributionId } from './contribution.ts'
-import { type AuthorChains, type Chains, withChain } from './forks.ts'
-import type { ContentRoot, ContributionId, Name, OpId, ReplicaId } from './ids.ts'
+import type { ContributionId, OpId, ReplicaId } from './ids.ts'
+import { type ChainFacts, growChains, type GrownChains } from './grow-chains.ts'
+import { growAuthority, type GrownAuthority } from './grow-membership.ts'
+import { growShown } from './grow-shown.ts'
 import type { LayeredMap } from './layered-map.ts'
 import type { Authority } from './membership.ts'
-import { type Op, prevOf } from './op.ts'
-import { isInert, type Policy } from './op-schemas.ts'
-import {
-  type Add,
-  dotOf,
-  type Ignored,
-  ignoredFor,
-  inOneSlot,
-  isOf,
-  mayTake,
-  type Remove,
-  type Revocation,
-  revocationOf,
-  type Revoke,
-  type Shown,
-  shownAs,
-  type VisibleContribution,
-} from './visibility.ts'
+import type { Op } from './op.ts'
+import type { Policy } from './op-schemas.ts'
+import { headerOf, whileRead } from './shelved-op.ts'
+import { type Add, type Ignored, ignoredFor, mayTake, type Shown } from './visibility.ts'
 
-export interface Folded {
+export interface Folded extends ChainFacts {
   readonly access: Policy['access']
-  readonly ops: LayeredMap<OpId, Op>
-  readonly chains: Chains
-  readonly authority: Authority
-  readonly shown: Shown
-  /** Authors of ops that wait for the ones before them: what comes may set them free. */
-  readonly gapped: ReadonlySet<ReplicaId>
+  readonly ignored: LayeredMap<OpId, Ignored>
+  /** Undefined where the rules are not known. */
+  readonly judged?: { readonly authority: Authority; readonly shown: Shown } | undefined
 }
 
-export interface Grown {
-  readonly ops: LayeredMap<OpId, Op>
-  readonly chains: Chains
-  readonly shown: Shown
+export interface Grown extends Omit<Folded, 'access'> {
   /** Contributions that came into sight (true) or left it. */
   readonly changed: ReadonlyMap<ContributionId, boolean>
 }
 
-export function grow(before: Folded, ops: Iterable<Op>, generation: number): Grown | undefined {
-  const growth = new Growth(before)
-  // each after the one before it in its chain; beyond that the order does not matter
-  for (const op of [...ops].sort((a, b) => a.record.seq - b.record.seq))
-    if (!growth.append(op, generation)) return undefined
-  return growth.end()
+/** Ops that are not here yet, and some that are. */
+export function grow(before: Folded, insert: readonly Op[], remove: readonly Op[], generation: number): Grown {
+  const chains = growChains(before, insert, remove, generation)
+  const { ops, strays, accusations, entered, outside } = chains
+  const facts = { ops, chains: chains.chains, strays, accusations }
+  if (before.judged === undefined) {
+    const ignored = new Map([...outside, ...entered.map(({ id }) => [id, undefined] as const)])
+    return { ...facts, ignored: before.ignored.with(ignored), judged: undefined, changed: new Map() }
+  }
+  const grown = growAuthority(before.judged.authority, chains)
+  const { authority } = grown
+  const turned = new Judging(before, before.judged.authority, chains, grown).turned()
+  const ignored = before.ignored.with(turned.ignored)
+  const countingAdd = (dot: OpId): Add | undefined => {
+    const op = ops.get(dot)
+    return op !== undefined && headerOf(op).t === 'add' && !ignored.has(dot) ? (op as Add) : undefined
+  }
+  const judges = {
+    countingAdd,
+    mayTake: (by: Op, add: Op) => {
+      const place = headerOf(by)
+      return mayTake(before.access, () => authority.standingAt(place) === 'admin', place.rid, headerOf(add).rid)
+    },
+  }
+  const { shown } = before.judged
+  const all = [...turned.counts, ...turned.lost]
+  const { changed, ...more } = whileRead(all, () => growShown(shown, turned, judges))
+  return { ...facts, ignored, judged: { authority, shown: more.shown }, changed }
 }
 
-class Growth {
+/** Which links of chains count otherwise than before. */
+class Judging {
   readonly #before: Folded
-  readonly #ops = new Map<OpId, Op>()
-  readonly #chains = new Map<ReplicaId, AuthorChains>()
-  readonly #ignored = new Map<OpId, Ignored>()
-  readonly #awaited = new Map<OpId, readonly (Add | Remove)[]>()
-  readonly #slots = new Map<Name, readonly ContributionId[]>()
-  readonly #changed = new Map<ContributionId, boolean>()
-  readonly #visible: VisibleContribution[]
-  #revoked: Map<ContentRoot, readonly Revocation[]> | undefined
+  readonly #authorityBefore: Authority
+  readonly #chains: GrownChains
+  readonly #grown: GrownAuthority
+  readonly ignored: Map<OpId, Ignored | undefined>
+  readonly counts: Op[] = []
+  readonly lost: Op[] = []
+  readonly weighed: Op[] = []
 
-  constructor(before: Folded) {
+  constructor(before: Folded, authorityBefore: Authority, chains: GrownChains, grown: GrownAuthority) {
     this.#before = before
-    this.#visible = [...before.shown.visible]
+    this.#authorityBefore = authorityBefore
+    this.#chains = chains
+    this.#grown = grown
+    this.ignored = new Map(chains.outside)
   }
 
-  /** False where the fold must decide. */
-  append(op: Op, generation: number): boolean {
-    const { ops, authority, gapped } = this.#before
-    if (ops.has(op.id) || this.#ops.has(op.id)) return true
-    const { record } = op
-    const isPlain = record.t === 'add' || record.t === 'remove' || record.t === 'revoke' || isInert(record)
-    if (!isPlain || record.g !== generation || gapped.has(record.rid) || !this.#follows(op)) return false
-    this.#ops.set(op.id, op)
-    const ignored = ignoredFor(op, authority)
-    if (ignored !== undefined) this.#ignored.set(op.id, ignored)
-    else if (isOf(op, 'add')) this.#add(op)
-    else if (isOf(op, 'remove')) this.#remove(op)
-    else if (isOf(op, 'revoke')) this.#revoke(op)
-    return true
-  }
-
-  end(): Grown {
-    const { ops, chains, shown } = this.#before
-    return {
-      ops: ops.with(this.#ops),
-      chains: new Map([...chains, ...this.#chains]),
-      shown: {
-        visible: this.#visible,
-        slots: shown.slots.with(this.#slots),
-        revoked: this.#revoked ?? shown.revoked,
-        ignored: shown.ignored.with(this.#ignored),
-        awaited: shown.awaited.with(this.#awaited),
-      },
-      changed: this.#changed,
+  turned(): this {
+    const { left, entered } = this.#chains
+    for (const op of left) if (!this.#before.ignored.has(op.id)) this.lost.push(op)
+    for (const op of entered) {
+      const why = this.#ignoredFor(op)
+      this.ignored.set(op.id, why)
+      if (why === undefined) this.counts.push(op)
     }
+    const judged = new Set([...entered, ...left].map(({ id }) => id))
+    const { touched, turned } = this.#grown
+    for (const rid of touched) for (const op of this.#linksOf(rid)) if (!judged.has(op.id)) this.#judge(op)
+    for (const op of turned) if (!judged.has(op.id) && !touched.has(op.record.rid)) this.#judge(op)
+    return this
   }
 
-  /** Goes on at the end of its chain, if the op belongs there. */
-  #follows(op: Op): boolean {
-    const { rid, ep, seq, hlc } = op.record
-    const author = this.#chains.get(rid) ?? this.#before.chains.get(rid)
-    const chain = author?.epochs.get(ep)
-    const { nextSeq, lastId } = chain?.head ?? { nextSeq: 0, lastId: undefined }
-    if ((chain?.forkedAt ?? Infinity) < Infinity || seq !== nextSeq || prevOf(op) !== lastId) return false
-    const head = { ep, nextSeq: seq + 1, lastId: op.id, lastHlc: hlc }
-    this.#chains.set(rid, withChain(author, { rid, ep, forkedAt: Infinity, head }))
-    return true
-  }
-
-  #add(add: Add): void {
-    const { content } = add.record.contribution
-    const isRevoked = (this.#revoked ?? this.#before.shown.revoked).has(content)
-    if (!isRevoked && !this.#awaiting(add.id).some((by) => this.#kills(by, add))) this.#show(add)
-    this.#kill(add, add.record.replaces)
-  }
-
-  #remove(remove: Remove): void {
-    this.#kill(remove, remove.record.dots)
-  }
-
-  #kill(by: Add | Remove, dots: readonly OpId[]): void {
-    for (const dot of dots) {
-      const add = this.#countingAdd(dot)
-      if (add === undefined) this.#awaited.set(dot, [...this.#awaiting(dot), by])
-      else if (this.#kills(by, add)) this.#hide(add)
-    }
-  }
-
-  #kills(by: Add | Remove, add: Add): boolean {
-    const { access, authority } = this.#before
-    if (isOf(by, 'add') && !inOneSlot(by, add)) return false
-    return mayTake(access, () => authority.standingAt(by.record) === 'admin', by.record.rid, add.record.rid)
-  }
-
-  #revoke(revoke: Revoke): void {
-    const { content } = revoke.record
-    this.#revoked ??= new Map(this.#before.shown.revoked)
-    const others = this.#revoked.get(content)
-    const all = [...(others ?? []), revocationOf(revoke)].sort((a, b) => compareHex(a.op, b.op))
-    this.#revoked.set(content, all)
-    if (others !== undefined) return
-    for (const one of this.#visible.filter(({ record }) => record.content === content)) this.#drop(one)
-  }
-
-  #awaiting(dot: OpId): readonly (Add | Remove)[] {
-    return this.#awaited.get(dot) ?? this.#before.shown.awaited.get(dot) ?? []
-  }
-
-  #countingAdd(dot: OpId): Add | undefined {
-    const op = this.#ops.get(dot) ?? this.#before.ops.get(dot)
-    if (op === undefined || !isOf(op, 'add')) return undefined
-    return this.#ignored.has(dot) || this.#before.shown.ignored.has(dot) ? undefined : op
-  }
-
-  #show(add: Add): void {
-    const record = add.record.contribution
-    const id = contributionId(record)
-    const at = placeOf(this.#visible, id)
-    const there = this.#visible[at]
-    if (there?.id === id) {
-      const dots = [...there.dots, dotOf(add)].sort((a, b) => compareHex(a.op, b.op))
-      this.#visible[at] = shownAs(there, { dots })
+  /** A link before and now. */
+  #judge(op: Op): void {
+    const was = this.#before.ignored.get(op.id)
+    const why = this.#ignoredFor(op)
+    if (why === was) {
+      if (why === undefined && this.#takesOtherwise(op)) this.weighed.push(op)
       return
     }
-    const ids = [...this.#slot(record.name), id].sort(compareHex)
-    this.#visible.splice(at, 0, { id, record, dots: [dotOf(add)], conflict: ids.length > 1 })
-    this.#changed.set(id, true)
-    this.#setSlot(record.name, ids)
+    this.ignored.set(op.id, why)
+    if (was === undefined) this.lost.push(op)
+    else if (why === undefined) this.counts.push(op)
   }
 
-  #hide(add: Add): void {
-    const at = placeOf(this.#visible, contributionId(add.record.contribution))
-    const there = this.#visible[at]
-    if (there === undefined || !there.dots.some(({ op }) => op === add.id)) return
-    if (there.dots.length === 1) this.#drop(there)
-    else this.#visible[at] = shownAs(there, { dots: there.dots.filter(({ op }) => op !== add.id) })
+  #ignoredFor(op: Op): Ignored | undefined {
+    return ignoredFor(op.id, headerOf(op), this.#grown.authority)
   }
 
-  #drop({ id, record: { name } }: VisibleContribution): void {
-    this.#visible.splice(placeOf(this.#visible, id), 1)
-    this.#changed.set(id, false)
-    this.#setSlot(
-      name,
-      this.#slot(name).filter((one) => one !== id),
-    )
+  /** Whether its author is an admin decides what an op may take from others. */
+  #takesOtherwise(op: Op): boolean {
+    const place = headerOf(op)
+    if (this.#before.access === 'open' || (place.t !== 'add' && place.t !== 'remove')) return false
+    const isAdmin = (authority: Authority): boolean => authority.standingAt(place) === 'admin'
+    return isAdmin(this.#authorityBefore) !== isAdmin(this.#grown.authority)
   }
 
-  #slot(name: Name): readonly ContributionId[] {
-    return this.#slots.get(name) ?? this.#before.shown.slots.get(name) ?? []
+  *#linksOf(rid: ReplicaId): Iterable<Op> {
+    const { chains, ops } = this.#chains
+    for (const { head } of chains.get(rid)?.epochs.values() ?? [])
+      for (let id = head.lastId; id !== undefined;) {
+        const op = ops.get(id)!
+        yield op
+        id = headerOf(op).prev
+      }
   }
-
-  #setSlot(name: Name, ids: readonly ContributionId[]): void {
-    this.#slots.set(name, ids)
-    if (ids.length > 2) return // others were in conflict before, and still are
-    for (const id of ids) {
-      const at = placeOf(this.#visible, id)
-      this.#visible[at] = shownAs(this.#visible[at]!, { conflict: ids.length > 1 })
-    }
-  }
-}
-
-/** Where the contribution of this id is, or would be. */
-export function placeOf(visible: readonly VisibleContribution[], id: ContributionId): number {
-  let [low, high] = [0, visible.length]
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (visible[middle]!.id < id) low = middle + 1
-    else high = middle
-  }
-  return low
 }

@@ -10,6 +10,7 @@
 import { compareHex } from './bytes.ts'
 import { type Chains, entry, type WalkedChains } from './forks.ts'
 import type { OpId, ReplicaId } from './ids.ts'
+import { LayeredMap } from './layered-map.ts'
 import type { Op } from './op.ts'
 import {
   type AmnestyBody,
@@ -19,7 +20,8 @@ import {
   type Policy,
   type Role,
 } from './op-schemas.ts'
-import { ROLES } from './op-schemas.ts'
+import { isMembershipOp, ROLES } from './op-schemas.ts'
+import { headerOf } from './shelved-op.ts'
 
 /** Where in its author's chains an op stands. */
 export interface Place {
@@ -44,32 +46,49 @@ export interface Authority {
   isEffective(op: OpId): boolean
   /** The creator first, then by id. */
   readonly members: readonly Member[]
-  /** All that was judged. */
-  readonly papers: readonly Op[]
+  readonly settled: Settled
 }
 
 type Grant = Envelope & MemberAddBody
 type Removal = Envelope & MemberRemoveBody
 type Amnesty = Envelope & AmnestyBody
-type Paper = Op<Grant | Removal | Amnesty>
+/** An op that says who may do what, and has a say in it. */
+export type Paper = Op<Grant | Removal | Amnesty>
 
-/** Papers held to be effective, by the member they are about. */
-class Papers {
-  readonly ids = new Set<OpId>()
-  readonly removalIds = new Set<OpId>()
-  readonly grants = new Map<ReplicaId, Grant[]>()
-  readonly removals = new Map<ReplicaId, Removal[]>()
-  readonly amnesties = new Map<ReplicaId, Amnesty[]>()
+interface About {
+  readonly grants: Grant[]
+  readonly removals: Removal[]
+  readonly amnesties: Amnesty[]
+}
 
-  add({ id, record }: Paper): void {
-    this.ids.add(id)
-    if (record.t === 'member.add') entry(this.grants, record.member, () => []).push(record)
-    else if (record.t === 'amnesty') entry(this.amnesties, record.member, () => []).push(record)
-    else {
-      this.removalIds.add(id)
-      entry(this.removals, record.member, () => []).push(record)
-    }
-  }
+/** Papers held to be effective. */
+export interface Papers {
+  readonly ids: ReadonlyMap<OpId, Paper>
+  /** By the member they are about. */
+  readonly about: ReadonlyMap<ReplicaId, About>
+}
+
+export interface Setting {
+  readonly creator: ReplicaId
+  readonly access: Policy['access']
+  readonly chains: Chains
+  readonly papers: LayeredMap<OpId, Paper>
+  readonly papersBy: LayeredMap<ReplicaId, readonly Paper[]>
+}
+
+/** What surely holds, and what possibly does. */
+export interface Settled {
+  readonly setting: Setting
+  readonly sure: Papers
+  readonly possible: Papers
+}
+
+export const nothing = (): About => ({ grants: [], removals: [], amnesties: [] })
+
+export function put(about: About, { record }: Paper): void {
+  if (record.t === 'member.add') about.grants.push(record)
+  else if (record.t === 'amnesty') about.amnesties.push(record)
+  else about.removals.push(record)
 }
 
 const startOf = (grant: Grant): number => grant.from_ep ?? 0
@@ -81,25 +100,18 @@ function reaches({ last_ep, last_seq, earlier = [] }: Removal, place: Place): bo
   return end !== undefined && place.seq > end
 }
 
-interface Setting {
-  readonly creator: ReplicaId
-  readonly access: Policy['access']
-  readonly chains: Chains
-  readonly papersBy: ReadonlyMap<ReplicaId, readonly Paper[]>
-}
-
 /** Grants that stand for an op of this place: a removal that reaches it ends all that begin no later than it. */
 function standingGrants(granted: Papers, taken: Papers, place: Place): readonly Grant[] {
-  const removals = (taken.removals.get(place.rid) ?? []).filter((removal) => reaches(removal, place))
+  const removals = (taken.about.get(place.rid)?.removals ?? []).filter((removal) => reaches(removal, place))
   return coveringGrants(granted, place).filter((grant) => removals.every((removal) => startOf(grant) > removal.last_ep))
 }
 
 const coveringGrants = (granted: Papers, { rid, ep }: Place): readonly Grant[] =>
-  (granted.grants.get(rid) ?? []).filter((grant) => startOf(grant) <= ep)
+  (granted.about.get(rid)?.grants ?? []).filter((grant) => startOf(grant) <= ep)
 
 /** After a fork an author's later epochs need an amnesty that was given for a later epoch than the forked one. */
 function isForgiven({ chains }: Setting, granted: Papers, { rid, ep }: Place): boolean {
-  const amnesties = granted.amnesties.get(rid) ?? []
+  const amnesties = granted.about.get(rid)?.amnesties ?? []
   for (const forked of chains.get(rid)?.forkedEpochs ?? []) {
     if (forked >= ep) break
     if (!amnesties.some(({ from_ep }) => forked < from_ep && from_ep <= ep)) return false
@@ -111,7 +123,7 @@ const highest = (grants: readonly Grant[]): Role | undefined =>
   ROLES.find((role) => grants.some((grant) => grant.role === role))
 
 /** The law, for given grants and amnesties (what is granted) and given removals (what is taken). */
-function standing(setting: Setting, granted: Papers, taken: Papers, place: Place): Standing {
+export function standing(setting: Setting, granted: Papers, taken: Papers, place: Place): Standing {
   if (!isForgiven(setting, granted, place)) return 'after_fork'
   if (place.rid === setting.creator) return 'admin'
   if (setting.access === 'open') return 'writer'
@@ -120,13 +132,16 @@ function standing(setting: Setting, granted: Papers, taken: Papers, place: Place
 }
 
 /** In an open space there are no members; the creator of a space stays its admin, so papers about that are none. */
-function papersIn(ops: Iterable<Op>, creator: ReplicaId, access: Policy['access']): readonly Paper[] {
-  const isPaper = (op: Op): op is Paper =>
-    op.record.t === 'amnesty' ||
-    ((op.record.t === 'member.add' || op.record.t === 'member.remove') &&
-      access === 'members' &&
-      op.record.member !== creator)
-  return [...ops].filter(isPaper)
+export function papersAmong(ops: Iterable<Op>, { creator, access }: Pick<Setting, 'creator' | 'access'>): Paper[] {
+  const papers: Paper[] = []
+  for (const op of ops) {
+    if (!isMembershipOp(headerOf(op))) continue
+    const { id, record, bytes } = op
+    const isOfMembers = record.t === 'member.add' || record.t === 'member.remove'
+    const isPaper = record.t === 'amnesty' || (isOfMembers && access === 'members' && record.member !== creator)
+    if (isPaper) papers.push({ id, record, bytes }) // held, and not read again
+  }
+  return papers
 }
 
 function* opsOf(chains: WalkedChains): Iterable<Op> {
@@ -135,38 +150,56 @@ function* opsOf(chains: WalkedChains): Iterable<Op> {
 
 /** All papers that follow from the creator's authority, if exactly these removals were effective. */
 function consequences(setting: Setting, taken: Papers): Papers {
-  const held = new Papers()
+  const ids = new Map<OpId, Paper>()
+  const about = new Map<ReplicaId, About>()
+  const held = { ids, about }
   const waiting: ReplicaId[] = [...setting.papersBy.keys()]
   for (let author = waiting.pop(); author !== undefined; author = waiting.pop())
     for (const paper of setting.papersBy.get(author) ?? []) {
-      if (held.ids.has(paper.id) || standing(setting, held, taken, paper.record) !== 'admin') continue
-      held.add(paper)
+      if (ids.has(paper.id) || standing(setting, held, taken, paper.record) !== 'admin') continue
+      ids.set(paper.id, paper)
+      put(entry(about, paper.record.member, nothing), paper)
       if (paper.record.t !== 'member.remove') waiting.push(paper.record.member) // may now write papers, too
     }
   return held
 }
 
 /** Alternating fixpoint: what surely holds grows, what possibly holds shrinks, and between them is what is undecided. */
-function settle(setting: Setting): { readonly sure: Papers; readonly possible: Papers } {
-  let sure = new Papers()
+export function settle(setting: Setting): Settled {
+  let sure: Papers = { ids: new Map(), about: new Map() }
   for (;;) {
     const possible = consequences(setting, sure)
     const surer = consequences(setting, possible)
-    if (surer.ids.size === sure.ids.size) return { sure: surer, possible }
+    if (surer.ids.size === sure.ids.size) return { setting, sure: surer, possible }
     sure = surer
   }
 }
 
-/** Roles as they are for whatever a member writes from now on. */
-function membersOf({ creator, access }: Setting, sure: Papers, possible: Papers): readonly Member[] {
-  const granted = access === 'open' ? [] : [...sure.grants.keys()].sort(compareHex)
-  const members = granted.flatMap((rid): Member[] => {
-    const grants = standingGrants(sure, possible, { rid, ep: Infinity, seq: Infinity })
-    const role = highest(grants)
-    return role === undefined ? [] : [{ rid, role, fromEp: Math.min(...grants.map(startOf)) }]
-  })
-  return [{ rid: creator, role: 'admin', fromEp: 0 }, ...members]
+/** The role as it is for whatever this key writes from now on. */
+export function memberOf({ setting, sure, possible }: Settled, rid: ReplicaId): Member | undefined {
+  if (setting.access === 'open') return undefined
+  const grants = standingGrants(sure, possible, { rid, ep: Infinity, seq: Infinity })
+  const role = highest(grants)
+  return role && { rid, role, fromEp: Math.min(...grants.map(startOf)) }
 }
+
+export const inOrder = (members: Member[]): readonly Member[] => members.sort((a, b) => compareHex(a.rid, b.rid))
+
+function membersOf(settled: Settled): readonly Member[] {
+  const members = inOrder([...settled.sure.about.keys()].flatMap((rid) => memberOf(settled, rid) ?? []))
+  return [{ rid: settled.setting.creator, role: 'admin', fromEp: 0 }, ...members]
+}
+
+/** A removal counts where it possibly holds, anything else where it surely does. */
+export const isEffectiveIn = ({ sure, possible }: Settled, op: OpId): boolean =>
+  sure.ids.has(op) || possible.ids.get(op)?.record.t === 'member.remove'
+
+export const authorityOf = (settled: Settled, members = membersOf(settled)): Authority => ({
+  standingAt: (place) => standing(settled.setting, settled.sure, settled.possible, place),
+  isEffective: (op) => isEffectiveIn(settled, op),
+  members,
+  settled,
+})
 
 export const judgeMembership = (creator: ReplicaId, access: Policy['access'], chains: WalkedChains): Authority =>
   judgePapers(creator, access, chains, opsOf(chains))
@@ -178,15 +211,12 @@ export function judgePapers(
   chains: Chains,
   among: Iterable<Op>,
 ): Authority {
-  const papers = papersIn(among, creator, access)
+  const papers = new Map<OpId, Paper>()
   const papersBy = new Map<ReplicaId, Paper[]>()
-  for (const paper of papers) entry(papersBy, paper.record.rid, () => []).push(paper)
-  const setting = { creator, access, chains, papersBy }
-  const { sure, possible } = settle(setting)
-  return {
-    standingAt: (place) => standing(setting, sure, possible, place),
-    isEffective: (op) => sure.ids.has(op) || possible.removalIds.has(op),
-    members: membersOf(setting, sure, possible),
-    papers,
+  for (const paper of papersAmong(among, { creator, access })) {
+    papers.set(paper.id, paper)
+    entry(papersBy, paper.record.rid, () => []).push(paper)
   }
+  const setting = { creator, access, chains, papers: new LayeredMap(papers), papersBy: new LayeredMap(papersBy) }
+  return authorityOf(settle(setting))
 }

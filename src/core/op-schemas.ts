@@ -248,8 +248,10 @@ const TYPES: ReadonlySet<string> = new Set([
   'amnesty',
 ])
 
+export const hasMeaning = (t: string): boolean => TYPES.has(t)
+
 /** Stored and passed on, without a meaning under these rules: the reserved types and those of later versions. */
-export const isInert = (record: OpRecord): record is Envelope & InertBody => !TYPES.has(record.t)
+export const isInert = (record: OpRecord): record is Envelope & InertBody => !hasMeaning(record.t)
 
 /** Ops that say who may do what: `acl` is the tree head over their ids. */
 export const isMembershipOp = ({ t }: { readonly t: string }): boolean =>

@@ -4,17 +4,19 @@
  */
 import { type ChainHead, emptyHead } from './author.ts'
 import { TributaryError } from './errors.ts'
-import { type Chain, type Chains, chainsOf } from './forks.ts'
+import { type Accusation, accusationIn, type Chain, type Chains, chainsOf, entry } from './forks.ts'
 import type { ContentRoot, ContributionId, Name, OpId, ReplicaId, SetRoot, SpaceId } from './ids.ts'
-import { grow, placeOf } from './grow.ts'
+import { grow } from './grow.ts'
+import type { ChainFacts } from './grow-chains.ts'
+import { find } from './grow-shown.ts'
 import { IdSet } from './id-set.ts'
 import { invariant } from './invariant.ts'
 import { LayeredMap } from './layered-map.ts'
 import { type Authority, judgeMembership, type Member } from './membership.ts'
 import { sortedIds } from './merkle.ts'
 import { headerOf, whileRead } from './shelved-op.ts'
-import { aclOf, isSpaceInit, type Op, spaceIdOf, spaceOf } from './op.ts'
-import { isMembershipOp, type OpRecord, type Policy, type SpaceInitRecord } from './op-schemas.ts'
+import { isSpaceInit, type Op, spaceIdOf, spaceOf } from './op.ts'
+import { isMembershipOp, type Policy, type SpaceInitRecord } from './op-schemas.ts'
 import {
   type Dot,
   type Ignored,
@@ -27,7 +29,7 @@ import {
 
 const RULES_KNOWN = 1
 /** A later one begins with an op type that these rules do not know. */
-const GENERATION_KNOWN = 0
+export const GENERATION_KNOWN = 0
 
 /** Verified ops of one space, its first among them. */
 export function fold(ops: Iterable<Op>): SpaceState {
@@ -52,23 +54,47 @@ function folded(init: Op<SpaceInitRecord>, given: ReadonlyMap<OpId, Op>): SpaceS
   for (const op of ops.values()) invariant(spaceOf(op) === space, `${op.id} is no op of the space ${space}`)
   const chains = chainsOf(ops.values(), GENERATION_KNOWN)
   const uncounted = new Map(uncountedOf(ops, chains))
-  const gapped = new Set<ReplicaId>()
-  for (const { record } of ops.values()) if (isDetached(record, chains)) gapped.add(record.rid)
-  const opIds = new IdSet<SetRoot>(() => ops.keys())
-  const facts = { init, ops, chains, gapped, opIds }
-  if (policy.rules !== RULES_KNOWN) return new SpaceState({ ...facts, ignored: uncounted })
+  const facts = { init, ops, chains, ...besideChains(ops.values(), chains), ...idSetsOf(ops) }
+  if (policy.rules !== RULES_KNOWN) return new SpaceState({ ...facts, ignored: new LayeredMap(uncounted) })
 
   const authority = judgeMembership(rid, policy.access, chains)
-  const { visible, slots, revoked, ignored, awaited } = new Visibility(policy.access, chains, authority)
+  const { visible, slots, revoked, ignored, killers, addsByContent } = new Visibility(policy.access, chains, authority)
   const shown: Shown = {
     visible,
     slots: new LayeredMap(slots),
     revoked,
-    ignored: new LayeredMap(new Map([...uncounted, ...ignored])),
-    awaited: new LayeredMap(awaited),
+    killers: new LayeredMap(killers),
+    adds: new LayeredMap(addsByContent),
   }
   const visibleIds = new IdSet<SetRoot>(() => visible.map(({ id }) => id))
-  return new SpaceState({ ...facts, ignored: shown.ignored, judged: { authority, shown, visibleIds } })
+  return new SpaceState({
+    ...facts,
+    ignored: new LayeredMap(new Map([...uncounted, ...ignored])),
+    judged: { authority, shown, visibleIds },
+  })
+}
+
+function besideChains(ops: Iterable<Op>, chains: Chains): Pick<Facts, 'strays' | 'accusations'> {
+  const strays = new Map<ReplicaId, Op[]>()
+  const accusations = new Map<ReplicaId, Accusation[]>()
+  for (const op of ops) {
+    const { g, rid, ep, seq } = op.record
+    if (g !== GENERATION_KNOWN) continue
+    if (seq >= chains.get(rid)!.epochs.get(ep)!.head.nextSeq) entry(strays, rid, () => []).push(op)
+    const accusation = accusationIn(op, GENERATION_KNOWN)
+    if (accusation !== undefined) entry(accusations, accusation.rid, () => []).push(accusation)
+  }
+  return { strays: new LayeredMap(strays), accusations: new LayeredMap(accusations) }
+}
+
+/** With their roots, where these are known. */
+export const idSetsOf = (ops: ReadonlyMap<OpId, Op>, opsRoot?: SetRoot, acl?: SetRoot) => ({
+  opIds: new IdSet<SetRoot>(() => ops.keys(), undefined, undefined, opsRoot),
+  paperIds: new IdSet<SetRoot>(() => paperIdsOf(ops), undefined, undefined, acl),
+})
+
+function* paperIdsOf(ops: ReadonlyMap<OpId, Op>): Iterable<OpId> {
+  for (const op of ops.values()) if (isMembershipOp(headerOf(op))) yield op.id
 }
 
 /** Ops outside the chains that count. An evidence does its work wherever it stands. */
@@ -82,28 +108,20 @@ function* uncountedOf(ops: ReadonlyMap<OpId, Op>, chains: Chains): Iterable<[OpI
   }
 }
 
-/** Does it wait for an op before it? An evidence does, too, though it works wherever it stands. */
-function isDetached({ g, rid, ep, seq }: OpRecord, chains: Chains): boolean {
-  const chain = g === GENERATION_KNOWN ? chains.get(rid)?.epochs.get(ep) : undefined
-  return chain !== undefined && seq >= chain.head.nextSeq && seq < chain.forkedAt
-}
-
 export interface Judged {
   readonly authority: Authority
   readonly shown: Shown
   readonly visibleIds: IdSet<SetRoot>
 }
 
-export interface Facts {
+export interface Facts extends ChainFacts {
   readonly init: Op<SpaceInitRecord>
-  readonly ops: LayeredMap<OpId, Op>
-  readonly chains: Chains
-  readonly ignored: ReadonlyMap<OpId, Ignored>
-  readonly gapped: ReadonlySet<ReplicaId>
+  readonly ignored: LayeredMap<OpId, Ignored>
   readonly opIds: IdSet<SetRoot>
+  /** Of all ops about members, whatever they do. */
+  readonly paperIds: IdSet<SetRoot>
   /** Undefined where the rules are not known. */
   readonly judged?: Judged
-  readonly acl?: SetRoot
 }
 
 /** What is costly and not always wanted (roots) is computed when it is first asked for. */
@@ -122,7 +140,6 @@ export class SpaceState {
 
   readonly #facts: Facts
   #slots: ReadonlyMap<Name, readonly ContributionId[]> | undefined
-  #acl: SetRoot | undefined
 
   /** `fold` makes one. */
   constructor(facts: Facts) {
@@ -138,7 +155,6 @@ export class SpaceState {
     this.revoked = facts.judged?.shown.revoked ?? new Map<ContentRoot, readonly Revocation[]>()
     this.ignored = facts.ignored
     this.#facts = facts
-    this.#acl = facts.acl
   }
 
   /** For a snapshot. */
@@ -152,30 +168,34 @@ export class SpaceState {
   }
 
   #with(insert: readonly Op[], remove: Iterable<OpId>): SpaceState {
-    const { init, ops, chains, gapped, opIds, judged } = this.#facts
-    const gone = [...remove].filter((id) => ops.has(id))
+    const facts = this.#facts
     for (const op of insert) invariant(spaceOf(op) === this.space, `${op.id} is no op of the space ${this.space}`)
-    const before = judged && { access: this.policy.access, ops, chains, gapped, ...judged }
-    const grown = before && gone.length === 0 ? grow(before, insert, GENERATION_KNOWN) : undefined
-    if (judged === undefined || grown === undefined) {
-      const all = new Map([...ops, ...insert.map((op) => [op.id, op] as const)])
-      for (const id of gone) all.delete(id)
-      return foldOf(init, all)
-    }
-    const { shown } = grown
-    const came = new Map(insert.map(({ id }) => [id, true]))
+    const came = new Map(insert.filter(({ id }) => !facts.ops.has(id)).map((op) => [op.id, op]))
+    const gone = [...new Set(remove)].flatMap((id) => facts.ops.get(id) ?? [])
+    if (came.size + gone.length === 0) return this
+    const { changed, judged, ...grown } = grow(
+      { ...facts, access: this.policy.access },
+      [...came.values()],
+      gone,
+      GENERATION_KNOWN,
+    )
+    const changes = new Map([...came.values(), ...gone].map((op) => [op.id, came.has(op.id)]))
+    const papers = new Map(
+      [...changes].filter(([id]) => isMembershipOp(headerOf((came.get(id) ?? facts.ops.get(id))!))),
+    )
+    const visibleIds = facts.judged?.visibleIds
     return new SpaceState({
-      ...this.#facts,
-      ops: grown.ops,
-      chains: grown.chains,
-      ignored: shown.ignored,
-      opIds: opIds.with(came, () => grown.ops.keys()),
-      judged: {
-        authority: judged.authority,
-        shown,
-        visibleIds: judged.visibleIds.with(grown.changed, () => shown.visible.map(({ id }) => id)),
-      },
-      acl: this.acl, // none of these ops is about members
+      ...grown,
+      init: facts.init,
+      opIds: facts.opIds.with(changes, () => grown.ops.keys()),
+      paperIds: facts.paperIds.with(papers, () => paperIdsOf(grown.ops)),
+      ...(judged !== undefined &&
+        visibleIds !== undefined && {
+          judged: {
+            ...judged,
+            visibleIds: visibleIds.with(changed, () => judged.shown.visible.map(({ id }) => id)),
+          },
+        }),
     })
   }
 
@@ -185,8 +205,7 @@ export class SpaceState {
   }
 
   find(id: ContributionId): VisibleContribution | undefined {
-    const found = this.visible[placeOf(this.visible, id)]
-    return found?.id === id ? found : undefined
+    return find(this.visible, id)
   }
 
   /** What a name stands for: more than one id is a conflict. */
@@ -218,8 +237,12 @@ export class SpaceState {
 
   /** What the next op says of the membership ops its author has seen. */
   get acl(): SetRoot {
-    const papers = () => [...this.ops.values()].filter((op) => isMembershipOp(headerOf(op)))
-    return (this.#acl ??= aclOf(papers().map(({ id }) => id)))
+    return this.#facts.paperIds.root
+  }
+
+  /** What evidence says of an author's chains. */
+  accusationsOf(rid: ReplicaId): readonly Accusation[] {
+    return this.#facts.accusations.get(rid) ?? []
   }
 
   /** Without known rules there is neither root nor anything visible. */

@@ -6,7 +6,7 @@ import { hash } from 'node:crypto'
 import type { Ignored } from './visibility.ts'
 
 /** Another fold, or another form, is another number: what was written before is not read any more. */
-export const SNAPSHOT_FORMAT = 1
+export const SNAPSHOT_FORMAT = 2
 
 export interface SnapshotHead {
   readonly format: number
@@ -28,14 +28,18 @@ export interface SnapshotHead {
     lastId: string,
     lastHlc: number,
   ])[]
-  readonly gapped: readonly string[]
+  /** Chains that evidence says are forked, and where. */
+  readonly accusations: readonly (readonly [rid: string, by: number, ep: number, seq: number])[]
   readonly papers: readonly number[]
   readonly revoked: readonly (readonly [
     content: string,
     by: readonly (readonly [op: string, rid: string, hlc: number, reason: string | null])[],
   ])[]
   readonly ignored: readonly (readonly [op: number, why: Ignored])[]
+  /** Ops that would kill one which is not here. */
   readonly awaited: readonly (readonly [dot: string, by: readonly number[]])[]
+  /** How many would kill one which is. */
+  readonly kills: number
   /** Names of what is visible, in the order of its ids. */
   readonly names: readonly string[]
   readonly ops: number
@@ -52,6 +56,11 @@ export interface SnapshotColumns {
   readonly types: Uint32Array
   /** One more than the place of the op before in the chain; 0 where none is named. */
   readonly prevs: Uint32Array
+  /** Of an add that counts, one more than the key of its content; else 0. */
+  readonly contents: Uint32Array
+  /** Pairs of places: an op, and one that would kill it. */
+  readonly killed: Uint32Array
+  readonly killers: Uint32Array
   readonly visible: Uint8Array
   /** How many dots each has. */
   readonly dotCounts: Uint32Array
@@ -67,7 +76,7 @@ export interface Snapshot {
 const DIGEST_BYTES = 32
 
 /** Columns of a snapshot of this size, one after the other from an offset that eight divides. */
-function columnsIn(buffer: ArrayBuffer, offset: number, { ops, dots, names }: SnapshotHead): SnapshotColumns {
+function columnsIn(buffer: ArrayBuffer, offset: number, { ops, dots, names, kills }: SnapshotHead): SnapshotColumns {
   let at = offset
   const next = (bytes: number): number => {
     at += bytes
@@ -81,13 +90,17 @@ function columnsIn(buffer: ArrayBuffer, offset: number, { ops, dots, names }: Sn
     places: new Uint32Array(buffer, next(4 * ops), ops),
     types: new Uint32Array(buffer, next(4 * ops), ops),
     prevs: new Uint32Array(buffer, next(4 * ops), ops),
+    contents: new Uint32Array(buffer, next(4 * ops), ops),
+    killed: new Uint32Array(buffer, next(4 * kills), kills),
+    killers: new Uint32Array(buffer, next(4 * kills), kills),
     visible: new Uint8Array(buffer, next(32 * visible), 32 * visible),
     dotCounts: new Uint32Array(buffer, next(4 * visible), visible),
     dots: new Uint32Array(buffer, next(4 * dots), dots),
   }
 }
 
-const columnBytes = ({ ops, dots, names }: SnapshotHead): number => 56 * ops + 36 * names.length + 4 * dots
+const columnBytes = ({ ops, dots, names, kills }: SnapshotHead): number =>
+  60 * ops + 8 * kills + 36 * names.length + 4 * dots
 const aligned = (offset: number): number => Math.ceil(offset / 8) * 8
 
 /** `fill` writes the columns. */

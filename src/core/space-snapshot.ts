@@ -3,14 +3,14 @@
  * The ops are given from where they are true, and a snapshot that does not name exactly those, or some of them, is none.
  */
 import { compareHex } from './bytes.ts'
-import { entry, type AuthorChains, type Chain, withChain } from './forks.ts'
+import { type Accusation, authorChains, type Chain, type Chains, entry } from './forks.ts'
 import { IdSet } from './id-set.ts'
 import type { ContentRoot, ContributionId, Name, OpId, ReplicaId, SetRoot, SpaceId } from './ids.ts'
 import { at, invariant } from './invariant.ts'
 import { LayeredMap } from './layered-map.ts'
 import { judgePapers } from './membership.ts'
 import { isSpaceInit, type Op, prevOf } from './op.ts'
-import { type Facts, SpaceState } from './or-set.ts'
+import { GENERATION_KNOWN, idSetsOf, SpaceState } from './or-set.ts'
 import { headerOf, type OpHeader } from './shelved-op.ts'
 import { decodeSnapshot, encodeSnapshot, type Snapshot, SNAPSHOT_FORMAT, type SnapshotHead } from './snapshot-format.ts'
 import { type Add, type Dot, type Ignored, type Remove, type Revocation, ShownAdd } from './visibility.ts'
@@ -21,7 +21,7 @@ const sorted = <K extends string, T>(entries: [K, T][]): [K, T][] => entries.sor
 
 /** Undefined where there is nothing to be had of it: the rules are not known, or a number is beyond the columns. */
 export function snapshotOf(state: SpaceState): Uint8Array | undefined {
-  const { judged, init, gapped } = state.facts
+  const { judged, init, ignored, accusations } = state.facts
   const ops = [...state.ops.values()].sort(inOrder)
   if (judged === undefined || ops.some((op) => headerOf(op).seq >= 2 ** 32)) return undefined
   const placeOf = new Map(ops.map(({ id }, place) => [id, place]))
@@ -35,6 +35,13 @@ export function snapshotOf(state: SpaceState): Uint8Array | undefined {
     entry(places, `${rid}/${ep}`, () => named.push([rid, ep]) - 1)
   }
   const { shown, authority } = judged
+  const killers = sorted([...shown.killers])
+  const kills = killers
+    .flatMap(([dot, by]) => {
+      const killed = placeOf.get(dot)
+      return killed === undefined ? [] : by.map((op) => [killed, place(op)] as const)
+    })
+    .sort(([a, by], [b, with_]) => a - b || by - with_)
   const head: SnapshotHead = {
     format: SNAPSHOT_FORMAT,
     space: state.space,
@@ -45,14 +52,19 @@ export function snapshotOf(state: SpaceState): Uint8Array | undefined {
     types: [...types.keys()],
     places: named,
     chains: sorted([...state.chains]).flatMap(([, { epochs }]) => Array.from(epochs.values(), chainRow)),
-    gapped: [...gapped].sort(),
-    papers: authority.papers.map(place).sort((a, b) => a - b),
+    accusations: sorted([...accusations]).flatMap(([rid, all]) =>
+      all.map(({ by, ep, seq }) => [rid, placeOf.get(by)!, ep, seq] as const).sort(([, a], [, b]) => a - b),
+    ),
+    papers: Array.from(authority.settled.setting.papers.values(), place).sort((a, b) => a - b),
     revoked: sorted([...shown.revoked]).map(([content, by]) => [
       content,
       by.map(({ op, by: rid, hlc, reason }) => [op, rid, hlc, reason ?? null]),
     ]),
-    ignored: sorted([...shown.ignored]).map(([op, why]) => [placeOf.get(op)!, why]),
-    awaited: sorted([...shown.awaited]).map(([dot, by]) => [dot, by.map(place).sort((a, b) => a - b)]),
+    ignored: sorted([...ignored]).map(([op, why]) => [placeOf.get(op)!, why]),
+    awaited: killers
+      .filter(([dot]) => !placeOf.has(dot))
+      .map(([dot, by]) => [dot, by.map(place).sort((a, b) => a - b)]),
+    kills: kills.length,
     names: Array.from(shown.visible, ({ record }) => record.name),
     ops: ops.length,
     dots: shown.visible.reduce((sum, { dots }) => sum + dots.length, 0),
@@ -67,6 +79,11 @@ export function snapshotOf(state: SpaceState): Uint8Array | undefined {
       columns.places[i] = places.get(`${rid}/${ep}`)!
       columns.types[i] = types.get(t)!
       columns.prevs[i] = prev === undefined ? 0 : (placeOf.get(prev) ?? UNKNOWN) + 1
+    })
+    for (const [key, adds] of shown.adds) for (const add of adds) columns.contents[place(add)] = key + 1
+    kills.forEach(([killed, by], i) => {
+      columns.killed[i] = killed
+      columns.killers[i] = by
     })
     let dot = 0
     shown.visible.forEach(({ id, dots }, i) => {
@@ -139,35 +156,70 @@ export class SnapshotReader {
     invariant(isSpaceInit(init), 'the first op of a space stands where the snapshot says')
     const byId = new LayeredMap(new Map(ops.map((op) => [op.id, op])))
     const chains = chainsIn(head)
-    const papers = head.papers.map((i) => at(ops, i))
     const { rid, policy } = init.record
-    const ignored = new LayeredMap(new Map(head.ignored.map(([i, why]): [OpId, Ignored] => [at(ops, i).id, why])))
-    const facts: Omit<Facts, 'judged'> = {
+    const { visible, slots } = this.#visible()
+    return new SpaceState({
       init,
       ops: byId,
       chains,
-      ignored,
-      gapped: new Set(head.gapped as readonly ReplicaId[]),
-      opIds: new IdSet<SetRoot>(() => byId.keys(), undefined, undefined, head.opsRoot as SetRoot),
-      acl: head.acl as SetRoot,
-    }
-    const { visible, slots } = this.#visible()
-    return new SpaceState({
-      ...facts,
+      strays: new LayeredMap(this.#strays(chains)),
+      accusations: new LayeredMap(this.#accusations()),
+      ignored: new LayeredMap(new Map(head.ignored.map(([i, why]): [OpId, Ignored] => [at(ops, i).id, why]))),
+      ...idSetsOf(byId, head.opsRoot as SetRoot, head.acl as SetRoot),
       judged: {
-        authority: judgePapers(rid, policy.access, chains, papers),
+        authority: judgePapers(
+          rid,
+          policy.access,
+          chains,
+          head.papers.map((i) => at(ops, i)),
+        ),
         shown: {
           visible,
           slots: new LayeredMap(slots),
           revoked: new Map(head.revoked.map(([content, by]) => [content as ContentRoot, by.map(revocation)])),
-          ignored,
-          awaited: new LayeredMap(
-            new Map(head.awaited.map(([dot, by]) => [dot as OpId, by.map((i) => at(ops, i) as Add | Remove)])),
-          ),
+          killers: new LayeredMap(this.#killers()),
+          adds: new LayeredMap(this.#adds()),
         },
         visibleIds: new IdSet<SetRoot>(() => visible.map(({ id }) => id), undefined, undefined, head.root as SetRoot),
       },
     })
+  }
+
+  /** Ops behind the ends of their chains. */
+  #strays(chains: Chains): ReadonlyMap<ReplicaId, readonly Op[]> {
+    const { head, columns } = this.#snapshot
+    const ends = head.places.map(([rid, ep]) => chains.get(rid as ReplicaId)?.epochs.get(ep)?.head.nextSeq ?? Infinity)
+    const strays = new Map<ReplicaId, Op[]>()
+    for (const [i, op] of this.#ops.entries())
+      if (columns.seqs[i]! >= at(ends, columns.places[i]!) && op.record.g === GENERATION_KNOWN)
+        entry(strays, op.record.rid, () => []).push(op)
+    return strays
+  }
+
+  #accusations(): ReadonlyMap<ReplicaId, readonly Accusation[]> {
+    const accusations = new Map<ReplicaId, Accusation[]>()
+    for (const [accused, by, ep, seq] of this.#snapshot.head.accusations) {
+      const rid = accused as ReplicaId
+      entry(accusations, rid, () => []).push({ by: at(this.#ops, by).id, rid, ep, seq })
+    }
+    return accusations
+  }
+
+  #killers(): ReadonlyMap<OpId, readonly (Add | Remove)[]> {
+    const { head, columns } = this.#snapshot
+    const killers = new Map(
+      head.awaited.map(([dot, by]) => [dot as OpId, by.map((i) => at(this.#ops, i) as Add | Remove)]),
+    )
+    for (const [i, killed] of columns.killed.entries())
+      entry(killers, at(this.#ids, killed), () => []).push(at(this.#ops, columns.killers[i]!) as Add | Remove)
+    return killers
+  }
+
+  #adds(): ReadonlyMap<number, readonly Add[]> {
+    const adds = new Map<number, Add[]>()
+    for (const [i, key] of this.#snapshot.columns.contents.entries())
+      if (key > 0) entry(adds, key - 1, () => []).push(at(this.#ops, i) as Add)
+    return adds
   }
 
   #visible() {
@@ -201,15 +253,12 @@ function idsIn<Id extends string = OpId>(column: Uint8Array): Id[] {
   return Array.from({ length: column.length / 32 }, (_, i) => raw.toString('hex', 32 * i, 32 * i + 32) as Id)
 }
 
-function chainsIn(head: SnapshotHead): ReadonlyMap<ReplicaId, AuthorChains> {
-  const chains = new Map<ReplicaId, AuthorChains>()
+function chainsIn(head: SnapshotHead): Chains {
+  const authors = new Map<ReplicaId, Chain[]>()
   for (const [author, ep, forkedAt, nextSeq, lastId, lastHlc] of head.chains) {
     const rid = author as ReplicaId
-    const chain = { rid, ep, forkedAt: forkedAt < 0 ? Infinity : forkedAt }
     const end = { ep, nextSeq, lastId: lastId === '' ? undefined : (lastId as OpId), lastHlc }
-    const before = withChain(chains.get(rid), { ...chain, head: end })
-    const forkedEpochs = forkedAt < 0 ? before.forkedEpochs : [...before.forkedEpochs, ep]
-    chains.set(rid, { ...before, forkedEpochs })
+    entry(authors, rid, () => []).push({ rid, ep, forkedAt: forkedAt < 0 ? Infinity : forkedAt, head: end })
   }
-  return chains
+  return new Map([...authors].map(([rid, chains]) => [rid, authorChains(chains)]))
 }

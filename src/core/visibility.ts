@@ -9,8 +9,9 @@ import type { ContentRoot, ContributionId, Name, OpId, ReplicaId } from './ids.t
 import type { Authority } from './membership.ts'
 import type { LayeredMap } from './layered-map.ts'
 import type { Op } from './op.ts'
-import { type AddBody, type Envelope, isInert, type OpRecord, type Policy } from './op-schemas.ts'
+import { type AddBody, type Envelope, hasMeaning, type OpRecord, type Policy } from './op-schemas.ts'
 import type { RemoveBody, RevokeBody } from './op-schemas.ts'
+import { headerOf, type OpHeader, ShelvedOp } from './shelved-op.ts'
 
 /** Why an op has no effect. */
 export type Ignored =
@@ -58,11 +59,11 @@ export class ShownAdd implements VisibleContribution {
   }
 }
 
-/** The same contribution, otherwise shown. */
-export const shownAs = (
-  one: VisibleContribution,
-  change: Partial<Pick<VisibleContribution, 'dots' | 'conflict'>>,
-): VisibleContribution => ({ id: one.id, record: one.record, dots: one.dots, conflict: one.conflict, ...change })
+/** What an add shows, under this id. A record that lies on a shelf stays there until somebody asks. */
+export const shownBy = (id: ContributionId, add: Add, dots: readonly Dot[], conflict: boolean): VisibleContribution =>
+  add instanceof ShelvedOp
+    ? new ShownAdd(id, add, dots, conflict)
+    : { id, record: add.record.contribution, dots, conflict }
 
 export interface Revocation {
   readonly op: OpId
@@ -79,43 +80,36 @@ export type Revoke = Op<Envelope & RevokeBody>
 export interface Shown {
   /** Sorted by id. */
   readonly visible: readonly VisibleContribution[]
-  /** Ids of each slot, sorted; a slot may be empty. */
   readonly slots: LayeredMap<Name, readonly ContributionId[]>
   readonly revoked: ReadonlyMap<ContentRoot, readonly Revocation[]>
-  readonly ignored: LayeredMap<OpId, Ignored>
-  /** Ops that would kill an add which is not among those that count. */
-  readonly awaited: LayeredMap<OpId, readonly (Add | Remove)[]>
+  /** By each dot that is named, whether it is here or not: ops that count and would kill it, if they may. */
+  readonly killers: LayeredMap<OpId, readonly (Add | Remove)[]>
+  /** Adds that count, shown or not, by `contentKey`. */
+  readonly adds: LayeredMap<number, readonly Add[]>
 }
+
+/** Few contents share one: a number takes a tenth of the room. */
+export const contentKey = (content: ContentRoot): number => parseInt(content.slice(0, 7), 16)
 
 /** Who may write at all may take away what its own key added, in an open space anything, an admin anything. */
 export const mayTake = (access: Policy['access'], isAdmin: () => boolean, by: ReplicaId, addedBy: ReplicaId): boolean =>
   access === 'open' || by === addedBy || isAdmin()
 
 /** Why this op has no effect, or undefined where it has one. */
-export function ignoredFor({ id, record }: Op, authority: Authority): Ignored | undefined {
-  if (record.t === 'space.init' || record.t === 'evidence') return undefined // they prove themselves
-  if (isInert(record)) return 'inert'
+export function ignoredFor(id: OpId, header: OpHeader, authority: Authority): Ignored | undefined {
+  const { t } = header
+  if (t === 'space.init' || t === 'evidence') return undefined // they prove themselves
+  if (!hasMeaning(t)) return 'inert'
   if (authority.isEffective(id)) return undefined // a removal may be, though its author's own standing is undecided
-  const standing = authority.standingAt(record)
+  const standing = authority.standingAt(header)
   if (standing === 'after_fork' || standing === 'removed' || standing === 'not_a_member') return standing
-  switch (record.t) {
-    case 'add':
-    case 'remove':
-      return standing === 'reader' ? 'not_allowed' : undefined
-    case 'revoke':
-      return standing === 'admin' ? undefined : 'not_allowed'
-    case 'member.add':
-    case 'member.remove':
-    case 'amnesty':
-      return 'not_allowed'
-  }
+  if (t === 'add' || t === 'remove') return standing === 'reader' ? 'not_allowed' : undefined
+  return t === 'revoke' && standing === 'admin' ? undefined : 'not_allowed'
 }
 
 export class Visibility {
-  /** All adds that count, whether or not they are still visible. */
-  readonly adds = new Map<OpId, Add>()
-  readonly killed = new Set<OpId>()
-  readonly awaited = new Map<OpId, (Add | Remove)[]>()
+  readonly killers = new Map<OpId, (Add | Remove)[]>()
+  readonly addsByContent = new Map<number, Add[]>()
   readonly revoked = new Map<ContentRoot, Revocation[]>()
   readonly ignored = new Map<OpId, Ignored>()
   readonly visible: readonly VisibleContribution[]
@@ -123,6 +117,9 @@ export class Visibility {
 
   readonly #access: Policy['access']
   readonly #authority: Authority
+  /** All adds that count, whether or not they are still visible. */
+  readonly #adds = new Map<OpId, Add>()
+  readonly #killed = new Set<OpId>()
 
   constructor(access: Policy['access'], chains: WalkedChains, authority: Authority) {
     this.#access = access
@@ -130,14 +127,14 @@ export class Visibility {
     const removes: Remove[] = []
     const revokes: Revoke[] = []
     for (const op of countingOps(chains)) {
-      const ignored = ignoredFor(op, authority)
+      const ignored = ignoredFor(op.id, headerOf(op), authority)
       if (ignored !== undefined) this.ignored.set(op.id, ignored)
-      else if (isOf(op, 'add')) this.adds.set(op.id, op)
+      else if (isOf(op, 'add')) this.#add(op)
       else if (isOf(op, 'remove')) removes.push(op)
       else if (isOf(op, 'revoke')) revokes.push(op)
     }
     for (const remove of removes) this.#remove(remove)
-    for (const add of this.adds.values()) this.#replace(add)
+    for (const add of this.#adds.values()) this.#replace(add)
     for (const revoke of revokes.sort((a, b) => compareHex(a.id, b.id))) this.#revoke(revoke)
     const shown = this.#shown()
     this.slots = slotsOf(shown)
@@ -148,26 +145,27 @@ export class Visibility {
     }).sort((a, b) => compareHex(a.id, b.id))
   }
 
+  #add(add: Add): void {
+    this.#adds.set(add.id, add)
+    entry(this.addsByContent, contentKey(add.record.contribution.content), () => []).push(add)
+  }
+
   /** A remove kills the dots it names, and so an add that it did not see survives. */
   #remove(remove: Remove): void {
     for (const dot of remove.record.dots) {
-      const add = this.adds.get(dot)
-      if (add === undefined) this.#await(dot, remove)
-      else if (this.#mayTake(remove, add)) this.killed.add(dot)
+      entry(this.killers, dot, () => []).push(remove)
+      const add = this.#adds.get(dot)
+      if (add !== undefined && this.#mayTake(remove, add)) this.#killed.add(dot)
     }
   }
 
   /** An add takes the place of dots in its own slot; killed itself, it has still taken it. */
   #replace(by: Add): void {
     for (const dot of by.record.replaces) {
-      const add = this.adds.get(dot)
-      if (add === undefined) this.#await(dot, by)
-      else if (inOneSlot(by, add) && this.#mayTake(by, add)) this.killed.add(dot)
+      entry(this.killers, dot, () => []).push(by)
+      const add = this.#adds.get(dot)
+      if (add !== undefined && inOneSlot(by, add) && this.#mayTake(by, add)) this.#killed.add(dot)
     }
-  }
-
-  #await(dot: OpId, by: Add | Remove): void {
-    entry(this.awaited, dot, () => []).push(by)
   }
 
   #revoke(revoke: Revoke): void {
@@ -181,9 +179,9 @@ export class Visibility {
   /** Adds of one record are one contribution with several dots. */
   #shown(): ReadonlyMap<ContributionId, readonly Add[]> {
     const shown = new Map<ContributionId, Add[]>()
-    for (const add of this.adds.values()) {
+    for (const add of this.#adds.values()) {
       const { contribution } = add.record
-      if (this.killed.has(add.id) || this.revoked.has(contribution.content)) continue
+      if (this.#killed.has(add.id) || this.revoked.has(contribution.content)) continue
       entry(shown, contributionId(contribution), () => []).push(add)
     }
     return shown
