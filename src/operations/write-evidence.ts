@@ -1,7 +1,7 @@
 /** Writing down, for good, that a key signed two ops for one place: whoever reads the space later has the proof in it. */
 import type { SpaceId } from '../core/ids.ts'
-import { accusedBy, evidenceOf, type SignedOp } from '../core/op.ts'
-import { mayAdd, type SpaceState } from '../core/or-set.ts'
+import { evidenceOf, type SignedOp } from '../core/op.ts'
+import { mayAdd } from '../core/or-set.ts'
 import type { Context } from './context.ts'
 import { isAfterFork } from './members/membership.ts'
 import type { SpaceBook } from './space-book.ts'
@@ -19,17 +19,8 @@ export function writeEvidence(
   const state = book.find(space)
   const { rid, ep } = one.record
   if (!state.hasKnownRules || !mayAdd(state, key.rid, lease.epoch)) return false
-  if (isProved(state, one) || isAfterFork(state, rid, ep)) return false // nothing of this epoch counts anyway
+  if (state.accusationsOf(rid).some((accusation) => accusation.ep === ep) || isAfterFork(state, rid, ep)) return false // nothing of this epoch counts anyway
   if (one.bytes.length + two.bytes.length > ACCUSED_BYTES_MAX) return false
   book.write(state, evidenceOf(one, two))
   return true
-}
-
-function isProved(state: SpaceState, { record: { rid, ep } }: SignedOp): boolean {
-  for (const { record } of state.ops.values()) {
-    if (record.t !== 'evidence') continue
-    const accused = accusedBy(record).record
-    if (accused.rid === rid && accused.ep === ep) return true
-  }
-  return false
 }

@@ -48,9 +48,7 @@ function parseRole(text: string): Role {
 
 /** A removal ends every grant that begins no later than it: who comes back begins after it. */
 function epochAfterRemovals(state: SpaceState, member: ReplicaId): number {
-  let first = 0
-  for (const { id, record } of state.ops.values())
-    if (record.t === 'member.remove' && record.member === member && state.judged.authority.isEffective(id))
-      first = Math.max(first, record.last_ep + 1)
-  return first
+  const { possible } = state.judged.authority.settled
+  const removals = possible.about.get(member)?.removals ?? []
+  return removals.reduce((first, { last_ep }) => Math.max(first, last_ep + 1), 0)
 }

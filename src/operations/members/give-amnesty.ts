@@ -2,7 +2,7 @@
 import { TributaryError } from '../../core/errors.ts'
 import { type OpId, parseReplicaId, type ReplicaId } from '../../core/ids.ts'
 import { invariant } from '../../core/invariant.ts'
-import { accusedBy, evidenceOf, parseOp } from '../../core/op.ts'
+import { evidenceOf, parseOp } from '../../core/op.ts'
 import { mayRevoke, type SpaceState } from '../../core/or-set.ts'
 import type { StoredOp } from '../../storage/op-log.ts'
 import type { Context } from '../context.ts'
@@ -57,12 +57,8 @@ function evidenceIn(
   member: ReplicaId,
   forked: number,
 ): readonly [SpaceState, OpId] {
-  const proofs = [...state.ops.values()].filter(({ record }) => {
-    if (record.t !== 'evidence') return false
-    const accused = accusedBy(record).record
-    return accused.rid === member && accused.ep === forked
-  })
-  const [first] = proofs.map(({ id }) => id).sort()
+  const proofs = state.accusationsOf(member).filter(({ ep }) => ep === forked)
+  const [first] = proofs.map(({ by }) => by).sort()
   if (first !== undefined) return [state, first]
   const seq = state.chains.get(member)?.epochs.get(forked)?.forkedAt
   invariant(seq !== undefined, 'a forked epoch is known')
