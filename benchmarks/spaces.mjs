@@ -1,6 +1,7 @@
 /**
  * What a large space costs: `npm run build && node benchmarks/spaces.mjs [ops…]`. One write and one received batch beside a
- * fold of the whole space in the same run, interleaved, best of several; then the start of a replica without a snapshot
+ * fold of the whole space in the same run, interleaved, best of several; the same for what is written about members, in a
+ * space of members, one of whom wrote 1,000 ops; then the start of a replica without a snapshot
  * and with one, each in a process of its own, part by part, until it answers the root of the space and can sync, and what
  * stays on the heap. Times are milliseconds on the CPU. Prints JSON; at 100,000 ops with what was promised.
  */
@@ -16,7 +17,7 @@ import { runInNewContext } from 'node:vm'
 import { createCompactor } from '../dist/src/compactor.js'
 import { hex } from '../dist/src/core/bytes.js'
 import { makeContribution } from '../dist/src/core/contribution.js'
-import { aclOf, makeOp, spaceIdOf } from '../dist/src/core/op.js'
+import { aclOf, evidenceOf, makeOp, spaceIdOf } from '../dist/src/core/op.js'
 import { fold } from '../dist/src/core/or-set.js'
 import { keyPairFromSeed } from '../dist/src/core/signature.js'
 import { keptSpaces } from '../dist/src/operations/kept-spaces.js'
@@ -30,9 +31,12 @@ const rounded = (value, digits = 1) => Number(value.toFixed(digits))
 const key = keyPairFromSeed(new Uint8Array(32).fill(9))
 const AUTHORS = 50
 
-/** Ops of many authors, under signatures that nobody looks at: what is stored was verified when it came. */
+const keys = Array.from({ length: AUTHORS }, (_, i) => keyPairFromSeed(new Uint8Array(32).fill(i + 10)))
+/** Under a signature that nobody looks at: what is stored was verified when it came. */
+const signed = (op) => ({ ...op, signature: new Uint8Array(randomBytes(64)) })
+
+/** Ops of many authors. */
 function history(count) {
-  const keys = Array.from({ length: AUTHORS }, (_, i) => keyPairFromSeed(new Uint8Array(32).fill(i + 10)))
   const of = (t, i, body) => ({ v: 1, g: 0, rid: keys[i % AUTHORS].rid, ep: 0, t, hlc: 1_700_000_000_000 + i, ...body })
   const nonce = 'ab'.repeat(32)
   const init = makeOp(of('space.init', 0, { seq: 0, name: 'team', nonce, policy: { access: 'open', rules: 1 } }))
@@ -51,7 +55,81 @@ function history(count) {
     last.set(i % AUTHORS, op)
     ops.push(op)
   }
-  return ops.map((op) => ({ ...op, signature: new Uint8Array(randomBytes(64)) }))
+  return ops.map(signed)
+}
+
+const OPS_OF_ONE = 1000
+
+/** A space of members, one of whom wrote 1,000 ops, and what may be written about that one. */
+function membersHistory(count) {
+  const [creator, one, newcomer] = [keys[0], keyPairFromSeed(new Uint8Array(32).fill(7)), key]
+  const chains = new Map()
+  let sp
+  const write = ({ rid }, t, body, at = chains.get(rid)) => {
+    const place = t === 'space.init' ? {} : { sp, acl: 'ab'.repeat(32), ...(at && { prev: at.id }) }
+    const seq = at ? at.record.seq + 1 : 0
+    const hlc = 1_700_000_000_000 + ops.length
+    const op = signed(makeOp({ v: 1, g: 0, rid, ep: 0, t, hlc, seq, ...place, ...body }))
+    chains.set(rid, op)
+    return op
+  }
+  const anAdd = () => {
+    const [content, model] = [hex(randomBytes(32)), hex(randomBytes(32))]
+    const contribution = makeContribution({ name: `tuned-${ops.length}`, content, model })
+    return { contribution, replaces: [] }
+  }
+  const ops = []
+  const nonce = 'cd'.repeat(32)
+  ops.push(write(creator, 'space.init', { name: 'team', nonce, policy: { access: 'members', rules: 1 } }))
+  sp = spaceIdOf(ops[0])
+  for (const { rid } of [...keys.slice(1), one]) ops.push(write(creator, 'member.add', { member: rid, role: 'writer' }))
+  while (ops.length < count) {
+    const i = ops.length
+    const author = i % Math.ceil(count / OPS_OF_ONE) === 0 ? one : keys[i % AUTHORS]
+    const last = chains.get(author.rid)
+    const isRemove = i % 10 === 9 && last?.record.t === 'add'
+    ops.push(isRemove ? write(author, 'remove', { dots: [last.id] }) : write(author, 'add', anAdd()))
+  }
+  const end = chains.get(creator.rid)
+  const paper = (t, body) => write(creator, t, body, end)
+  const revoked = ops.find(({ record }) => record.t === 'add' && record.rid === one.rid).record.contribution.content
+  const first = ops.find(({ record }) => record.rid === one.rid)
+  const pair = evidenceOf(first, write(one, 'add', anAdd(), null))
+  return {
+    ops,
+    papers: {
+      member_add: paper('member.add', { member: newcomer.rid, role: 'writer' }),
+      admin_add: paper('member.add', { member: newcomer.rid, role: 'admin' }),
+      member_remove: paper('member.remove', { member: one.rid, last_ep: 0, last_seq: -1 }),
+      evidence: paper('evidence', { a: pair.a, b: pair.b }),
+      revoke: paper('revoke', { content: revoked }),
+    },
+    next: write(keys[1], 'add', anAdd()),
+  }
+}
+
+function memberChanges(count) {
+  const { ops, papers, next } = membersHistory(count)
+  const rows = { fold_ms: Infinity, write_ms: Infinity }
+  const before = fold(ops)
+  void [before.root, before.opsRoot, before.acl]
+  for (let run = 0; run < 5; run++) {
+    rows.fold_ms = Math.min(rows.fold_ms, timed(() => fold(ops)).ms)
+    const time = (name, op) => {
+      const { ms, result } = timed(() => before.with([op]))
+      rows[name] = Math.min(rows[name] ?? Infinity, ms)
+      return result
+    }
+    for (let again = 0; again < 5; again++) time('write_ms', next)
+    for (const [name, op] of Object.entries(papers)) {
+      const after = time(`${name}_ms`, op)
+      if (run === 0 && after.opsRoot !== fold([...ops, op]).opsRoot) throw new Error(`${name} is not there`)
+      if (run === 0 && after.root !== fold([...ops, op]).root) throw new Error(`${name} is not what its fold says`)
+    }
+  }
+  const ratios = Object.keys(papers).map((name) => [`${name}_to_fold`, rounded(rows[`${name}_ms`] / rows.fold_ms, 5)])
+  const times = Object.entries(rows).map(([name, ms]) => [name, rounded(ms, 2)])
+  return Object.fromEntries([...times, ...ratios])
 }
 
 function timed(act) {
@@ -192,7 +270,7 @@ else {
     try {
       const started = await seed(folder, count)
       const targets = count === 100_000 ? { targets: rowsOf(started.from_snapshot) } : {}
-      rows.push({ ops: count, ...changes(history(count)), start: started, ...targets })
+      rows.push({ ops: count, ...changes(history(count)), members: memberChanges(count), start: started, ...targets })
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }

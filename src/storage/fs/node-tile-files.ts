@@ -29,7 +29,7 @@ class NodeTileFile implements TileFile {
   read(into: Uint8Array, position: number): void {
     let done = 0
     while (done < into.length) {
-      const count = this.#readSome(into, done, position)
+      const count = this.#attempt('read', () => readSync(this.#handle, into, done, into.length - done, position + done))
       if (count === 0)
         throw new TributaryError(
           'STORAGE_FAILED',
@@ -44,26 +44,19 @@ class NodeTileFile implements TileFile {
 
   write(from: Uint8Array, position: number): void {
     let done = 0
-    while (done < from.length) done += this.#writeSome(from, done, position)
+    while (done < from.length)
+      done += this.#attempt('write', () => writeSync(this.#handle, from, done, from.length - done, position + done))
   }
 
   close(): void {
     closeSync(this.#handle)
   }
 
-  #readSome(into: Uint8Array, done: number, position: number): number {
+  #attempt(verb: string, call: () => number): number {
     try {
-      return readSync(this.#handle, into, done, into.length - done, position + done)
+      return call()
     } catch (error) {
-      throw failed(error, 'read', this.#path)
-    }
-  }
-
-  #writeSome(from: Uint8Array, done: number, position: number): number {
-    try {
-      return writeSync(this.#handle, from, done, from.length - done, position + done)
-    } catch (error) {
-      throw failed(error, 'write', this.#path)
+      throw failed(error, verb, this.#path)
     }
   }
 }
