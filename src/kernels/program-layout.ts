@@ -2,6 +2,7 @@
 import { type Binary, BINARIES, COMPARES, UNARIES } from '../core/graph-words.ts'
 import { at, invariant } from '../core/invariant.ts'
 import type { Dtype } from '../tensors/dtypes.ts'
+import { type Ending, endingOf } from './elect-onto.ts'
 import { type BlockSum, isNarrowSum } from './measures.ts'
 import { areaBytes, isOfEveryPair, readForPairs, SUM_BYTES } from './pair-area.ts'
 import { keepBelow } from './reference.ts'
@@ -62,6 +63,7 @@ const OP = codes(
     'draw',
     'pick',
     'readPacked',
+    'electOnto',
   ],
   1,
 )
@@ -114,7 +116,9 @@ export class ProgramLayout {
     this.streams = this.#take(4 * (program.streams.length + (program.masks ?? 0)))
     this.#packed = readForPairs(program.steps)
     if (this.#packed) this.#area = this.#take(areaBytes(this.#packed.size))
-    for (const step of program.steps) this.#encode(step, program)
+    const ending = endingOf(program)
+    for (const step of program.steps) if (!ending?.steps.has(step)) this.#encode(step, program)
+    this.#end(ending)
     this.words.push(0)
     this.code = this.#take(4 * this.words.length)
     this.bytes = this.#next - start
@@ -261,6 +265,20 @@ export class ProgramLayout {
         put(OP.elect, this.#table(planes), this.#list(weights), planes.length, by, plane(step.out))
       }
     }
+  }
+
+  #end(ending: Ending | undefined): void {
+    if (!ending) return
+    const { elect, scales, isLarge, base, plan } = ending
+    const address = this.#take(4 * plan.length)
+    this.tables.push({ address, words: [...new Uint32Array(Float32Array.from(plan).buffer)] })
+    this.words.push(OP.electOnto, this.#table(elect.planes), this.plane(base), address, this.plane(elect.out))
+    this.words.push(this.#list(elect.weights), elect.planes.length, elect.divisors ? this.#list(elect.divisors) : 0)
+    this.words.push(this.#list(scales.map((scale) => scale?.by ?? 1)))
+    this.words.push(
+      scales.reduce((bits, scale, i) => bits | (scale?.op === 'over' ? 1 << i : 0), 0),
+      isLarge ? 1 : 0,
+    )
   }
 
   #list(numbers: readonly number[]): Address {

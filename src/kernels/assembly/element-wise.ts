@@ -1,6 +1,6 @@
 /** Element by element: eight at a time, then two, then one. `out` may be an input. */
 
-@inline const PLUS: i32 = 0
+@inline export const PLUS: i32 = 0
 @inline const MINUS: i32 = 1
 @inline const TIMES: i32 = 2
 @inline export const OVER: i32 = 3

@@ -7,6 +7,7 @@ import { greatest, laneSum, narrowDots, narrowSum, strip } from './block-sums'
 import { decodeBf16, decodeF16, decodeF32 } from './decode'
 import { draw, drop, pick } from './drop'
 import { elect } from './elect'
+import { electOnto } from './elect-onto'
 import { encodeBf16, encodeF16, encodeF32 } from './encode'
 import { scaled, scaledPair, weightedSum } from './exact'
 import { pack, pairSums } from './gram'
@@ -54,6 +55,7 @@ import { votes } from './votes'
 @inline const DRAW: i32 = 31
 @inline const PICK: i32 = 32
 @inline const READ_PACKED: i32 = 33
+@inline const ELECT_ONTO: i32 = 34
 
 @inline const BF16: i32 = 0
 @inline const F16: i32 = 1
@@ -261,6 +263,12 @@ export function runProgram(code: usize, streams: usize, out: usize, first: f64, 
         case ELECT: {
           if (!elect(address(pc, 1), address(pc, 2), word(pc, 3), address(pc, 4), address(pc, 5), n)) return false
           pc += 24
+          break
+        }
+        case ELECT_ONTO: {
+          const to = out + (<usize>at << 1)
+          if (!electOnto(address(pc, 1), pc + 20, address(pc, 2), address(pc, 3), address(pc, 4), to, n)) return false
+          pc += 44
           break
         }
         case TRIM_IN_TURN: {

@@ -19,7 +19,7 @@ import type { Cutoff, OpenCutoff } from '../../kernels/selection.ts'
 import { elected } from './elected.ts'
 import type { StreamRef } from './evaluation.ts'
 import { layOut, type Origin, type Schedule, type Step } from './schedule.ts'
-import { narrowed, used } from './narrow.ts'
+import { narrowed, used, widenedLate } from './narrow.ts'
 import type { Sink } from './sinks.ts'
 
 /** Contributions whose strips are held at once; beyond, one at a time. Either way gives the same bits. */
@@ -95,13 +95,12 @@ export class Lowering<B> {
   }
 
   #laid(output: number | undefined): Schedule<B> {
-    const steps = this.#atOnce
-      ? used(
-          narrowed(elected(this.#steps, this.#constants), this.#constants, () => this.#made++),
-          output,
-        )
-      : this.#steps
+    const steps = this.#atOnce ? widenedLate(used(this.#narrowed(), output)) : this.#steps
     return layOut(steps, this.#constants, this.#sums, output)
+  }
+
+  #narrowed(): readonly Step<B>[] {
+    return narrowed(elected(this.#steps, this.#constants), this.#constants, () => this.#made++)
   }
 
   #emit(step: (out: number) => Step<B>): number {

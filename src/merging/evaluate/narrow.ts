@@ -100,6 +100,21 @@ export function used<B>(steps: readonly Step<B>[], output: Value | undefined): r
   return left.reverse()
 }
 
+/** Widens where that is first asked for, so that a step may take narrow planes and what they are added to. */
+export function widenedLate<B>(steps: readonly Step<B>[]): readonly Step<B>[] {
+  const waiting = new Map<Value, Step<B>>()
+  const made = steps.flatMap((step) => {
+    if (step.do === 'widen') {
+      waiting.set(step.out, step)
+      return []
+    }
+    const wanted = usesOf(step).flatMap((value) => waiting.get(value) ?? [])
+    for (const value of usesOf(step)) waiting.delete(value)
+    return [...new Set(wanted), step]
+  })
+  return [...made, ...waiting.values()]
+}
+
 function withOperands<B>(step: Step<B>, to: (value: Value) => Value): Step<B> {
   if (isFused(step)) return step
   switch (step.do) {
