@@ -95,6 +95,11 @@ function peerMetrics(registry: Registry, peers: Peers): () => void {
     help: 'Spaces, summed over links, of which this replica and the other do not keep the same.',
     registers,
   })
+  const lag = new Gauge({
+    name: 'tributary_peer_lag_seconds',
+    help: 'For how long a linked replica and this one have not kept the same of a space, where that is longest.',
+    registers,
+  })
   const parked = new Gauge({
     name: 'tributary_parked_ops',
     help: 'Ops that wait for others which must come first.',
@@ -110,6 +115,7 @@ function peerMetrics(registry: Registry, peers: Peers): () => void {
     const all = peers.list()
     for (const state of ['dialing', 'greeting', 'linked', 'known'])
       linked.set({ state }, all.filter((peer) => peer.state === state).length)
+    lag.set(all.flatMap(({ spaces }) => spaces).reduce((most, { lag_seconds: s = 0 }) => Math.max(most, s), 0))
     behind.set(all.flatMap(({ spaces }) => spaces.filter(({ in_sync: inSync }) => !inSync)).length)
     parked.set(peers.parkedOps())
     for (const [event, count] of peers.counts()) events.set({ event }, count)

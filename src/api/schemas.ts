@@ -150,9 +150,13 @@ const PeerSchema = component(
       told_by: optional(Id),
       since: Time,
       last_seen: optional(Time),
-      spaces: Type.Array(Type.Object({ id: Type.String(), in_sync: Type.Boolean() }, closed), {
-        description: 'Spaces synced over this link: do both keep the same ops, as far as was told?',
-      }),
+      spaces: Type.Array(
+        Type.Object({ id: Type.String(), in_sync: Type.Boolean(), lag_seconds: optional(Type.Integer()) }, closed),
+        {
+          description:
+            'Spaces synced over this link: do both keep the same ops, as far as was told, and for how long do they not?',
+        },
+      ),
       offered: Type.Array(Type.String(), { description: 'Its spaces that are not kept here; naming it brings them' }),
       last_failure: optional(Type.String()),
     },

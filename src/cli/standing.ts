@@ -117,7 +117,15 @@ export function rowsOf(standing: Standing, merges: Iterable<RunningMerge>): Read
   for (const peer of peers) {
     const { url, replica, state, spaces: common, offered } = peer
     rows.set(`peer ${url ?? replica ?? ''}`, {
-      data: { event: 'peer', url, replica, state, spaces: common, offered },
+      // a lag that grows is no change
+      data: {
+        event: 'peer',
+        url,
+        replica,
+        state,
+        spaces: common.map(({ id, in_sync }) => ({ id, in_sync })),
+        offered,
+      },
       line: `peer ${peerName(peer)}  ${state}  in sync: ${inSync(peer)}`,
     })
   }

@@ -16,7 +16,12 @@ export interface PeerView {
   readonly told_by?: string
   readonly since: string
   readonly last_seen?: string
-  readonly spaces: readonly { readonly id: string; readonly in_sync: boolean }[]
+  readonly spaces: readonly {
+    readonly id: string
+    readonly in_sync: boolean
+    /** For how long both have not kept the same; absent where they do. */
+    readonly lag_seconds?: number
+  }[]
   /** Its spaces that are not kept here: naming it as a peer brings them. */
   readonly offered: readonly string[]
   readonly last_failure?: string
@@ -89,7 +94,11 @@ function viewOf(
     ...(toldBy !== undefined && { told_by: toldBy }),
     since: isoTime(sinceMs),
     ...(seen !== undefined && { last_seen: isoTime(seen) }),
-    spaces: spaces.map(({ space, inSync }) => ({ id: space, in_sync: inSync })),
+    spaces: spaces.map(({ space, inSync, behindMs }) => ({
+      id: space,
+      in_sync: inSync,
+      ...(!inSync && { lag_seconds: Math.floor(behindMs / 1000) }),
+    })),
     offered,
     ...(lastFailure !== undefined && { last_failure: lastFailure }),
   }

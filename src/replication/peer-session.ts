@@ -14,6 +14,7 @@ import {
   type SpaceOffer,
 } from './frames.ts'
 import { afterMisdeed, afterUsefulOps, CLOSE_BELOW, LAZY_BELOW, type Misdeed, newScore, scoreAt } from './peer-score.ts'
+import type { Agreement } from './peer-view.ts'
 import type { Settings } from './settings.ts'
 import type { SpaceSync } from './space-sync.ts'
 import { TokenBucket } from './token-bucket.ts'
@@ -144,6 +145,10 @@ export class PeerSession {
   /** Undefined until it is proved. */
   get rid(): ReplicaId | undefined {
     return this.#state === 'open' ? this.#rid : undefined
+  }
+  /** Of the spaces that are synced over this link. */
+  get agreements(): readonly Agreement[] {
+    return [...this.syncs.values()].filter(({ isHeard }) => isHeard).map(({ agreement }) => agreement)
   }
   get isOpen(): boolean {
     return this.#state === 'open'

@@ -1,6 +1,13 @@
 /** Another replica as people see it. */
 import type { ReplicaId, SpaceId } from '../core/ids.ts'
 
+export interface Agreement {
+  readonly space: SpaceId
+  readonly inSync: boolean
+  /** For how long it is not; 0 where it is. */
+  readonly behindMs: number
+}
+
 export interface PeerView {
   /** Where this replica dials it; absent where it dialed us. */
   readonly url?: string
@@ -14,7 +21,7 @@ export interface PeerView {
   /** Since when it is so. */
   readonly sinceMs: number
   /** Of the spaces both have: is what they keep the same, as far as it was told? */
-  readonly spaces: readonly { readonly space: SpaceId; readonly inSync: boolean }[]
+  readonly spaces: readonly Agreement[]
   /** Spaces of it that are not kept here. */
   readonly offered: readonly SpaceId[]
   readonly lastFailure?: string

@@ -16,6 +16,7 @@ import type { CloseReason, Effect, LinkId } from './effects.ts'
 import { decodeFrame, type Frame, type SpaceOffer, SPACES_MAX } from './frames.ts'
 import { KeptSpace, type Load, type SpaceContext } from './kept-space.ts'
 import { type LinkOpened, PeerSession, type SessionContext } from './peer-session.ts'
+import type { Agreement } from './peer-view.ts'
 import { isNamed, mayRead, type Reader } from './readers.ts'
 import { DEFAULT_SETTINGS, type Settings } from './settings.ts'
 import { SpaceSet } from './space-set.ts'
@@ -159,9 +160,8 @@ export class ReplicaCore {
   }
 
   /** Of the spaces that are synced over this link: did both keep the same, when they last told? */
-  agreements(link: LinkId): readonly { readonly space: SpaceId; readonly inSync: boolean }[] {
-    const syncs = [...(this.#sessions.get(link)?.syncs ?? [])].filter(([, { isHeard }]) => isHeard)
-    return syncs.map(([space, { agreed }]) => ({ space, inSync: agreed === this.set(space)?.opsRoot }))
+  agreements(link: LinkId): readonly Agreement[] {
+    return this.#sessions.get(link)?.agreements ?? []
   }
 
   // frames

@@ -8,6 +8,7 @@ import type { Metric } from './effects.ts'
 import { type Fork, type Frame, FORKS_MAX, type FrameOf, type SpaceRoots } from './frames.ts'
 import { idFrames, inChainOrder, opFrames, recordFrames, updateFrames } from './outbox.ts'
 import { ReconcileSession, type ReconcileStep } from './reconcile.ts'
+import type { Agreement } from './peer-view.ts'
 import type { Settings } from './settings.ts'
 import type { KeptOp, SpaceSet } from './space-set.ts'
 import { decodeStateVector, type StateVector } from './state-vector.ts'
@@ -113,7 +114,10 @@ export class SpaceSync {
   /** When to tell the same root again: ever later, while nothing changes. */
   #tellAgainMs = 0
   #differsSince: number | undefined
+  /** The root at which both last agreed. */
   #agreed: SetRoot | undefined
+  /** Since when it is told, or known, that both keep something else. */
+  #behindSince: number | undefined
   #isHeard = false
 
   constructor(context: SyncContext, parts: SyncParts = ALL_PARTS) {
@@ -131,9 +135,12 @@ export class SpaceSync {
   get isHeard(): boolean {
     return this.#isHeard
   }
-  /** The root at which both last agreed. */
-  get agreed(): SetRoot | undefined {
-    return this.#agreed
+  /** Do both keep the same, when they last told, and for how long do they not? */
+  get agreement(): Agreement {
+    const { set, now } = this.#context
+    const { space, opsRoot } = set
+    if (this.#agreed === opsRoot) return { space, inSync: true, behindMs: 0 }
+    return { space, inSync: false, behindMs: now() - (this.#behindSince ?? now()) }
   }
 
   on<E extends SyncEvent['t']>(event: Extract<SyncEvent, { readonly t: E }>): void {
@@ -243,7 +250,11 @@ export class SpaceSync {
     if (opsRoot === set.opsRoot) {
       this.#differsSince = undefined
       this.#agreed = opsRoot
-    } else this.#differsSince ??= now()
+      this.#behindSince = undefined
+      return state
+    }
+    this.#differsSince ??= now()
+    this.#behindSince ??= now()
     return state
   }
 
@@ -262,6 +273,7 @@ export class SpaceSync {
     const { set, now, send } = this.#context
     this.#told = { ops: set.size, opsRoot: set.opsRoot }
     this.#toldAt = now()
+    if (set.opsRoot !== this.#agreed) this.#behindSince ??= now()
     send({ t: 'roots', spaces: [{ space: set.space, ...this.#told }] })
   }
 

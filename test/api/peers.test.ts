@@ -38,5 +38,23 @@ test('[RPL-7] peers are listed and named over HTTP; naming one again answers 200
   expect(payload).toContain('tributary_peers{state="linked"} 1')
   expect(payload).toContain('tributary_replication_events{event="ops.admitted"} 3')
   expect(payload).toContain('tributary_peer_spaces_out_of_sync 0')
+  expect(payload).toContain('tributary_peer_lag_seconds 0')
+  await app.close()
+})
+
+test('[RPL-8] the longest lag behind a peer is in the metrics, and each in the list of peers', async () => {
+  const spaces = [12, undefined, 75].map((seconds, i) => ({
+    id: String(i).repeat(32),
+    in_sync: seconds === undefined,
+    ...(seconds !== undefined && { lag_seconds: seconds }),
+  }))
+  const peers = { ...noPeers, list: () => [peer, { ...peer, spaces }] }
+  const app = createServer({ operations: createFakeOperations(), config, version: '0', replicas: { links, peers } })
+  const headers = { host: '127.0.0.1:8420' }
+  const { payload } = await app.inject({ url: '/metrics', headers })
+  expect(payload).toContain('tributary_peer_lag_seconds 75')
+  expect(payload).toContain('tributary_peer_spaces_out_of_sync 2')
+  const listed = await app.inject({ url: '/v1/peers', headers })
+  expect(listed.json<{ items: PeerView[] }>().items[1]!.spaces).toEqual(spaces)
   await app.close()
 })

@@ -92,7 +92,23 @@ test('[SYN-4] equal replicas tell each other a root of each space, and nothing m
   expect(passed.filter((type) => !type.startsWith('hello'))).toEqual(['roots', 'roots'])
   const bytes = of('send', seen[0]).map(({ frame }) => frame.length)
   expect(bytes.reduce((sum, length) => sum + length)).toBeLessThan(400)
-  expect(cores[0].agreements(1)).toEqual([{ space: space.id, inSync: true }])
+  expect(cores[0].agreements(1)).toEqual([{ space: space.id, inSync: true, behindMs: 0 }])
+})
+
+test('[RPL-8] how long two replicas have not kept the same is known of each space, until they tell that they do', () => {
+  const { cores, take, open, tick } = pair()
+  const { space, creator, ops } = aSharedSpace()
+  for (const at of [0, 1] as const) take(at, cores[at].adoptSpace(space.id, ops))
+  open()
+  const lag = (at: 0 | 1) => cores[at].agreements(1).map(({ inSync, behindMs }) => [inSync, behindMs])
+  tick(1000)
+  cores[0].opWritten(creator.add(space, { name: 'unheard' })) // its frames are lost
+  expect(lag(0)).toEqual([[false, 0]])
+  cores[0].tick(4000) // as are these
+  cores[0].tick(9000)
+  expect([lag(0), lag(1)]).toEqual([[[false, 5000]], [[true, 0]]])
+  for (let now = 10_000; now <= 60_000; now += 1000) tick(now)
+  expect([lag(0), lag(1)]).toEqual([[[true, 0]], [[true, 0]]])
 })
 
 test('[SYN-4] of two that differ the one that keeps less begins, and is not sent a vector that asks for nothing', () => {
