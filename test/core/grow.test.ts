@@ -105,6 +105,77 @@ test('[SET-62] whose role changes takes what it may take now, and the ops that o
   expect(shows(state.with([expelled]))).toEqual(shows(fold([...before, expelled])))
 })
 
+/** Grows op by op, and is the fold each time; a pair is ops that come and others that go at once. */
+function growing(first: readonly Op[]) {
+  let state = fold(first)
+  let seen = [...first]
+  return (come: readonly Op[], go: readonly Op[] = []): SpaceState => {
+    seen = [...seen, ...come].filter((op) => !go.includes(op))
+    state = state.with(
+      come,
+      go.map(({ id }) => id),
+    )
+    expect(whole(state)).toEqual(whole(fold(seen)))
+    return state
+  }
+}
+
+test('[SET-60] an op that takes the place of one that goes is no fork, and what followed the old one waits', () => {
+  const space = aSpace()
+  const ana = aWriter(1)
+  const [first, second, third] = [0, 1, 2].map((i) => ana.add(space, { name: `n${i}` }))
+  ana.rewind(space, first!)
+  const other = ana.add(space, { name: 'other' })
+  const state = growing([space.init, first!, second!, third!])([other], [second!])
+  expect(state.isForked(ana.rid, 0)).toBe(false)
+  expect([...state.slots.keys()]).toEqual(['n0', 'other'])
+  expect(state.ignored.get(third!.id)).toBe('detached')
+})
+
+test('[SET-60] a fork of an author of papers settles anew what these papers said', () => {
+  const space = aSpace({ access: 'members' })
+  const { creator } = space
+  const [ana, ben] = [aWriter(1), aWriter(2)]
+  const later = ana.inEpoch(1)
+  const plain = ana.add(space, { name: 'one' })
+  ana.head.delete(space.id)
+  const twin = ana.add(space, { name: 'two' })
+  const grow = growing([space.init, creator.grant(space, ana, 'admin'), plain])
+  expect(grow([later.grant(space, ben), ben.add(space, { name: 'bens' })]).slots.size).toBe(2)
+  const evidence = creator.accuse(space, plain, twin)
+  expect(grow([evidence]).members.map(({ rid }) => rid)).not.toContain(ben.rid)
+  expect(grow([creator.pardon(space, ana, evidence, 1)]).members.map(({ rid }) => rid)).toContain(ben.rid)
+  expect(grow([], [evidence]).slots.size).toBe(2)
+})
+
+test('[SET-60] with an amnesty that falls out goes what it forgave', () => {
+  const space = aSpace()
+  const ana = aWriter(1)
+  const one = ana.add(space, { name: 'one' })
+  ana.head.delete(space.id)
+  const evidence = space.creator.accuse(space, one, ana.add(space, { name: 'two' }))
+  const amnesty = space.creator.pardon(space, ana, evidence, 1)
+  const grow = growing([space.init, one, evidence])
+  expect([...grow([amnesty, ana.inEpoch(1).add(space, { name: 'later' })]).slots.keys()]).toEqual(['later'])
+  expect(grow([], [amnesty]).slots.size).toBe(0)
+})
+
+test('[SET-60] what an admin takes whose own standing is undecided counts, and what it grants does not', () => {
+  const space = aSpace({ access: 'members' })
+  const { creator } = space
+  const [ana, ben, cleo, dan] = [aWriter(1), aWriter(2), aWriter(3), aWriter(4)]
+  const grants = [ana, ben].map((one) => creator.grant(space, one, 'admin'))
+  const added = cleo.add(space, { name: 'cleos' })
+  const grow = growing([space.init, ...grants, creator.grant(space, cleo), added])
+  const none = { last_ep: 0, last_seq: -1 }
+  grow([ana.expel(space, ben, none), ben.expel(space, ana, none)])
+  const removal = ben.expel(space, cleo, none)
+  expect([...grow([removal]).slots]).toEqual([])
+  const granted = grow([ben.grant(space, dan), dan.add(space, { name: 'dans' })])
+  expect([...granted.slots]).toEqual([])
+  expect([...grow([], [removal]).slots.keys()]).toEqual(['cleos'])
+})
+
 test('[SET-60] a space whose rules are not known grows without being judged', () => {
   const space = aSpace({ rules: 9 })
   const [ana, ben] = [aWriter(1), aWriter(2)]
