@@ -51,6 +51,7 @@ function watched(merger) {
     last: () => last,
     merger: {
       ...merger,
+      dismiss: () => undefined, // threads are there from run to run, as those of a replica are
       merge: async (task, watch) => {
         let outcomes
         last = await timed(async () => (outcomes = await merger.merge(task, watch)))

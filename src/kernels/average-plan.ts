@@ -20,6 +20,8 @@ export interface AveragePlan {
   readonly sumError: number
   /** A weight is no f32 value, so that products may have more than 48 bits. */
   readonly isWide: boolean
+  /** Weights are one power of two, so that codes can be sorted in their stead (assembly/average-sorted.ts). */
+  readonly areAlike: boolean
   /** For bf16: how many binades below the greatest element an f64 sum may lie whose code is known beside a middle. */
   readonly middleReach: number
   /** For bf16 with weights that are as whole numbers of a small sum: those in f32, and the divisor to go with them. */
@@ -66,6 +68,7 @@ const SPAN_BINADES_MIN = 11
 /** Of so few terms no proof is cheaper than what takes any scales; of fewer, levels need none (assembly/two-levels.ts). */
 const FEW = 8
 const FEW_WIDE = 4
+const FEW_ALIKE = 16
 /** An f64 sum is looked at more closely where it is this many binades below the greatest element. */
 const CANCELLED_BINADES = 12
 
@@ -106,10 +109,11 @@ export function planAverage(dtype: AverageDtype, weights: readonly number[], div
   const sumError = (weights.length + 6) * 2 ** -53 * sizes.reduce((so, weight) => so + weight, 0) * 1.001
   const isWide = weights.some((weight) => Math.fround(weight) !== weight)
   const middleReach = dtype === 'BF16' ? middleReachOf(sumError / Math.abs(divisor)) : 0
-  const always = { span, levels, scales, sumError, isWide, middleReach }
+  const areAlike = oddPart(weights[0] ?? 0) === 1n && weights.every((weight) => weight === weights[0])
+  const always = { span, levels, scales, sumError, isWide, areAlike, middleReach }
   const beside: readonly AverageTier[] = middleReach > 0 && weights.length > 2 ? ['besideMiddles'] : []
 
-  const few = isWide ? FEW_WIDE : FEW
+  const few = isWide ? FEW_WIDE : dtype === 'BF16' && areAlike ? FEW_ALIKE : FEW
   const last: readonly AverageTier[] =
     weights.length > few ? ['inLevels', 'anyScales'] : weights.length > 3 ? ['anyScales'] : ['inLevels']
 

@@ -42,21 +42,19 @@ export function restOf(area: Address, planes: number): { readonly first: Address
 }
 
 /**
- * A program that reads streams only to sum over their pairs: the place of each read among the planes. They go where pairs are
- * summed at once, and not to a plane before.
+ * A program that reads streams only to sum over their pairs: the stream of each plane. They are read where pairs are summed at
+ * once, and not to a plane before.
  */
-export function readForPairs(steps: readonly ProgramStep[]): ReadonlyMap<ProgramStep, number> | undefined {
+export function readForPairs(steps: readonly ProgramStep[]): readonly number[] | undefined {
   const last = steps.at(-1)
   if (last?.do !== 'measure' || last.measure.measure !== 'sums') return undefined
   const { measure, planes } = last
   if (!isOfEveryPair(measure.op, measure.pairs, planes.length) || steps.length !== planes.length + 1) return undefined
-  const places = new Map<ProgramStep, number>()
-  const found = new Set<number>()
+  const streams = new Map<number, number>()
   for (const step of steps.slice(0, -1)) {
     if (step.do !== 'read' || step.narrow) return undefined
-    const place = planes.indexOf(step.out)
-    places.set(step, place)
-    found.add(place)
+    streams.set(planes.indexOf(step.out), step.stream)
   }
-  return !found.has(-1) && found.size === planes.length ? places : undefined
+  const found = planes.flatMap((_, place) => streams.get(place) ?? [])
+  return found.length === planes.length ? found : undefined
 }

@@ -76,11 +76,13 @@ interface State {
   readonly address: Address
 }
 
+type TellBlocks = Extract<Measure, { measure: 'sums' }>['tellBlocks']
+
 /** Sums side by side: lanes, a total, and where block sums go. */
 export interface SumsPlace {
   readonly first: Address
   readonly count: number
-  readonly blocks: number[] | undefined
+  readonly tellBlocks: TellBlocks
 }
 
 /** Sums over every pair of planes: they go to `sums`, or where those of blocks go. */
@@ -89,7 +91,7 @@ export interface AreaPlace {
   readonly planes: number
   readonly sums: Address
   readonly count: number
-  readonly blocks: number[] | undefined
+  readonly tellBlocks: TellBlocks
 }
 
 /** Where everything of a program lies, from an address on. */
@@ -105,7 +107,7 @@ export class ProgramLayout {
   readonly sums: SumsPlace[] = []
   readonly areas: AreaPlace[] = []
   readonly #planes: Address
-  /** Of reads for pairs of planes alone: their places among these, and where the pairs are summed. */
+  /** Of a program that reads for pairs of planes alone: the stream of each, and where the pairs are summed. */
   readonly #packed: ReturnType<typeof readForPairs>
   readonly #area: Address = 0
   #next: Address
@@ -115,7 +117,7 @@ export class ProgramLayout {
     this.#next = start + PLANE_BYTES * program.buffers
     this.streams = this.#take(4 * (program.streams.length + (program.masks ?? 0)))
     this.#packed = readForPairs(program.steps)
-    if (this.#packed) this.#area = this.#take(areaBytes(this.#packed.size))
+    if (this.#packed) this.#area = this.#take(areaBytes(this.#packed.length))
     const ending = endingOf(program)
     for (const step of program.steps) if (!ending?.steps.has(step)) this.#encode(step, program)
     this.#end(ending)
@@ -156,10 +158,9 @@ export class ProgramLayout {
     }
     switch (step.do) {
       case 'read': {
+        if (this.#packed) return // all at once, before their pairs
         const { code } = DTYPES[at(streams, step.stream)]!
-        const place = this.#packed?.get(step)
-        if (place !== undefined) put(OP.readPacked, code, step.stream, this.#area, place)
-        else put(step.narrow ? OP.readNarrow : OP.read, code, step.stream, plane(step.out))
+        put(step.narrow ? OP.readNarrow : OP.read, code, step.stream, plane(step.out))
         return
       }
       case 'write':
@@ -204,9 +205,17 @@ export class ProgramLayout {
         put(OP.pick, streams.length + step.mask, plane(step.a), plane(step.out))
         return
       case 'measure':
+        if (this.#packed) this.#readPacked(this.#packed, streams)
         this.#measure(step.measure, step.planes, step.narrow)
         return
     }
+  }
+
+  #readPacked(packed: NonNullable<ReturnType<typeof readForPairs>>, streams: StripProgram['streams']): void {
+    const address = this.#take(8 * packed.length)
+    const words = packed.flatMap((stream) => [DTYPES[at(streams, stream)]!.code, stream])
+    this.tables.push({ address, words })
+    this.words.push(OP.readPacked, address, packed.length, this.#area)
   }
 
   #weightedSum(planes: readonly number[], weights: readonly number[], out: number): void {
@@ -297,14 +306,14 @@ export class ProgramLayout {
         }
         const lanes = measure.pairs.map(() => this.#take(SUM_BYTES))
         const first = at(lanes, 0)
-        this.sums.push({ first, count: lanes.length, blocks: measure.blocks })
+        this.sums.push({ first, count: lanes.length, tellBlocks: measure.tellBlocks })
         const op = BLOCK_SUM[measure.op]
         if (narrow) {
           invariant(isNarrowSum(measure.op, measure.pairs), 'these sums are of planes that are not narrow')
           if (measure.op === 'dot') this.words.push(OP.dotsNarrow, plane(0), plane(1), first)
           else this.words.push(OP.sumNarrow, op, plane(0), first)
         } else measure.pairs.forEach(([a, b], i) => this.words.push(OP.sum, op, plane(a), plane(b), at(lanes, i)))
-        if (!measure.blocks) this.states.push({ array: measure.totals, stride: SUM_BYTES, address: first + 64 })
+        if (!measure.tellBlocks) this.states.push({ array: measure.totals, stride: SUM_BYTES, address: first + 64 })
         return
       }
       case 'greatest': {
@@ -333,14 +342,14 @@ export class ProgramLayout {
     }
   }
 
-  #pairs({ op, totals, blocks }: Extract<Measure, { measure: 'sums' }>, planes: readonly number[]): void {
+  #pairs({ op, totals, tellBlocks }: Extract<Measure, { measure: 'sums' }>, planes: readonly number[]): void {
     const count = totals.length
     const area = this.#packed ? this.#area : this.#take(areaBytes(planes.length))
     const sums = this.#take(8 * count)
-    this.areas.push({ area, planes: planes.length, sums, count, blocks })
+    this.areas.push({ area, planes: planes.length, sums, count, tellBlocks })
     const address = this.#take(4 * planes.length)
     this.tables.push({ address, words: planes.map((plane) => (this.#packed ? 0 : this.plane(plane))) })
     this.words.push(OP.pairSums, BLOCK_SUM[op], address, planes.length, area)
-    if (!blocks) this.states.push({ array: totals, stride: 8, address: sums })
+    if (!tellBlocks) this.states.push({ array: totals, stride: 8, address: sums })
   }
 }

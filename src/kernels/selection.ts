@@ -122,10 +122,13 @@ export class CutoffSearch<B> {
     this.#ties[1] = -1
   }
 
-  /** Of parts in the order of the scope: how many ties are left, and the last. `again` shows this part once more. */
-  join(numbers: Float64Array, again: () => void): void {
+  get tiesOfPart(): number {
+    return COUNTLESS - this.#ties[0]!
+  }
+
+  /** Of parts in the order of the scope: how many ties are left, and the last. `again` shows this part, of so many, once more. */
+  join(numbers: Float64Array, here: number, again: () => void): void {
     if (this.#stage !== 'ties') return
-    const here = COUNTLESS - this.#ties[0]!
     const left = numbers[LEFT]!
     if (left > 0 && here >= left) {
       this.#ties[0] = left

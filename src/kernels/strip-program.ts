@@ -104,15 +104,15 @@ export const isFused = (step: { readonly do: string }): step is Fused => Object.
 /** What is known of all elements once they have been seen. Arrays go in with what was seen before, and come out. */
 export type Measure =
   /**
-   * Block sums of pairs of `planes`, added in block order. Where there are `blocks`, those of all pairs are put there block
-   * by block, and nothing is added.
+   * Block sums of pairs of `planes`, added in block order. Where `tellBlocks` is told those of all pairs, block by block and
+   * lent until it returns, nothing is added.
    */
   | {
       readonly measure: 'sums'
       readonly op: BlockSum
       readonly pairs: readonly (readonly [number, number])[]
       readonly totals: Float64Array
-      readonly blocks?: number[]
+      readonly tellBlocks?: (sums: Float64Array) => void
     }
   | { readonly measure: 'greatest'; readonly total: Float64Array }
   | { readonly measure: 'histogram'; readonly range: KeyRange; readonly counts: Uint32Array }

@@ -109,6 +109,7 @@ export class WasmAverage {
     cells.setFloat64(72, plan.scales.greatest, true)
     cells.setFloat64(80, plan.sumError, true)
     cells.setInt32(88, plan.isWide ? 1 : 0, true)
+    cells.setInt32(92, plan.areAlike ? 1 : 0, true)
     cells.setFloat32(52, plan.inInterval?.error ?? 0, true)
     cells.setFloat32(56, wholes?.divisor ?? 0, true)
     cells.setInt32(60, plan.middleReach << 20, true)

@@ -115,7 +115,7 @@ export class WasmPrograms {
 
   /** False where there is no room for what the blocks add up to. */
   #clearSums({ sums, areas }: ProgramLayout, blocks: number): boolean {
-    const numbers = blocks * [...sums, ...areas].reduce((sum, place) => sum + (place.blocks ? place.count : 0), 0)
+    const numbers = blocks * [...sums, ...areas].reduce((sum, place) => sum + (place.tellBlocks ? place.count : 0), 0)
     if (numbers > (this.#blocks?.numbers ?? 0)) {
       const address = this.#memory.take(8 * numbers)
       if (address < 0) return false
@@ -125,7 +125,7 @@ export class WasmPrograms {
     for (const place of sums) {
       const { first, count } = place
       this.#floats.fill(0, first / 8, (first + SUM_BYTES * count) / 8)
-      if (!place.blocks) continue
+      if (!place.tellBlocks) continue
       for (let i = 0; i < count; i++) {
         const at = (first + SUM_BYTES * i + 72) / 4
         this.#words[at] = to + 8 * i
@@ -135,8 +135,8 @@ export class WasmPrograms {
     }
     for (const place of areas) {
       const { area, count } = place
-      this.#words.set(place.blocks ? [to, 8 * count, 1] : [place.sums, 0, 1], area / 4)
-      if (place.blocks) to += 8 * count * blocks
+      this.#words.set(place.tellBlocks ? [to, 8 * count, 1] : [place.sums, 0, 1], area / 4)
+      if (place.tellBlocks) to += 8 * count * blocks
     }
     return true
   }
@@ -144,18 +144,23 @@ export class WasmPrograms {
   /** False, and nothing told, where one is not finite. */
   #tellBlocks({ sums, areas }: ProgramLayout, blocks: number): boolean {
     let from = (this.#blocks?.address ?? 0) / 8
-    const told = [...sums, ...areas].flatMap((place) => {
-      if (!place.blocks) return []
-      const sums = this.#floats.subarray(from, (from += place.count * blocks))
-      return [{ sums, into: place.blocks }]
-    })
-    if (!told.every(({ sums }) => sums.every(Number.isFinite))) return false
-    for (const { sums, into } of told) for (const sum of sums) into.push(sum)
+    const told = [...sums, ...areas].flatMap(({ count, tellBlocks }) =>
+      tellBlocks ? [{ sums: this.#floats.subarray(from, (from += count * blocks)), tellBlocks }] : [],
+    )
+    if (!told.every(({ sums }) => allFinite(sums))) return false
+    for (const { sums, tellBlocks } of told) tellBlocks(sums)
     return true
   }
 }
 
-const finite = ({ states }: ProgramLayout): boolean => states.every(({ array }) => array.every(Number.isFinite))
+const finite = ({ states }: ProgramLayout): boolean => states.every(({ array }) => allFinite(array))
+
+/** Nothing but what is not finite differs from itself. */
+function allFinite(numbers: Float64Array): boolean {
+  let differences = 0
+  for (let i = 0; i < numbers.length; i++) differences += numbers[i]! - numbers[i]!
+  return differences === 0
+}
 
 interface Loaded {
   readonly program: StripProgram

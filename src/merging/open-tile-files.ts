@@ -7,8 +7,8 @@ const WRITING_MAX = 32
 class OpenOnes {
   readonly #open: (path: string) => TileFile
   readonly #max: number
-  /** The least recently used first. */
-  readonly #files = new Map<string, TileFile>()
+  readonly #files = new Map<string, { readonly file: TileFile; usedAt: number }>()
+  #uses = 0
 
   constructor(open: (path: string) => TileFile, max: number) {
     this.#open = open
@@ -16,24 +16,23 @@ class OpenOnes {
   }
 
   get(path: string): TileFile {
-    const known = this.#files.get(path)
-    if (known) {
-      this.#files.delete(path)
-      this.#files.set(path, known)
-      return known
+    let known = this.#files.get(path)
+    if (known === undefined) {
+      if (this.#files.size >= this.#max) this.#closeOldest()
+      this.#files.set(path, (known = { file: this.#open(path), usedAt: 0 }))
     }
-    for (const [oldest, file] of this.#files) {
-      if (this.#files.size < this.#max) break
-      this.#files.delete(oldest)
-      file.close()
-    }
-    const file = this.#open(path)
-    this.#files.set(path, file)
-    return file
+    known.usedAt = ++this.#uses
+    return known.file
+  }
+
+  #closeOldest(): void {
+    const [oldest] = [...this.#files].reduce((least, one) => (one[1].usedAt < least[1].usedAt ? one : least))
+    this.#files.get(oldest)?.file.close()
+    this.#files.delete(oldest)
   }
 
   close(): void {
-    for (const file of this.#files.values()) file.close()
+    for (const { file } of this.#files.values()) file.close()
     this.#files.clear()
   }
 }
@@ -55,6 +54,11 @@ export class OpenTileFiles {
 
   write(path: string, from: Uint8Array, position: number): void {
     this.#writing.get(path).write(from, position)
+  }
+
+  /** What was written, by whomever. */
+  readBack(path: string, into: Uint8Array, position: number): void {
+    this.#writing.get(path).read(into, position)
   }
 
   close(): void {

@@ -1,6 +1,6 @@
 /**
- * What the threads of one run share: whose turn is next, how far it is, whether it is still wanted, and the leaves of every
- * tensor. All of it lies in shared memory, so a thread that works is neither asked nor told by messages.
+ * What the threads of one run share: whose turn is next, how far it is, whether it is still wanted, and the chunks and leaves
+ * of every tensor. All of it lies in shared memory, so a thread that works is neither asked nor told by messages.
  */
 import { hex } from '../core/bytes.ts'
 import { at, invariant } from '../core/invariant.ts'
@@ -37,6 +37,8 @@ export class RunBoard {
   readonly #open: Int32Array
   /** Of each tensor: elements that no merge could take. */
   readonly #notFinite: BigInt64Array
+  /** Of each chunk that several write: bytes that are written. */
+  readonly #filled: Int32Array
   readonly #leaves: Uint8Array
   readonly #firstLeaf: readonly number[]
   readonly #bytes: readonly number[]
@@ -53,7 +55,7 @@ export class RunBoard {
     this.#firstLeaf = first
     const even = bytes.length + (bytes.length % 2)
     this.shared = shared ?? {
-      words: new SharedArrayBuffer(4 * (WORDS + even) + 8 * bytes.length),
+      words: new SharedArrayBuffer(4 * (WORDS + even) + 8 * bytes.length + 4 * leaves),
       leaves: new SharedArrayBuffer(LEAF_BYTES * leaves),
       measures: new SharedArrayBuffer(measureBytes),
       masks: new SharedArrayBuffer(maskBytes),
@@ -63,6 +65,7 @@ export class RunBoard {
     this.#done = new BigInt64Array(words, 0, WORDS / 2)
     this.#open = new Int32Array(words, 4 * WORDS, bytes.length)
     this.#notFinite = new BigInt64Array(words, 4 * (WORDS + even), bytes.length)
+    this.#filled = new Int32Array(words, 4 * (WORDS + even) + 8 * bytes.length, leaves)
     this.#leaves = new Uint8Array(this.shared.leaves)
     if (shared) return
     this.#words[FAILED] = NONE
@@ -97,6 +100,15 @@ export class RunBoard {
   /** Bytes that all have done before these. */
   advance(bytes: number): number {
     return Number(Atomics.add(this.#done, DONE, BigInt(bytes)))
+  }
+
+  /** Bytes of one chunk that several write are written: true for who writes the last of it, and so may finish it. */
+  fill(tensor: number, begin: number, end: number): boolean {
+    const chunk = Math.floor(begin / CHUNK_BYTES)
+    const bytes = Math.min(CHUNK_BYTES, at(this.#bytes, tensor) - chunk * CHUNK_BYTES)
+    const filled = Atomics.add(this.#filled, at(this.#firstLeaf, tensor) + chunk, end - begin) + end - begin
+    invariant(filled <= bytes, 'a byte is written once')
+    return filled === bytes
   }
 
   /** Consecutive pieces of a tensor, from byte `begin` on. True when they were the last that were missing. */

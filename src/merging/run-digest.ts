@@ -43,7 +43,7 @@ export const digestWork =
           notFinite += kernels.countNotFinite(slice.dtype, part)
           pace.advance(part.length)
         }
-        if (!board.finish(tensor, begin, hasher.finish(), notFinite)) continue
+        if (!board.finish(tensor, begin, { leaves: hasher.finishLeaves() }, notFinite)) continue
         watch.onTensor?.({ name, root: board.rootOf(tensor), notFinite: board.notFiniteOf(tensor) }, tensor)
       }
     } finally {

@@ -12,12 +12,13 @@ import type { Kernels } from '../kernels/kernels.ts'
 import type { TileFiles } from '../storage/tile-files.ts'
 import { bytesPerElement, type Dtype, positionOf } from '../tensors/dtypes.ts'
 import { shown } from '../tensors/names.ts'
-import { TensorHasher } from '../tensors/tensor-hasher.ts'
+import { CHUNK_BYTES, TensorHasher } from '../tensors/tensor-hasher.ts'
 import { type Evaluation, type Learned, type Recall, STRIP, type StreamRef } from './evaluate/evaluation.ts'
 import { type About, Evaluator } from './evaluate/evaluator.ts'
 import { SharedMasks } from './evaluate/masks.ts'
 import type { Measures } from './evaluate/recordings.ts'
 import { Together } from './evaluate/together.ts'
+import { averageTiles, type AverageTile } from './average-tiles.ts'
 import { boardOfMerge, maskBytesOf } from './boards.ts'
 import { dealMeasures } from './measure-memory.ts'
 import { bufferBytes, RuleFacts } from './memory.ts'
@@ -35,7 +36,7 @@ import {
   streamIdentityOf,
 } from './task.ts'
 import { TileStreams } from './tile-streams.ts'
-import { measuredTogether, type Part, unitsOf } from './units.ts'
+import { isWhole, measuredTogether, type Part, unitsOf } from './units.ts'
 
 export interface Engine {
   readonly files: TileFiles
@@ -66,6 +67,15 @@ export function mergeWork(task: MergeTask, engine: Engine, workers: number): Wor
   }
 }
 
+/** Absent for a part of a chunk. */
+type Hasher = TensorHasher | undefined
+
+/** What is known of the tensor at hand. */
+interface Latest extends About {
+  readonly place: number
+  readonly average: AverageTile | undefined
+}
+
 interface Shared {
   readonly tensor: number
   readonly place: number
@@ -85,7 +95,7 @@ class MergeRun {
   readonly #out: Uint8Array
   /** Of each tensor of the task: its place in the evaluation. */
   readonly #places: readonly number[]
-  #latest: (About & { readonly place: number }) | undefined
+  #latest: Latest | undefined
   /** Tensors that all threads measure together, one after the other. */
   #shared: readonly Shared[] = []
 
@@ -121,6 +131,7 @@ class MergeRun {
     const units = unitsOf(
       this.#task,
       measuresOf,
+      workers,
       this.#shared.map(({ tensor }) => tensor),
     )
     for (const unit of this.#pace.units(units)) for (const part of unit) this.#part(part)
@@ -161,21 +172,39 @@ class MergeRun {
     }
   }
 
-  #part({ tensor: index, begin, end }: Part): void {
+  #part(part: Part): void {
+    const { tensor: index, begin, end } = part
     const tensor = at(this.#task.tensors, index)
-    const hasher = new TensorHasher()
+    const hasher = isWhole(part, tensor.target.bytes) ? new TensorHasher() : undefined
     const { rule } = tensor
     const scalars =
       rule.kind === 'copy'
         ? this.#copy(tensor, rule.from, begin, end, hasher)
         : this.#merge(tensor, at(this.#places, index), begin, end, hasher)
-    if (!this.#board.finish(index, begin, hasher.finish())) return
+    const isLast = hasher
+      ? this.#board.finish(index, begin, { leaves: hasher.finishLeaves() })
+      : this.#finishChunk(part, tensor.target)
+    if (!isLast) return
     const learned = rule.kind === 'copy' ? [] : (this.#latest?.learned ?? [])
     const outcome = { name: tensor.name, root: this.#board.rootOf(index), scalars }
     this.#onTensor?.({ ...outcome, ...(learned.length > 0 && { learned }) }, index)
   }
 
-  #copy({ target }: TaskTensor, from: Slice, begin: number, end: number, hasher: TensorHasher): readonly number[] {
+  /** Of a part of a chunk: who wrote the last one hashes them all, since a hash takes bytes in order. */
+  #finishChunk({ tensor, begin, end }: Part, target: Slice): boolean {
+    if (!this.#board.fill(tensor, begin, end)) return false
+    const from = begin - (begin % CHUNK_BYTES)
+    const to = Math.min(target.bytes, from + CHUNK_BYTES)
+    const hasher = new TensorHasher()
+    for (let done = from; done < to; done += this.#out.length) {
+      const bytes = this.#out.subarray(0, Math.min(this.#out.length, to - done))
+      this.#files.readBack(target.path, bytes, target.offset + done)
+      hasher.update(bytes)
+    }
+    return this.#board.finish(tensor, from, { leaves: hasher.finishLeaves() })
+  }
+
+  #copy({ target }: TaskTensor, from: Slice, begin: number, end: number, hasher: Hasher): readonly number[] {
     for (let done = begin; done < end; done += this.#out.length) {
       const part = this.#out.subarray(0, Math.min(this.#out.length, end - done))
       this.#files.read(from.path, part, from.offset + done)
@@ -184,45 +213,38 @@ class MergeRun {
     return []
   }
 
-  #merge(tensor: TaskTensor, place: number, begin: number, end: number, hasher: TensorHasher): readonly number[] {
+  #merge(tensor: TaskTensor, place: number, begin: number, end: number, hasher: Hasher): readonly number[] {
     const size = bytesPerElement(tensor.dtype)
     this.#streams.until(Infinity) // what is measured is measured whole, and may lie in other tensors
-    const { scalars } = this.#about(place, tensor.dtype)
-    this.#streams.until(end / size)
+    const { scalars, average } = this.#about(place, tensor.dtype)
     let done = begin
     while (done < end) {
       const out = this.#out.subarray(0, Math.min(this.#out.length, end - done))
-      if (!this.#directly(tensor, place, done, out)) break
+      if (average?.(done, out) !== true && !this.#directly(tensor, place, done, end, out)) break
       this.#put(tensor.target, done, out, hasher)
       done += out.length
     }
+    this.#streams.until(end / size)
     if (done < end || end === 0) this.#evaluate(tensor, place, done, end, hasher)
     return scalars
   }
 
   /** What is known of a tensor before its first element is computed, kept while its parts follow each other. */
-  #about(place: number, dtype: Dtype): About {
+  #about(place: number, dtype: Dtype): Latest {
     if (this.#latest?.place !== place) {
       if (this.#latest) this.#evaluator.forget(this.#latest.place)
       this.#measureTogether(place)
-      this.#latest = { place, ...this.#evaluator.about(place, dtype) }
+      const about = this.#evaluator.about(place, dtype)
+      this.#latest = { place, ...about, average: averageTiles(about.mean, place, dtype, this.#streams, this.#kernels) }
     }
     return this.#latest
   }
 
-  /**
-   * Part of a tensor from bytes to bytes, without the evaluator: false where no kernel has a way of doing that, or it holds
-   * what the evaluator must name.
-   */
-  #directly({ dtype }: TaskTensor, place: number, begin: number, out: Uint8Array): boolean {
+  /** Part of a tensor from bytes to bytes, without the evaluator: false where there is no way, or for what it must name. */
+  #directly({ dtype }: TaskTensor, place: number, begin: number, end: number, out: Uint8Array): boolean {
     const size = bytesPerElement(dtype)
-    const about = this.#about(place, dtype)
-    const { mean } = about
-    if (mean?.streams.every((stream) => this.#streams.dtypeOf(stream, place) === dtype)) {
-      const streams = mean.streams.map((stream) => this.#streams.bytes(stream, place, begin / size, out.length / size))
-      if (this.#kernels.average(dtype, streams, mean.weights, mean.divisor, out)) return true
-    }
-    const write = about.write()
+    this.#streams.until(end / size)
+    const write = this.#about(place, dtype).write()
     if (!write) return false
     const step = this.#streams.atOnce * size
     for (let done = 0; done < out.length; done += step) {
@@ -237,7 +259,7 @@ class MergeRun {
     place: number,
     begin: number,
     end: number,
-    hasher: TensorHasher,
+    hasher: Hasher,
   ): void {
     const size = bytesPerElement(dtype)
     let written = begin
@@ -259,9 +281,9 @@ class MergeRun {
     invariant(written === end, `all of ${name} was written`)
   }
 
-  #put(target: Slice, offset: number, bytes: Uint8Array, hasher: TensorHasher): void {
+  #put(target: Slice, offset: number, bytes: Uint8Array, hasher: Hasher): void {
     this.#files.write(target.path, bytes, target.offset + offset)
-    hasher.update(bytes)
+    hasher?.update(bytes)
     this.#pace.advance(bytes.length)
   }
 }

@@ -11,8 +11,8 @@ import { failureOf, type Reply, type Request } from './worker-protocol.ts'
 
 type Outcome = TensorOutcome | DigestOutcome
 
-/** A message costs as much as merging a small tensor, so what there is to tell is told together. */
-const TELL_EVERY_MS = 25
+/** A message costs as much as merging a small tensor, and wakes who hears it, so what there is to tell is told together. */
+const TELL_EVERY_MS = 100
 
 export function serveMerges(port: MessagePort, engine: Engine): void {
   const reply = (message: Reply): void => {

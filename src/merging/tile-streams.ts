@@ -29,6 +29,8 @@ export class TileStreams implements ByteStreams {
   readonly #pace: Pace
   readonly #tiles: Tile[] = []
   #until = 0
+  /** The rule at hand, and where each of its inputs stands in it. */
+  #latest: { readonly rule: MergeRule; readonly places: ReadonlyMap<number, number> } | undefined
 
   /** `rules`: those of the evaluation's tensors. */
   constructor(
@@ -65,6 +67,13 @@ export class TileStreams implements ByteStreams {
     return this.#tileOf(slice, place, first * size, (first + count) * size)
   }
 
+  /** The same of one stream, which is looked for once. */
+  reader(stream: StreamRef, tensor: number): (first: number, count: number) => Uint8Array {
+    const { slice, place } = this.#find(at(this.#rules, tensor), stream)
+    const size = bytesPerElement(slice.dtype)
+    return (first, count) => this.#tileOf(slice, place, first * size, (first + count) * size)
+  }
+
   readonly read: ReadStream<Float64Array> = (stream, tensor, first, count, into) => {
     this.#kernels.decode(this.dtypeOf(stream, tensor), this.bytes(stream, tensor, first, count), into)
   }
@@ -97,12 +106,20 @@ export class TileStreams implements ByteStreams {
       invariant(rule.base, 'a formula reads the base only where there is one')
       return { slice: rule.base, place: 0 }
     }
-    const index = rule.inputs.findIndex(({ input }) => input === stream.input)
+    const index = this.#placeOf(rule, stream.input)
     const own = at(rule.inputs, index)
     if (stream.sidecar === undefined) return { slice: own.value, place: 1 + index }
     const kinds = Object.keys(own.sidecars ?? {})
     const slice = own.sidecars?.[stream.sidecar]
     invariant(slice, `the ${stream.sidecar} of an input came with it`)
     return { slice, place: 1 + rule.inputs.length * (1 + kinds.indexOf(stream.sidecar)) + index }
+  }
+
+  #placeOf(rule: MergeRule, input: number): number {
+    if (this.#latest?.rule !== rule)
+      this.#latest = { rule, places: new Map(rule.inputs.map((own, place) => [own.input, place])) }
+    const place = this.#latest.places.get(input)
+    invariant(place !== undefined, 'a formula reads inputs of its own')
+    return place
   }
 }

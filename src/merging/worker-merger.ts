@@ -38,6 +38,7 @@ export function createWorkerMerger(entry: URL, resources: Resources): Merger {
   let stopping = false
   const isStopping = (): boolean => stopping
   const threads: (Worker | undefined)[] = []
+  const dismissed: Promise<unknown>[] = []
   let last: Promise<unknown> = Promise.resolve()
 
   const run = (job: Asked, watch: Watch): Promise<readonly Outcome[]> => {
@@ -96,9 +97,13 @@ export function createWorkerMerger(entry: URL, resources: Resources): Merger {
     },
     merge: async (task, watch = {}) => (await run({ kind: 'merge', task }, watch)) as readonly TensorOutcome[],
     digest: async (task, watch = {}) => (await run({ kind: 'digest', task }, watch)) as readonly DigestOutcome[],
+    dismiss() {
+      last = last.then(() => dismissed.push(...threads.splice(0).map(async (thread) => thread?.terminate())))
+    },
     async close() {
       stopping = true
       await Promise.all(threads.map(async (thread) => thread?.terminate()))
+      await Promise.all(dismissed)
       await last
     },
   }

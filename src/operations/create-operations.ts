@@ -64,7 +64,10 @@ export function createOperations(given: Context): RunningOperations {
   const queue = new MergeQueue(context, book)
   const tickets = createTickets(fromHex(context.randomHex(32)))
   const exchange = new Exchange(context, book, queue, feed)
-  const scrubber = createScrubber(context, () => exchange.damageFound())
+  const scrubber = createScrubber(context, ({ readers }) => {
+    for (const merge of readers) queue.stopRunning(merge)
+    exchange.damageFound()
+  })
   const traffic = new Traffic()
   const desk = { context, book, tickets, leaves }
 

@@ -13,6 +13,8 @@ export interface Damage {
   readonly models: readonly ModelId[]
   /** Whose outputs are gone: the same merge makes them anew. */
   readonly merges: readonly MergeId[]
+  /** Merges that were reading it: they wait for it now, and are to be stopped. */
+  readonly readers: readonly MergeId[]
 }
 
 const OUTPUT = 'output:'
@@ -40,7 +42,12 @@ export async function takeOut(context: Context, blob: BlobName): Promise<Damage 
   // but an upload or a fetch between the two took the rotten file for the one it brings
   if (storage.models.naming(blob).length === 0 || (await storage.blobs.has(blob))) return damage
   const more = storage.transact(() => outOfUse(context, blob))
-  return { blob, models: union(damage.models, more.models), merges: union(damage.merges, more.merges) }
+  return {
+    blob,
+    models: union(damage.models, more.models),
+    merges: union(damage.merges, more.merges),
+    readers: union(damage.readers, more.readers),
+  }
 }
 
 const union = <T>(some: readonly T[], others: readonly T[]): readonly T[] => [...new Set([...some, ...others])]
@@ -49,9 +56,24 @@ function outOfUse(context: Context, blob: BlobName): Damage {
   const { storage } = context
   const models = storage.models.naming(blob)
   if (blob.kind === 'tensor') storage.results.forgetRoot(blob.digest)
+  for (const model of models) storage.results.forgetContent(storage.models.find(model)!.content)
   const merges = models.flatMap((model) => dropOutputs(context, model))
   for (const model of models) demote(context, model)
-  return { blob, models, merges }
+  const readers = blockReaders(context, models)
+  return { blob, models, merges, readers }
+}
+
+/** What a merge made of rotten bytes counts for nothing: a job that does not run can neither finish nor keep a tensor. */
+function blockReaders({ storage, now }: Context, models: readonly ModelId[]): readonly MergeId[] {
+  const readers = storage.jobs
+    .idsByState('running')
+    .filter((id) => storage.pins.heldBy({ kind: 'job', id }).models.some((held) => models.includes(held)))
+  for (const id of readers) {
+    const message = 'bytes that it read are rotten'
+    storage.jobs.block(id, JSON.stringify({ code: 'BYTES_MISSING', message, missing: models }), now())
+    storage.pins.release({ kind: 'job', id })
+  }
+  return readers
 }
 
 /** Nobody else has an output, and the merge gives it again. */

@@ -38,7 +38,7 @@ interface Pass {
 /** The order in which the store lists them. */
 const keyOf = ({ kind, digest }: BlobName) => `${kind === 'tensor' ? 0 : 1}/${digest}`
 
-export function createScrubber(context: Context, onDamage: () => void): Scrubber {
+export function createScrubber(context: Context, onDamage: (damage: Damage) => void): Scrubber {
   const { storage, now, report } = context
   let bytesRead = 0
   let rotten = 0
@@ -54,7 +54,7 @@ export function createScrubber(context: Context, onDamage: () => void): Scrubber
     if (damage === undefined) return
     rotten += 1
     report('a stored blob is rotten', told(damage, why))
-    onDamage()
+    onDamage(damage)
   }
 
   /** What can't be read may be readable again in a while; what was read wrong is read once more at once. */
@@ -132,7 +132,7 @@ function told({ blob, models, merges }: Damage, why: string): TributaryError {
   const message = `the stored ${blob.kind} ${blob.digest} is rotten: ${why}; ${models.length} models wait until another replica gives it, or it is uploaded again`
   return new TributaryError('DIGEST_MISMATCH', message, {
     details: { kind: blob.kind, digest: blob.digest, models, merges },
-    hint: 'look at the disk, as with smartctl; outputs that went with it are made again when the merge is asked for',
+    hint: 'look at the disk, as with smartctl, and audit what was merged since the last pass; outputs that went with it are made again when the merge is asked for',
   })
 }
 

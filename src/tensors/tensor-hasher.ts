@@ -6,7 +6,7 @@ import { createHash, type Hash as Hashing } from 'node:crypto'
 import { hex } from '../core/bytes.ts'
 import type { TensorRoot } from '../core/ids.ts'
 import { invariant } from '../core/invariant.ts'
-import { type Hash, leafHash, TreeBuilder } from '../core/merkle.ts'
+import { type Hash, leafHash, treeHead } from '../core/merkle.ts'
 
 export const CHUNK_BYTES = 1024 * 1024
 const LEAF = Uint8Array.of(0)
@@ -19,7 +19,6 @@ export interface HashedTensor {
 }
 
 export class TensorHasher {
-  readonly #tree = new TreeBuilder()
   readonly #leaves: Hash[] = []
   /** A chunk that has begun, and how many of its bytes came. */
   #open: Hashing | undefined
@@ -39,10 +38,16 @@ export class TensorHasher {
   }
 
   finish(): HashedTensor {
+    const leaves = this.finishLeaves()
+    return { root: hex(treeHead(leaves)) as TensorRoot, bytes: this.#bytes, leaves }
+  }
+
+  /** Of bytes that are part of a tensor, and so have no root. */
+  finishLeaves(): readonly Hash[] {
     invariant(!this.#finished, 'a tensor is finished once')
     if (this.#open !== undefined) this.#close(new Uint8Array(this.#open.digest()))
     this.#finished = true
-    return { root: hex(this.#tree.head()) as TensorRoot, bytes: this.#bytes, leaves: this.#leaves }
+    return this.#leaves
   }
 
   #extend(part: Uint8Array): void {
@@ -53,7 +58,6 @@ export class TensorHasher {
   }
 
   #close(leaf: Hash): void {
-    this.#tree.add(leaf)
     this.#leaves.push(leaf)
     this.#open = undefined
     this.#openBytes = 0

@@ -1,15 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { makeConfig } from '../../src/config.ts'
 import { TributaryError } from '../../src/core/errors.ts'
-import type {
-  AuditReport,
-  LocalMerge,
-  LocalOperations,
-  LocalPlan,
-} from '../../src/operations/local/local-operations.ts'
+import type { LocalMerge, LocalOperations, LocalPlan } from '../../src/operations/local/local-operations.ts'
 import type { StrategyView } from '../../src/operations/operations.ts'
-import { LIMITS } from '../../src/operations/context.ts'
-import { makeStage, type StageOptions } from './stage.ts'
+import { makeStage } from './stage.ts'
 
 const merged = {
   id: 'a'.repeat(64),
@@ -25,20 +18,6 @@ const merged = {
   warnings: ['two inputs\u001b[2J are the same'],
   receipt: {},
 } as unknown as LocalMerge
-
-const report: AuditReport = {
-  verdict: 'passed',
-  merge: 'a'.repeat(64),
-  statement_id: 'b'.repeat(64),
-  content: 'c'.repeat(64),
-  signed: false,
-  checked: { inputs: 2, tensors: 3, files: 1, bytes: 42, output: true },
-  missing: [],
-  notes: [],
-}
-const auditing = (more: Partial<AuditReport>): StageOptions => ({
-  local: { auditLocal: async () => ({ ...report, ...more }) },
-})
 
 describe('merge', () => {
   test('[CLI-8] data goes to stdout, warnings to stderr, and the tools are closed', async () => {
@@ -172,63 +151,6 @@ describe('merge', () => {
   })
 })
 
-describe('audit', () => {
-  test('[CLI-11] a passed audit exits with 0', async () => {
-    const stage = makeStage(auditing({ notes: ['the receipt is unsigned'] }))
-    expect(await stage.run('audit', 'merged')).toBe(0)
-    expect(stage.stdout()).toMatchSnapshot()
-    expect(stage.stderr()).toBe('note: the receipt is unsigned\n')
-  })
-
-  const difference = {
-    what: 'tensor' as const,
-    name: 'w',
-    tensor: 'w',
-    tile: 4,
-    expected: '1'.repeat(64),
-    found: '2'.repeat(64),
-    message: 'tensor w differs from the receipt',
-  }
-  test('[CLI-11] a failed audit exits with 3 and names the first tensor and tile that differ', async () => {
-    const stage = makeStage(auditing({ verdict: 'failed', difference }))
-    expect(await stage.run('audit', 'merged')).toBe(3)
-    expect(stage.stderr()).toMatchSnapshot()
-    const json = makeStage(auditing({ verdict: 'failed', difference }))
-    expect(await json.run('audit', 'merged', '--json')).toBe(3)
-    expect((json.json() as AuditReport).difference).toEqual(difference)
-  })
-
-  test('[CLI-11] an audit whose inputs are missing exits with 1 and names them', async () => {
-    const missing = [{ content: 'e'.repeat(64), what: 'input 0' }]
-    const stage = makeStage(auditing({ verdict: 'inputs_missing', missing }))
-    expect(await stage.run('audit', 'merged')).toBe(1)
-    expect(stage.stderr()).toMatchSnapshot()
-  })
-
-  test('[CLI-11] every --input is handed on, and no cache is trusted', async () => {
-    const asked: unknown[] = []
-    const stage = makeStage({
-      toolbox: {
-        openLocal: async (options) => {
-          asked.push(options)
-          return {
-            auditLocal: async (request) => {
-              asked.push(request)
-              return report
-            },
-            close: async () => undefined,
-          } as LocalOperations
-        },
-      },
-    })
-    await stage.run('audit', 'merged', '--input', 'a', '--input', 'b')
-    expect(asked).toEqual([
-      { useDigestCache: false, computes: true },
-      { target: 'merged', inputs: ['a', 'b'] },
-    ])
-  })
-})
-
 describe('looking', () => {
   test('[CLI-12] a plan with problems exits with 1, one without with 0', async () => {
     const planned = { text: 'Recipe ties\n  2 inputs\u001b[1m\n', problems: [] } as unknown as LocalPlan
@@ -310,89 +232,5 @@ describe('looking', () => {
     const stage = makeStage(knowing)
     expect(await stage.run('strategies', 'tise')).toBe(1)
     expect(stage.stderr()).toBe('error[STRATEGY_NOT_FOUND]: there is no strategy tise\nhelp: did you mean ties?\n')
-  })
-})
-
-describe('up', () => {
-  const starting = (token?: string) => {
-    const seen: unknown[] = []
-    const stage = makeStage({
-      env: { TRIBUTARY_DATA: 'by-env' },
-      toolbox: {
-        startReplica: async (config) => {
-          seen.push(config)
-          setImmediate(() => stage.interrupt())
-          return {
-            url: 'http://127.0.0.1:4242',
-            key: '7'.repeat(64),
-            ...(token !== undefined && { token }),
-            stop: async () => void seen.push('stopped'),
-          }
-        },
-      },
-    })
-    return { stage, seen }
-  }
-
-  test('[CLI-13] up tells where it is, stays until the first signal, stops and exits with 0', async () => {
-    const { stage, seen } = starting()
-    expect(await stage.run('up', '--port', '0', '--public-host', 'a', '--public-host', 'b')).toBe(0)
-    expect(seen).toMatchObject([{ port: 0, dataDirectory: 'by-env', publicHosts: ['a', 'b'] }, 'stopped'])
-    expect(stage.stdout()).toMatchSnapshot()
-    expect(stage.stderr()).toBe('stop it with Ctrl-C\nstopping; Ctrl-C again ends it at once\nstopped\n')
-  })
-
-  test('[XCH-34] the quota of a space is 512 GiB unless --fetch-quota or the environment says another', async () => {
-    const quotaWith = async (...flags: string[]) => {
-      const { stage, seen } = starting()
-      expect(await stage.run('up', ...flags)).toBe(0)
-      return (seen[0] as { fetchQuotaBytes: number }).fetchQuotaBytes
-    }
-    expect(await quotaWith()).toBe(LIMITS.fetchedBytesMax)
-    expect(await quotaWith('--fetch-quota', '1.5GB')).toBe(1.5e9)
-    expect(makeConfig({}, { TRIBUTARY_FETCH_QUOTA: '2MiB' }).fetchQuotaBytes).toBe(2 * 1024 * 1024)
-    const { stage } = starting()
-    expect(await stage.run('up', '--fetch-quota', 'much')).toBe(2)
-    expect(stage.stderr()).toContain('error[CONFIG_INVALID]: the fetch quota "much" is no size\n')
-  })
-
-  test('[PEX-7] what other replicas are told comes from --advertise, else from public names, and may be nothing', async () => {
-    const toldWith = async (...flags: string[]) => {
-      const { stage, seen } = starting()
-      expect(await stage.run('up', ...flags)).toBe(0)
-      return (seen[0] as { advertised: readonly string[] }).advertised
-    }
-    const named = [
-      '--public-host',
-      'Merge.example.org:8443',
-      '--public-host',
-      'localhost',
-      '--public-host',
-      '10.0.0.1:80',
-    ]
-    expect(await toldWith()).toEqual([])
-    expect(await toldWith(...named)).toEqual(['https://merge.example.org:8443'])
-    expect(await toldWith(...named, '--advertise', 'http://a.example:8420')).toEqual(['http://a.example:8420'])
-    expect(await toldWith(...named, '--advertise', 'none')).toEqual([])
-    const { stage } = starting()
-    expect(await stage.run('up', '--advertise', `http://${'a'.repeat(260)}`)).toBe(2)
-    const five = [1, 2, 3, 4, 5].flatMap((n) => ['--advertise', `http://a${n}.example`])
-    expect(await stage.run('up', ...five)).toBe(2)
-  })
-
-  test('[CLI-13] a token that was just made is shown once, one that was given never', async () => {
-    const made = starting('made-token-0123456789')
-    await made.stage.run('up')
-    expect(made.stage.stdout().split('made-token-0123456789')).toHaveLength(2)
-    expect(made.stage.stderr()).not.toContain('made-token')
-    const json = starting('made-token-0123456789')
-    await json.stage.run('up', '--json')
-    expect(json.stage.json()).toEqual({
-      url: 'http://127.0.0.1:4242',
-      key: '7'.repeat(64),
-      docs: 'http://127.0.0.1:4242/docs',
-      data: 'by-env',
-      token: 'made-token-0123456789',
-    })
   })
 })

@@ -111,6 +111,7 @@ function columnsOf(dtype: AverageDtype, k: number, count: number): readonly Colu
 
 const WEIGHTS: Readonly<Record<string, (k: number) => number[]>> = {
   equal: (k) => Array<number>(k).fill(1),
+  'one power of two': (k) => Array<number>(k).fill(-0.5),
   any: (k) => Array.from({ length: k }, (_, i) => Math.fround(0.731 + 0.137 * (((i >> 1) * 7) % 11))),
   'with a middle': (k) => Array.from({ length: k }, (_, i) => (i === 0 ? 1 + 2 ** -8 : 1)),
   'of both signs, far apart': (k) =>
@@ -120,7 +121,7 @@ const WEIGHTS: Readonly<Record<string, (k: number) => number[]>> = {
 }
 
 describe.each(['BF16', 'F16', 'F32'] as const)('averages of %s', (dtype) => {
-  test.each([3, 4, 8, 9, 16, 17, 64])('[KRN-13] of %i streams have their bits by each tier alone', (k) => {
+  test.each([3, 4, 6, 8, 9, 12, 16, 17, 64])('[KRN-13] of %i streams have their bits by each tier alone', (k) => {
     for (const [weighting, weigh] of Object.entries(WEIGHTS)) {
       const weights = weigh(k)
       const columns = columnsOf(dtype, k, 144)
@@ -153,9 +154,43 @@ describe.each(['BF16', 'F16', 'F32'] as const)('averages of %s', (dtype) => {
           const values = far.map((value) => (Math.abs(value) * 2 ** scale < 2 ** bottom ? 0 : value * 2 ** scale))
           columns.push([...values, ...Array.from({ length: k - 4 }, () => 0)])
         }
-    expect(differs(averagesOf(dtype, columns, Array<number>(k).fill(1), 1, 'anyScales'))).toBe('nothing')
+    const alike = Array<number>(k).fill(1)
+    const others = [...alike.slice(0, 3), ...Array<number>(k - 3).fill(3)] // of zeros, and of what is far below as a third
+    for (const weights of [alike, others])
+      expect(differs(averagesOf(dtype, columns, weights, 1, 'anyScales'))).toBe('nothing')
   })
 })
+
+test.each([4, 6, 12])(
+  '[KRN-13] of %i bf16 of any scales the greatest result is finite, and what lies beyond it is none',
+  (k) => {
+    const kernels = createWasmKernels({ memoryBytes: 4 << 20 })
+    const averageOf = (weights: readonly number[], ...codes: readonly number[]) => {
+      const streams = weights.map((_, i) => {
+        const stream = kernels.allocateBytes(32)
+        new Uint16Array(stream.buffer, stream.byteOffset, 16).fill(codes[i] ?? 0)
+        return stream
+      })
+      const out = kernels.allocateBytes(32)
+      asked.tier = 'anyScales'
+      return (
+        kernels.average('BF16', streams, [...weights], 1, out) &&
+        new DataView(out.buffer, out.byteOffset).getInt16(30, true)
+      )
+    }
+    const last = 0x7f7f
+    const half = 0x7f7f - (8 << 7) - 0x7f // of its last place
+    for (const weights of [Array<number>(k).fill(1), [1, 1, ...Array<number>(k - 2).fill(3)]]) {
+      expect(averageOf(weights, last)).toBe(last)
+      expect(averageOf(weights, last | 0x8000)).toBe(last - 0x8000)
+      expect(averageOf(weights, last, half - 1)).toBe(last)
+      expect(averageOf(weights, last, half)).toBe(false)
+      expect(averageOf(weights, last, last)).toBe(false)
+      expect(averageOf(weights, 0x7f80)).toBe(false)
+      expect(averageOf(weights, 0xffc0, 1)).toBe(false)
+    }
+  },
+)
 
 test('[KRN-98] a tie of three terms goes to the side of what is far below it', () => {
   const columns: number[][] = []

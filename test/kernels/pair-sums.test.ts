@@ -12,41 +12,50 @@ const everyPair = (count: number): Pair[] =>
 
 /** How planes come to be: read as f64, as f32 or in another order, or made of what was read. */
 type Made = 'read' | 'narrow' | 'turned' | 'computed'
+const BYTES = { F32: 4, BF16: 2, F16: 2 } as const
 
-/** Some planes of f32, and what is added up over pairs of them before and behind `totals`. */
-function measured(op: BlockSum, count: number, length: number, pairs: readonly Pair[], made: Made = 'read') {
+/** Some planes of f32 values, and what is added up over pairs of them before and behind `totals`. */
+function measured(
+  op: BlockSum,
+  count: number,
+  length: number,
+  pairs: readonly Pair[],
+  made: Made = 'read',
+  dtypeOf: (stream: number) => keyof typeof BYTES = () => 'F32',
+) {
   const narrow = made === 'narrow'
   const next = numbersFrom(count)
-  const streams = Array.from({ length: count }, () => {
-    const bytes = wasm.allocateBytes(4 * length)
-    new Float32Array(bytes.buffer, bytes.byteOffset, length).forEach((_, i, all) => {
-      all[i] = (next() - 0.5) * 2 ** Math.floor(20 * next())
-    })
+  const values = Array.from({ length: count }, () =>
+    Float64Array.from({ length }, () => Math.fround((next() - 0.5) * 2 ** Math.floor(15 * next()))),
+  )
+  const streams = values.map((own, i) => {
+    const bytes = wasm.allocateBytes(BYTES[dtypeOf(i)] * length)
+    referenceKernels.encode(dtypeOf(i), own, bytes)
+    referenceKernels.decode(dtypeOf(i), bytes, own)
     return bytes
   })
   const totals = Float64Array.from(pairs, (_, i) => i / 3)
   const planes = streams.map((_, i) => i)
-  const program = (blocks?: number[]): StripProgram => ({
+  const program = (tellBlocks?: (sums: Float64Array) => void): StripProgram => ({
     steps: [
       ...planes.map((i) => ({ do: 'read', stream: i, narrow, out: made === 'turned' ? (i + 1) % count : i }) as const),
       ...(made === 'computed' ? planes : []).map((a) => ({ do: 'unary', op: 'abs', a, out: a }) as const),
       {
         do: 'measure',
-        measure: { measure: 'sums', op, pairs, totals, ...(blocks && { blocks }) },
+        measure: { measure: 'sums', op, pairs, totals, ...(tellBlocks && { tellBlocks }) },
         planes,
         narrow,
       },
     ],
     constants: [],
     buffers: count,
-    streams: planes.map(() => 'F32'),
+    streams: planes.map(dtypeOf),
     dtype: undefined,
   })
   const rightBlocks: number[] = []
   const right = pairs.map((pair, n) => {
     const [a, b] = pair.map((i) => {
-      const bytes = streams[made === 'turned' ? (i + count - 1) % count : i]!
-      const plane = Float64Array.from(new Float32Array(bytes.buffer, bytes.byteOffset, length))
+      const plane = values[made === 'turned' ? (i + count - 1) % count : i]!
       return made === 'computed' ? plane.map(Math.abs) : plane
     })
     let total = n / 3
@@ -59,7 +68,7 @@ function measured(op: BlockSum, count: number, length: number, pairs: readonly P
   })
   const ended = wasm.compile(program())!(streams, 0, length)
   const blocks: number[] = []
-  wasm.compile(program(blocks))!(streams, 0, length)
+  wasm.compile(program((sums) => blocks.push(...sums)))!(streams, 0, length)
   wasm.reset()
   return { ended, right, totals: [...totals], blocks, rightBlocks }
 }
@@ -123,9 +132,34 @@ test.each(['turned', 'computed'] as const)('[KRN-95] planes may be %s', (made) =
   expect(blocks).toEqual(rightBlocks)
 })
 
-test('[KRN-95] a plane that is not finite ends the run, which leaves no trace in the next', () => {
-  const bytes = Array.from({ length: 16 }, () => wasm.allocateBytes(4 * 600))
-  const values = bytes.map((own) => new Float32Array(own.buffer, own.byteOffset, 600))
+const MIXES: readonly (readonly [string, (i: number) => keyof typeof BYTES])[] = [
+  ['BF16', () => 'BF16'],
+  ['F16', () => 'F16'],
+  ['dtypes in turn', (i) => (['F32', 'BF16', 'F16'] as const)[i % 3]!],
+  ['dtypes by four', (i) => (['BF16', 'F32'] as const)[(i >> 2) % 2]!],
+  ['dtypes, the last of another', (i) => (i === 15 ? 'F32' : 'BF16')],
+]
+test.each(MIXES)('[KRN-95] planes read of %s are summed alike', (_, dtypeOf) => {
+  for (const length of [8, 511, 512, BLOCK + 40, BLOCK + 41])
+    for (const op of ['dot', 'squaredDistance'] as const) {
+      const { right, totals, blocks, rightBlocks } = measured(op, 18, length, everyPair(18), 'read', dtypeOf)
+      expect(totals).toEqual(right)
+      expect(blocks).toEqual(rightBlocks)
+    }
+})
+
+test.each(['turned', 'computed'] as const)('[KRN-95] planes that are not F32 may be %s', (made) => {
+  const { right, totals } = measured('dot', 17, 5003, everyPair(17), made, (i) => (i < 9 ? 'BF16' : 'F32'))
+  expect(totals).toEqual(right)
+})
+
+test.each([
+  [600, Infinity],
+  [599, Number.NaN],
+  [600, 3.5e38],
+])('[KRN-95] a plane that is not finite ends the run, which leaves no trace in the next: %i, %d', (length, odd) => {
+  const bytes = Array.from({ length: 16 }, () => wasm.allocateBytes(4 * length))
+  const values = bytes.map((own) => new Float32Array(own.buffer, own.byteOffset, length))
   values.forEach((own, i) => own.fill(i + 0.5))
   const planes = bytes.map((_, i) => i)
   const pairs = everyPair(16)
@@ -140,11 +174,11 @@ test('[KRN-95] a plane that is not finite ends the run, which leaves no trace in
     streams: planes.map(() => 'F32'),
     dtype: undefined,
   })!
-  values[7]![599] = Infinity
-  expect(run(bytes, 0, 600)).toBe(false)
-  values[7]![599] = 7.5
+  values[7]![length - 1] = odd
+  expect(run(bytes, 0, length)).toBe(false)
+  values[7]![length - 1] = 7.5
   totals.fill(0)
-  expect(run(bytes, 0, 600)).toBe(true)
-  expect([...totals]).toEqual(pairs.map(([a, b]) => 600 * (a + 0.5) * (b + 0.5)))
+  expect(run(bytes, 0, length)).toBe(true)
+  expect([...totals]).toEqual(pairs.map(([a, b]) => length * (a + 0.5) * (b + 0.5)))
   wasm.reset()
 })

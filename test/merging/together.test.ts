@@ -13,6 +13,9 @@ import { referenceKernels } from '../../src/kernels/reference.ts'
 import { createWasmKernels } from '../../src/kernels/wasm.ts'
 import { createInlineMerger } from '../../src/merging/inline-merger.ts'
 import { MEASURES_BYTES } from '../../src/merging/boards.ts'
+import { type Range, STRIP } from '../../src/merging/evaluate/evaluation.ts'
+import type { Sink } from '../../src/merging/evaluate/sinks.ts'
+import { Together, TOGETHER_WORDS } from '../../src/merging/evaluate/together.ts'
 import type { Merger } from '../../src/merging/merger.ts'
 import { type MergeTask, readBytes, taskBytes } from '../../src/merging/task.ts'
 import { measuredTogether, unitsOf } from '../../src/merging/units.ts'
@@ -152,6 +155,79 @@ test('[MRG-51] of elements that are not finite the first is named, whoever meets
   for (let run = 0; run < 3; run++) expect(await failure(crew)).toEqual(wanted)
 })
 
+test('[MRG-51] a thread that is early goes on for four segments, and joins them when it is their turn', () => {
+  const words = new Int32Array(new SharedArrayBuffer(4 * TOGETHER_WORDS))
+  const numbers = new Float64Array(new SharedArrayBuffer(16))
+  /** Adds up the numbers of its blocks, from 1 on, each ten times as much as all before: order leaves a trace. */
+  const thread = (isCalledOff: () => boolean, onSeen: (block: number) => void) => {
+    const found: number[] = []
+    let sum = 0
+    const sink: { -readonly [K in keyof Sink<number>]: Sink<number>[K] } = {
+      joining: {
+        room: 1,
+        load: (from) => {
+          sum = from[0]!
+          sink.done = true
+        },
+        save: (to) => to.set([sum]),
+        beginPart: () => (found.length = 0),
+        endPart: () => [Float64Array.from(found)],
+        join: (to, seen) => {
+          for (const block of seen[0]!) to[0] = (10 * to[0]! + block) % 1e9
+        },
+        gather: (from) => (sum = from[0]!),
+      },
+      see: () => undefined,
+      endTensor: () => undefined,
+      endPass: () => (sink.done = true),
+      done: false,
+      finite: true,
+      get value() {
+        return sum
+      },
+    }
+    const together = new Together(
+      { words, numbers, counts: [] },
+      () => {
+        if (isCalledOff()) throw new Error('called off')
+      },
+      () => new Error('given up'),
+    )
+    const pass = () => (range: Range) => {
+      found.push(range.from / STRIP + 1)
+      onSeen(range.from / STRIP)
+    }
+    return () => {
+      together.measure([{ sink, place: 0 }], { elements: 32 * STRIP, pass })
+      return sum
+    }
+  }
+  const alone = thread(
+    () => false,
+    () => undefined,
+  )()
+  expect(alone).toBe(Array.from({ length: 32 }, (_, i) => i + 1).reduce((so, block) => (10 * so + block) % 1e9, 0))
+  words.fill(0)
+  numbers.fill(0)
+  const [slow, early]: number[][] = [[], []]
+  const other = thread(
+    () => true,
+    (block) => early!.push(block),
+  )
+  const first = thread(
+    () => false,
+    (block) => {
+      slow!.push(block)
+      if (block === 0) expect(other).toThrow('called off')
+    },
+  )
+  expect(first).toThrow('given up') // it has segments of its own to wait with, too
+  expect([slow, early]).toEqual([
+    [0, 6, 7, 8, 9, 10],
+    [1, 2, 3, 4, 5],
+  ])
+})
+
 test('[MRG-5] threads that wait for each other are called off like any', async () => {
   const task = taskOf('ties', {}, { density: 0.4 })
   const gone = new AbortController()
@@ -181,7 +257,7 @@ test('[MRG-52] threads meet at the large tensors that are measured, the largest 
   expect(together(sized(1000, 2000), 2)).toEqual([])
   expect(together(sized(...Array<number>(40).fill(9 * MIB)), 2)).toEqual([])
   expect(measuredTogether(sized(9 * MIB), () => 'nothing', 2)).toEqual([])
-  const units = unitsOf({ ...draft, ...sized(MIB, 2 * MIB) }, () => 'tensor', [1])
+  const units = unitsOf({ ...draft, ...sized(MIB, 2 * MIB) }, () => 'tensor', 1, [1])
   expect(units.map((unit) => unit.map(({ tensor, begin }) => [tensor, begin / MIB]))).toEqual([
     [[1, 0]],
     [[1, 1]],

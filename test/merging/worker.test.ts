@@ -9,7 +9,7 @@ import { RunBoard } from '../../src/merging/run-board.ts'
 import { serveMerges } from '../../src/merging/serve-merges.ts'
 import { createWorkerMerger } from '../../src/merging/worker-merger.ts'
 import { errorOf, failureOf, type Job, type Reply } from '../../src/merging/worker-protocol.ts'
-import type { MergeTask, TaskTensor } from '../../src/merging/task.ts'
+import type { MergeTask, TaskTensor, TensorOutcome } from '../../src/merging/task.ts'
 import { MemoryTileFiles } from './memory-tile-files.ts'
 
 const task: MergeTask = {
@@ -231,6 +231,25 @@ test('[MRG-90] threads started ahead of a task are those that do it', async () =
   await merger.close()
   merger.warm?.(2 ** 30)
   await expect(merger.merge(large)).rejects.toMatchObject({ code: 'SERVER_STOPPING' })
+})
+
+test('[MRG-91] a merger that dismissed its threads ends each after its task, and serves the next task with fresh ones', async () => {
+  const merger = createWorkerMerger(
+    thread(`import { threadId } from 'node:worker_threads'
+    port.on('message', () => {
+      port.postMessage({ kind: 'tensors', outcomes: [[0, { name: 'w', root: '', scalars: [threadId] }]] })
+      setTimeout(() => port.postMessage({ kind: 'done' }), 20)
+    })`),
+    { workers: 1 },
+  )
+  const threadOf = async (merging: Promise<readonly TensorOutcome[]>) => (await merging)[0]?.scalars[0]
+  const running = [threadOf(merger.merge(large)), threadOf(merger.merge(large))]
+  merger.dismiss?.()
+  const [first, second] = await Promise.all(running)
+  const third = await threadOf(merger.merge(large))
+  expect(second).toBe(first)
+  expect(third).toBeGreaterThan(first ?? Infinity)
+  await merger.close()
 })
 
 test('[MRG-40] small tensors are told together: far fewer messages than tensors, and every outcome once', async () => {

@@ -1,5 +1,5 @@
 /** Bytes that rot on the disk: found, named, taken out of use, and healed from another replica. */
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { TributaryError } from '../../src/core/errors.ts'
 import type { ModelId } from '../../src/core/ids.ts'
@@ -12,34 +12,9 @@ import { aReplica, type TestReplica } from '../support/replica.ts'
 import { temporaryStorage } from '../support/storage.ts'
 import { type Standing, World } from '../support/world.ts'
 
-const WEEK_MS = 7 * 24 * 3600 * 1000
-const AVERAGE = { strategy: 'weight_average' }
+import { AVERAGE, rot, scrub, tensorsOf, upload, WEEK_MS } from './rot.ts'
+
 const MIB = 1024 * 1024
-
-/** A pass over everything, at once. */
-async function scrub(replica: TestReplica): Promise<void> {
-  const about = { pace: async () => undefined, signal: new AbortController().signal }
-  await replica.scrub(about) // the first only notes that a week begins
-  replica.tick(WEEK_MS + 1)
-  await replica.scrub(about)
-}
-
-const tensorsOf = ({ storage }: TestReplica, model: string): BlobName[] =>
-  storage.models.blobs(model as ModelId).filter(({ kind }) => kind === 'tensor')
-
-/** Flips one bit. */
-async function rot({ storage }: TestReplica, name: BlobName, at = 0): Promise<void> {
-  const path = storage.blobs.locate(name)
-  const bytes = await readFile(path)
-  bytes[at]! ^= 1
-  await writeFile(path, bytes)
-}
-
-async function upload(replica: TestReplica, bytes: Uint8Array, name: string): Promise<string> {
-  const { model } = await replica.uploadModel(streamOf(bytes))
-  await replica.contribute('lab', { model, name })
-  return model
-}
 
 const fileBytes = async (replica: TestReplica, model: string) => {
   const file = await replica.readModelFile(model, 'model.safetensors')

@@ -44,7 +44,10 @@ test.each([
     'frames that come all the same',
     `${s.framesPerSecond} frames and ${s.bytesPerSecond / MIB} MiB a second; a burst of ${s.burstSeconds} s, of ${s.strangerBurstSeconds} s where the operator did not name the peer`,
   ],
-  ['frames that nothing waits for', `${s.strayPerSecond} a second beyond ${s.strayBurst}`],
+  [
+    'frames that nothing waits for',
+    `${s.strayPerSecond} a second beyond ${s.strayBurst}, each ${s.strayBytes / 1024} KiB of one counting as one more`,
+  ],
   ['frames of a space that wait', `${s.waitingFrames}, ${s.waitingBytes / MIB} MiB`],
   ['ops parked for', `${PARKED_A_CHAIN_MAX} a chain, ${n(PARKED_MAX)} a space, ${s.parkedMs / 1000} s`],
   ['ops parked because', `${STRANGERS_MAX} a space`],

@@ -34,19 +34,17 @@ function storeKeys(k: i32): void {
 }
 
 /**
- * Not zero where the lower part has lost something that can change the rounding. Once it has, it no more cancels, so that
+ * Not zero where the lower part does not tell how the sum is rounded. Once it has lost something it no more cancels, so that
  * sixteen roundings of it are less than 2⁻⁴⁶ of it.
  */
 @inline
-function doubtOf(high: v128, low: v128, lost: v128): v128 {
+function doubtOf(high: v128, low: v128): v128 {
   const error = f64x2.mul(low, f64x2.splat(1.4210854715202004e-14))
-  const differ = f64x2.ne(f64x2.add(high, f64x2.add(low, error)), f64x2.add(high, f64x2.sub(low, error)))
-  return v128.and(differ, f64x2.ne(lost, f64x2.splat(0)))
+  return f64x2.ne(f64x2.add(high, f64x2.add(low, error)), f64x2.add(high, f64x2.sub(low, error)))
 }
 
 /** From the greatest down into two parts; false where a sum needs a third. */
-@inline
-function descend(k: i32, out: usize): bool {
+export function descend(k: i32, out: usize): bool {
   const end = keys + (<usize>k << 4)
   const zero = f64x2.splat(0)
   let h0 = rankOf(keys, 0)
@@ -57,51 +55,39 @@ function descend(k: i32, out: usize): bool {
   let l1 = zero
   let l2 = zero
   let l3 = zero
-  let lost0 = zero
-  let lost1 = zero
-  let lost2 = zero
-  let lost3 = zero
   for (let rank = keys + 16; rank < end; rank += 16) {
     const x0 = rankOf(rank, 0)
     const g0 = f64x2.add(h0, x0)
     const e0 = f64x2.sub(x0, f64x2.sub(g0, h0))
     h0 = g0
-    const m0 = f64x2.add(l0, e0)
-    lost0 = v128.or(lost0, f64x2.sub(e0, f64x2.sub(m0, l0)))
-    l0 = m0
+    l0 = f64x2.add(l0, e0)
     const x1 = rankOf(rank, 2)
     const g1 = f64x2.add(h1, x1)
     const e1 = f64x2.sub(x1, f64x2.sub(g1, h1))
     h1 = g1
-    const m1 = f64x2.add(l1, e1)
-    lost1 = v128.or(lost1, f64x2.sub(e1, f64x2.sub(m1, l1)))
-    l1 = m1
+    l1 = f64x2.add(l1, e1)
     const x2 = rankOf(rank, 4)
     const g2 = f64x2.add(h2, x2)
     const e2 = f64x2.sub(x2, f64x2.sub(g2, h2))
     h2 = g2
-    const m2 = f64x2.add(l2, e2)
-    lost2 = v128.or(lost2, f64x2.sub(e2, f64x2.sub(m2, l2)))
-    l2 = m2
+    l2 = f64x2.add(l2, e2)
     const x3 = rankOf(rank, 6)
     const g3 = f64x2.add(h3, x3)
     const e3 = f64x2.sub(x3, f64x2.sub(g3, h3))
     h3 = g3
-    const m3 = f64x2.add(l3, e3)
-    lost3 = v128.or(lost3, f64x2.sub(e3, f64x2.sub(m3, l3)))
-    l3 = m3
+    l3 = f64x2.add(l3, e3)
   }
   v128.store(out, f64x2.add(f64x2.add(h0, l0), zero))
   v128.store(out, f64x2.add(f64x2.add(h1, l1), zero), 16)
   v128.store(out, f64x2.add(f64x2.add(h2, l2), zero), 32)
   v128.store(out, f64x2.add(f64x2.add(h3, l3), zero), 48)
-  const a = v128.or(doubtOf(h0, l0, lost0), doubtOf(h1, l1, lost1))
-  const b = v128.or(doubtOf(h2, l2, lost2), doubtOf(h3, l3, lost3))
+  const a = v128.or(doubtOf(h0, l0), doubtOf(h1, l1))
+  const b = v128.or(doubtOf(h2, l2), doubtOf(h3, l3))
   return !v128.any_true(v128.or(a, b))
 }
 
 /** The same into three parts, which always tell how the sum is rounded; true where all could do without the third. */
-function descendFurther(k: i32, out: usize): bool {
+export function descendFurther(k: i32, out: usize): bool {
   const end = keys + (<usize>k << 4)
   let h0 = rankOf(keys, 0)
   let h1 = rankOf(keys, 2)
@@ -115,7 +101,6 @@ function descendFurther(k: i32, out: usize): bool {
   let u1 = l0
   let u2 = l0
   let u3 = l0
-  let third = l0
   for (let rank = keys + 16; rank < end; rank += 16) {
     const x0 = rankOf(rank, 0)
     const g0 = f64x2.add(h0, x0)
@@ -125,7 +110,6 @@ function descendFurther(k: i32, out: usize): bool {
     const v0 = f64x2.add(u0, f64x2.sub(e0, f64x2.sub(m0, l0)))
     l0 = f64x2.add(m0, v0)
     u0 = f64x2.sub(v0, f64x2.sub(l0, m0))
-    third = v128.or(third, u0)
     const x1 = rankOf(rank, 2)
     const g1 = f64x2.add(h1, x1)
     const e1 = f64x2.sub(x1, f64x2.sub(g1, h1))
@@ -134,7 +118,6 @@ function descendFurther(k: i32, out: usize): bool {
     const v1 = f64x2.add(u1, f64x2.sub(e1, f64x2.sub(m1, l1)))
     l1 = f64x2.add(m1, v1)
     u1 = f64x2.sub(v1, f64x2.sub(l1, m1))
-    third = v128.or(third, u1)
     const x2 = rankOf(rank, 4)
     const g2 = f64x2.add(h2, x2)
     const e2 = f64x2.sub(x2, f64x2.sub(g2, h2))
@@ -143,7 +126,6 @@ function descendFurther(k: i32, out: usize): bool {
     const v2 = f64x2.add(u2, f64x2.sub(e2, f64x2.sub(m2, l2)))
     l2 = f64x2.add(m2, v2)
     u2 = f64x2.sub(v2, f64x2.sub(l2, m2))
-    third = v128.or(third, u2)
     const x3 = rankOf(rank, 6)
     const g3 = f64x2.add(h3, x3)
     const e3 = f64x2.sub(x3, f64x2.sub(g3, h3))
@@ -152,27 +134,33 @@ function descendFurther(k: i32, out: usize): bool {
     const v3 = f64x2.add(u3, f64x2.sub(e3, f64x2.sub(m3, l3)))
     l3 = f64x2.add(m3, v3)
     u3 = f64x2.sub(v3, f64x2.sub(l3, m3))
-    third = v128.or(third, u3)
   }
   v128.store(out, addThreeDown(h0, l0, u0))
   v128.store(out, addThreeDown(h1, l1, u1), 16)
   v128.store(out, addThreeDown(h2, l2, u2), 32)
   v128.store(out, addThreeDown(h3, l3, u3), 48)
-  return !v128.any_true(i64x2.shl(third, 1))
+  const a = v128.or(doubtOf(h0, l0), doubtOf(h1, l1))
+  const b = v128.or(doubtOf(h2, l2), doubtOf(h3, l3))
+  return !v128.any_true(v128.or(a, b))
+}
+
+/** Puts the `k` rows in order. */
+export function sortTerms(k: i32): void {
+  const count = k <= 4 ? 4 : k <= 8 ? 8 : 16
+  storeKeys(k)
+  const zero = i16x8.splat(0)
+  const end = keys + (<usize>k << 4)
+  for (let at = end; at < keys + (<usize>count << 4); at += 16) v128.store(at, zero) // no greater than the key of a zero
+  sortRows<u16>(keys, count)
+  const row = i16x8.splat(15)
+  for (let at = keys; at < end; at += 16) v128.store(at, i16x8.shl(v128.and(v128.load(at), row), 6))
 }
 
 let simple: bool = true
 
 /** Sums of eight products of two f32, as many as `k` in `rows`. */
 export function sumSorted(k: i32, out: usize): void {
-  const count = k <= 4 ? 4 : k <= 8 ? 8 : 16
-  storeKeys(k)
-  const zero = i16x8.splat(0)
-  const end = keys + (<usize>k << 4)
-  for (let at = end; at < keys + (<usize>count << 4); at += 16) v128.store(at, zero) // no greater than the key of a zero
-  sortRows(keys, count)
-  const row = i16x8.splat(15)
-  for (let at = keys; at < end; at += 16) v128.store(at, i16x8.shl(v128.and(v128.load(at), row), 6))
+  sortTerms(k)
   // what needed a third part is most likely followed by what needs one
   if (simple && descend(k, out)) return
   simple = descendFurther(k, out)

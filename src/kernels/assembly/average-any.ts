@@ -1,10 +1,11 @@
 /** Averages of eight elements of any scales (any-scales.ts, bins.ts), from bytes to bytes: nothing is left open. */
-import { rows, SORTED_MAX, sumSorted } from './any-scales'
-import { dividedAny } from './average-rounding'
+import { descend, descendFurther, rows, SORTED_MAX, sortTerms, sumSorted } from './any-scales'
+import { besideMiddles, dividedAny } from './average-rounding'
+import { averageSortedCodes, CODES_MAX } from './average-sorted'
 import { sumInBins } from './bins'
 import { BF16, bytesOf, F16, F16_SCALE, F32, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
 import { NARROW_TERMS_MAX, sumInNarrowBins } from './narrow-bins'
-import { greatestOf, isWide, leastOf } from './plan'
+import { areAlike, greatestOf, isWide, leastOf } from './plan'
 
 const sums: usize = memory.data(64, 16)
 
@@ -44,11 +45,37 @@ function productsOf(form: i32, table: usize, weights: usize, k: i32, terms: usiz
 }
 let most: f64 = 0
 
+let simple: bool = true
+
+/** Eight bf16 from rows: of a sum in doubt a third part is asked for where a last place decides something. */
+@inline
+function averageSorted(k: i32, by: v128, out: usize): bool {
+  sortTerms(k)
+  // what needed a third part is most likely followed by what needs one
+  if (simple) {
+    const sure = descend(k, sums)
+    if (sumsBesideMiddles(by, out)) return true
+    if (sure) return dividedSums(by, out)
+  }
+  descendFurther(k, sums)
+  simple = sumsBesideMiddles(by, out)
+  return simple || dividedSums(by, out)
+}
+@inline
+function sumsBesideMiddles(by: v128, out: usize): bool {
+  const share = 1 / f64x2.extract_lane(by, 0)
+  return besideMiddles(v128.load(sums), v128.load(sums, 16), v128.load(sums, 32), v128.load(sums, 48), share, out)
+}
+function dividedSums(by: v128, out: usize): bool {
+  return dividedAny(BF16, v128.load(sums), v128.load(sums, 16), v128.load(sums, 32), v128.load(sums, 48), by, out)
+}
+
 /** Eight elements of any scales; `terms` has room for k times eight, and for sixteen. */
 @inline
 function anyScales(form: i32, table: usize, weights: usize, k: i32, by: v128, terms: usize, plan: usize, at: usize, out: usize): bool {
   const sorted = k <= SORTED_MAX && !isWide(plan)
   if (!productsOf(form, table, weights, k, sorted ? rows : terms, at)) return false
+  if (sorted && form == BF16) return averageSorted(k, by, out)
   if (sorted) sumSorted(k, sums)
   else if (form == BF16 && k <= NARROW_TERMS_MAX && !isWide(plan)) sumInNarrowBins(terms, k, leastOf(plan), most * greatestOf(plan), sums)
   else sumInBins(terms, k, leastOf(plan), most * greatestOf(plan), sums)
@@ -69,6 +96,7 @@ function anyScales(form: i32, table: usize, weights: usize, k: i32, by: v128, te
 /** The same, called from where it is rare. */
 export function anyEight(form: i32, table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, at: usize, out: usize): bool {
   const by = f64x2.splat(divisor)
+  if (form == BF16 && k <= CODES_MAX && areAlike(plan)) return averageSortedCodes(table, weights, k, divisor, at, at + 16, out - at)
   if (form == BF16) return anyScales(BF16, table, weights, k, by, terms, plan, at, out)
   if (form == F16) return anyScales(F16, table, weights, k, by, terms, plan, at, out)
   return anyScales(F32, table, weights, k, by, terms, plan, at, out)
@@ -76,6 +104,7 @@ export function anyEight(form: i32, table: usize, weights: usize, k: i32, diviso
 
 @inline
 function anyLoop(form: i32, table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
+  if (form == BF16 && k <= CODES_MAX && areAlike(plan)) return averageSortedCodes(table, weights, k, divisor, from, to, out) ? 0 : -1
   const by = f64x2.splat(divisor)
   for (let at = from; at < to; at += bytesOf(form))
     if (!anyScales(form, table, weights, k, by, terms, plan, at, out + at)) return -1

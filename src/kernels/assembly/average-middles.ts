@@ -3,14 +3,10 @@
  * the greatest of them, so wherever it is not far smaller, and does not lie close to the middle of two codes, the code is
  * that of its upper half.
  */
+import { PLACES, smallPlacesOf } from './average-rounding'
 import { BF16, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
 import { middleReachOf } from './plan'
 import { openEight } from './two-levels'
-
-/** Places of an upper word below the last place of a code; and 2¹⁴⁶, which makes subnormal codes whole at so many. */
-@inline const PLACES: i32 = 13
-@inline const SUBNORMAL_PLACES: f64 = 8.9202980794122493e43
-@inline const MAGIC: f64 = 4503599627370496
 
 /**
  * Loaded before the loop, for the compiler makes a constant again in every turn of it: magnitude of words and of codes, the
@@ -20,14 +16,6 @@ import { openEight } from './two-levels'
 const constants: usize = memory.data<u32>([
   0x7fffffff, 0x7fff7fff, 0x38000000, 0x38100000, 0x0fff, 0x1fff, 3, 0x0fefdfff, 0x1000, 0x80008000,
 ])
-
-/** Magnitudes below the normal ones in the same places. */
-function smallPlacesOf(a: v128, b: v128): v128 {
-  const units = f64x2.splat(SUBNORMAL_PLACES)
-  const x = f64x2.add(f64x2.mul(f64x2.abs(a), units), f64x2.splat(MAGIC))
-  const y = f64x2.add(f64x2.mul(f64x2.abs(b), units), f64x2.splat(MAGIC))
-  return v128.shuffle<i32>(x, y, 0, 2, 4, 6)
-}
 
 /** Answers how many eights could not prove it, or −1 where an input or a result is not finite. */
 export function averageBesideMiddles(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {

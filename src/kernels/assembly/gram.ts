@@ -47,6 +47,67 @@ export function pack(plane: usize, area: usize, i: i32, n: i32): void {
   packRow(eight, to)
 }
 
+/** Two f32. */
+@inline
+function two(a: usize): v128 {
+  return f64x2.promote_low_f32x4(v128.load_zero<u64>(a))
+}
+
+/** Rows of eight of four planes, of which each line is written once. */
+function packFourF32(a: usize, b: usize, c: usize, d: usize, to: usize, rows: i32): void {
+  for (; rows > 0; rows--) {
+    for (let at: usize = 0; at < 4; at++) {
+      const own = to + at * TWO_BYTES
+      const from = at << 3
+      v128.store(own, two(a + from))
+      v128.store(own, two(b + from), 16)
+      v128.store(own, two(c + from), 32)
+      v128.store(own, two(d + from), 48)
+    }
+    a += 32
+    b += 32
+    c += 32
+    d += 32
+    to += ROW_BYTES
+  }
+}
+
+/** Four bf16 to two pairs of lanes. */
+@inline
+function packFourOf(a: usize, to: usize): void {
+  const values = v128.shuffle<i16>(i16x8.splat(0), v128.load_zero<u64>(a), 0, 8, 1, 9, 2, 10, 3, 11)
+  v128.store(to, f64x2.promote_low_f32x4(values))
+  v128.store(to, f64x2.promote_low_f32x4(v128.shuffle<i64>(values, values, 1, 0)), TWO_BYTES)
+}
+
+function packFourBf16(a: usize, b: usize, c: usize, d: usize, to: usize, rows: i32): void {
+  for (; rows > 0; rows--) {
+    packFourOf(a, to)
+    packFourOf(b, to + 16)
+    packFourOf(c, to + 32)
+    packFourOf(d, to + 48)
+    packFourOf(a + 8, to + 2 * TWO_BYTES)
+    packFourOf(b + 8, to + 2 * TWO_BYTES + 16)
+    packFourOf(c + 8, to + 2 * TWO_BYTES + 32)
+    packFourOf(d + 8, to + 2 * TWO_BYTES + 48)
+    a += 16
+    b += 16
+    c += 16
+    d += 16
+    to += ROW_BYTES
+  }
+}
+
+/**
+ * Four planes from `at` on of f32, or of bf16, to their places in an area, a whole number of rows. What is not finite is told
+ * by the sum of its plane with itself.
+ */
+export function packFour(isF32: bool, a: usize, b: usize, c: usize, d: usize, area: usize, i: i32, n: i32): void {
+  const to = area + HEAD_BYTES + FOUR_BYTES * <usize>(i >> 2)
+  if (isF32) packFourF32(a, b, c, d, to, n >> 3)
+  else packFourBf16(a, b, c, d, to, n >> 3)
+}
+
 @inline
 function term(op: i32, a: v128, b: v128): v128 {
   if (op == DOT) return f64x2.mul(a, b)

@@ -105,3 +105,8 @@ export function ratioReachOf(plan: usize): v128 {
 export function ratioDoubtOf(plan: usize): v128 {
   return v128.load_splat<u16>(plan, 100)
 }
+/** Whether weights are one power of two. */
+@inline
+export function areAlike(plan: usize): bool {
+  return load<i32>(plan, 92) != 0
+}

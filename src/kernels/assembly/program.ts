@@ -10,7 +10,7 @@ import { elect } from './elect'
 import { electOnto } from './elect-onto'
 import { encodeBf16, encodeF16, encodeF32 } from './encode'
 import { scaled, scaledPair, weightedSum } from './exact'
-import { pack, pairSums } from './gram'
+import { pack, packFour, pairSums } from './gram'
 import { bracket, change, narrow, nth, readBf16, readF32, scale, trim, widen } from './narrow'
 import { keep } from './random'
 import { aboveCutoff, histogram } from './selection'
@@ -111,6 +111,28 @@ function write(dtype: i32, plane: usize, out: usize, at: i32, n: i32): bool {
 
 /** A strip on its way to where pairs of planes are summed. */
 const unpacked: usize = memory.data(8 * STRIP, 16)
+
+/** Planes to where their pairs are summed; `table`: of each its dtype and its stream. */
+function readPacked(table: usize, k: i32, streams: usize, area: usize, at: i32, n: i32): bool {
+  for (let i = 0; i < k; i++) {
+    const own = table + (<usize>i << 3)
+    const dtype = word(own, 0)
+    const alike = i + 4 <= k && word(own, 2) == dtype && word(own, 4) == dtype && word(own, 6) == dtype
+    if ((i & 3) == 0 && (n & 7) == 0 && dtype != F16 && alike) {
+      const from = <usize>at << (dtype == BF16 ? 1 : 2)
+      const a = address(streams, word(own, 1)) + from
+      const b = address(streams, word(own, 3)) + from
+      const c = address(streams, word(own, 5)) + from
+      const d = address(streams, word(own, 7)) + from
+      packFour(dtype != BF16, a, b, c, d, area, i, n)
+      i += 3
+    } else {
+      if (!read(dtype, address(streams, word(own, 1)), unpacked, at, n)) return false
+      pack(unpacked, area, i, n)
+    }
+  }
+  return true
+}
 
 /** Elements first … first + count − 1; answers false where something is not finite. */
 export function runProgram(code: usize, streams: usize, out: usize, first: f64, count: i32): bool {
@@ -255,9 +277,8 @@ export function runProgram(code: usize, streams: usize, out: usize, first: f64, 
           break
         }
         case READ_PACKED: {
-          if (!read(word(pc, 1), address(streams, word(pc, 2)), unpacked, at, n)) return false
-          pack(unpacked, address(pc, 3), word(pc, 4), n)
-          pc += 20
+          if (!readPacked(address(pc, 1), word(pc, 2), streams, address(pc, 3), at, n)) return false
+          pc += 16
           break
         }
         case ELECT: {

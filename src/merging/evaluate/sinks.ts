@@ -17,13 +17,18 @@ export interface Joining {
   save(to: Float64Array): void
   /** What is seen from here on is one part. */
   beginPart(): void
+  /** What of it has its place among the other parts. */
+  endPart(): Seen
   /** Parts in order join what was known before. `again` shows this sink the part once more. */
-  join(numbers: Float64Array, again: () => void): void
+  join(numbers: Float64Array, seen: Seen, again: () => void): void
   /** Some parts, whichever they were, join the others. */
   pour?(counts: Uint32Array): void
   /** All parts of this pass, before it ends. */
   gather(numbers: Float64Array, counts: Uint32Array): void
 }
+
+/** Numbers in the order in which they were found. */
+export type Seen = readonly Float64Array[]
 
 export interface Sink<B> {
   readonly joining: Joining
@@ -59,8 +64,8 @@ class Sums<B> implements Sink<B> {
   readonly #finish: (sums: readonly number[]) => unknown
   readonly #inTensor: Float64Array
   readonly #sums: number[]
-  /** Of a part: the sums of its blocks. */
-  #blocks: number[] | undefined
+  /** Of a part: the sums of its blocks, of all pairs one after the other. */
+  #blocks: Float64Array[] | undefined
   readonly joining: Joining
   readonly narrow: boolean
   done = false
@@ -89,12 +94,13 @@ class Sums<B> implements Sink<B> {
         to.set(this.#sums)
       },
       beginPart: () => {
-        this.#blocks ??= []
-        this.#blocks.length = 0 // programs hold on to it
+        this.#blocks = []
       },
-      join: (numbers) => {
-        const { length } = numbers
-        this.#blocks!.forEach((sum, i) => (numbers[i % length]! += sum))
+      endPart: () => this.#blocks!,
+      join: (numbers, seen) => {
+        for (const sums of seen)
+          for (let at = 0; at < sums.length; at += numbers.length)
+            for (let i = 0; i < numbers.length; i++) numbers[i]! += sums[at + i]!
       },
       gather: (numbers) => {
         this.#inTensor.set(numbers)
@@ -103,18 +109,18 @@ class Sums<B> implements Sink<B> {
   }
 
   see(planes: readonly B[]): void {
+    const into = this.#blocks ? new Float64Array(this.#pairs.length) : this.#inTensor
     for (let i = 0; i < this.#pairs.length; i++) {
       const [a, b] = this.#pairs[i]!
-      const own = this.#kernels.reduce(this.#op, planes[a]!, planes[b])
-      const sum = this.#blocks ? own : this.#inTensor[i]! + own
+      const sum = into[i]! + this.#kernels.reduce(this.#op, planes[a]!, planes[b])
       if (!Number.isFinite(sum)) this.finite = false
-      if (this.#blocks) this.#blocks.push(sum)
-      else this.#inTensor[i] = sum
+      into[i] = sum
     }
+    if (this.#blocks) this.#blocks.push(into)
   }
   measure(): Measure {
     const measure = { measure: 'sums', op: this.#op, pairs: this.#pairs, totals: this.#inTensor } as const
-    return this.#blocks ? { ...measure, blocks: this.#blocks } : measure
+    return this.#blocks ? { ...measure, tellBlocks: (sums) => this.#blocks!.push(sums.slice()) } : measure
   }
   endTensor(): void {
     this.#inTensor.forEach((sum, i) => (this.#sums[i]! += sum))
@@ -155,6 +161,7 @@ class Greatest<B> implements Sink<B> {
         to.set(this.#most)
       },
       beginPart: () => undefined, // order and parts leave no trace
+      endPart: () => [],
       join: (numbers) => {
         numbers[0] = Math.max(numbers[0]!, this.value)
       },
@@ -218,7 +225,10 @@ class Selection<B> implements Sink<B> {
       load: search.load.bind(search),
       save: search.save.bind(search),
       beginPart: search.beginPart.bind(search),
-      join: search.join.bind(search),
+      endPart: () => [Float64Array.of(search.tiesOfPart)],
+      join: (numbers, [ties], again) => {
+        search.join(numbers, ties![0]!, again)
+      },
       pour: search.pour.bind(search),
       gather: search.gather.bind(search),
     }

@@ -1,12 +1,12 @@
 /**
  * Threads that measure one tensor together. Each pass is dealt out in segments; what is found joins what was found before in
- * the order of segments, so the number of threads leaves no trace. All that is known lies in shared memory: who comes late
- * reads how far the others are, and goes on with them.
+ * the order of segments, so the number of threads leaves no trace. Who is early goes on and joins later. All that is known
+ * lies in shared memory: who comes late reads how far the others are, and goes on with them.
  */
 import type { Reducing } from '../../core/graph.ts'
 import { at, invariant } from '../../core/invariant.ts'
 import { type Range, STRIP } from './evaluation.ts'
-import { nextPass, roomOf, type Sink } from './sinks.ts'
+import { nextPass, roomOf, type Seen, type Sink } from './sinks.ts'
 
 /** Words: the pass and its next segment, the segment whose turn it is, segments poured, who gave up, and whether all is known. */
 const DEALT = 0
@@ -22,8 +22,10 @@ const SEGMENT_BITS = 20
 const SEGMENT_BLOCKS = 128
 /** Segments of a pass, at least, where there are as many blocks. */
 const SEGMENTS_MIN = 32
-/** Sums of blocks that are kept until their turn. */
-const BLOCK_SUMS_MAX = 2 ** 15
+/** Sums of blocks in a segment: a block of a hundred planes is work enough. */
+const BLOCK_SUMS_MAX = 2 ** 13
+/** Segments that a thread has seen and that wait for their turn. */
+const WAITING_MAX = 4
 /** Who waits looks up after this time, should it be called off. */
 const LOOK_UP_MS = 50
 
@@ -134,33 +136,49 @@ export class Together {
     const segments = Math.ceil(showing.elements / length)
     invariant(segments < 2 ** SEGMENT_BITS, 'segments are counted in a part of a word')
     const sinks = now.map(({ sink }) => sink)
+    const waiting: Segment[] = []
+    const joinAllBut = (most: number): void => {
+      for (let next = waiting[0]; next; next = waiting[0]) {
+        const { place } = next
+        if (waiting.length > most) this.#until(TURN, (turn) => turn === place)
+        else if (Atomics.load(this.#words, TURN) !== place) return
+        this.#join(next, now, showing)
+        waiting.shift()
+      }
+    }
     let show: ReturnType<typeof showing.pass> | undefined
     let mine = 0
     for (;;) {
-      const segment = this.#take(pass, segments)
-      if (segment < 0) break
+      const place = this.#take(pass, segments)
+      if (place < 0) break
       for (const { joining } of sinks) joining.beginPart()
       show ??= showing.pass(sinks)
-      const from = segment * length
+      const from = place * length
       const range = { from, to: Math.min(from + length, showing.elements) }
       const failure = failureOf(show, range, sampled)
-      this.#until(TURN, (turn) => turn === segment)
-      if (failure) throw failure.error // of all failures, the first
-      for (const placed of now) {
-        const again = (): void => {
-          showing.pass([placed.sink])(range, false)
-        }
-        placed.sink.joining.join(this.#at(placed), again)
-      }
-      Atomics.store(this.#words, TURN, segment + 1)
-      Atomics.notify(this.#words, TURN)
+      waiting.push({ place, range, failure, seen: sinks.map(({ joining }) => joining.endPart()) })
+      joinAllBut(failure ? 0 : WAITING_MAX)
       mine += 1
     }
+    joinAllBut(0)
     if (mine > 0) {
       this.#tables(now).forEach(([{ sink }, counts]) => sink.joining.pour?.(counts))
       if (Atomics.add(this.#words, POURED, mine) + mine === segments) this.#end(pass, now)
     }
     this.#until(DEALT, (word) => passOf(word) !== pass)
+  }
+
+  /** A segment whose turn it is. */
+  #join<B>({ place, range, failure, seen }: Segment, now: readonly Placed<B>[], showing: Showing<B>): void {
+    if (failure) throw failure.error // of all failures, the first
+    now.forEach((placed, i) => {
+      const again = (): void => {
+        showing.pass([placed.sink])(range, false)
+      }
+      placed.sink.joining.join(this.#at(placed), at(seen, i), again)
+    })
+    Atomics.store(this.#words, TURN, place + 1)
+    Atomics.notify(this.#words, TURN)
   }
 
   /** Each with its table of counts, if it counts. */
@@ -206,12 +224,24 @@ export class Together {
   }
 }
 
+interface Failure {
+  readonly error: unknown
+}
+
+/** One that this thread has seen: its place among all, and what each sink saw of it. */
+interface Segment {
+  readonly place: number
+  readonly range: Range
+  readonly failure: Failure | undefined
+  readonly seen: readonly Seen[]
+}
+
 /** A failure waits until those of earlier segments would have been told. */
 function failureOf(
   show: (range: Range, sampled: boolean) => void,
   range: Range,
   sampled: boolean,
-): { readonly error: unknown } | undefined {
+): Failure | undefined {
   try {
     show(range, sampled)
     return undefined

@@ -2,30 +2,23 @@
  * A recipe over checkpoints of this machine, run without a server: the same resolution, ids, engine and receipt as a
  * replica's merge. The output appears whole or not at all.
  */
-import { createReadStream } from 'node:fs'
 import { utf8 } from '../../core/bytes.ts'
 import { isTributaryError, TributaryError } from '../../core/errors.ts'
 import { invariant } from '../../core/invariant.ts'
 import { type About, makeReceipt, type Receipt, receiptBytes, statementIdOf } from '../../core/receipt.ts'
 import type { StatementId } from '../../core/ids.ts'
 import { buildTensors } from '../../merging/build-task.ts'
-import { type Digested, hashFile } from '../../merging/digest-checkpoint.ts'
+import type { Digested } from '../../merging/digest-checkpoint.ts'
 import { planMemory, RuleFacts } from '../../merging/memory.ts'
-import {
-  carriedIn,
-  CONFIG_PATH,
-  describedFiles,
-  type OutputFile,
-  outputFilesOf,
-  statedFiles,
-} from '../../merging/output-files.ts'
+import { describedFiles, statedFiles } from '../../merging/output-files.ts'
 import { layOutWeights, type OutputWeights } from '../../merging/output-weights.ts'
-import { type Checkpoint, readSmallFile } from '../../merging/read-checkpoint.ts'
+import type { Checkpoint } from '../../merging/read-checkpoint.ts'
 import { statementOf } from '../../merging/statement.ts'
 import { type MergeTask, taskBytes, type TensorOutcome } from '../../merging/task.ts'
 import type { Resolved } from '../../recipes/resolve.ts'
 import { shown } from '../../tensors/names.ts'
 import { askedOnce, identityOf } from './digest-cache.ts'
+import { changed, findFiles, writeBeside } from './files-beside.ts'
 import type { LocalContext } from './local-context.ts'
 import type { LocalMerge, LocalMergeRequest, LocalWatch } from './local-operations.ts'
 import { checkPlace, freeBytesAt, OutputDirectory, RECEIPT_PATH, SOURCES_PATH } from './output-directory.ts'
@@ -98,9 +91,11 @@ async function mergeInto(
   try {
     const wasHere = await output.begin(weights.shards)
     const task = taskFor(sources, resolved, weights, (path) => output.locate(path), context, rootsOf(digested))
-    const outcomes = await output.whileSyncing(runTask(task, wasHere ? claims : [], output, context, out, watch))
-    for (const file of files) await writeFile(output, file, context)
-    if (weights.index) await output.write(weights.index[0], utf8(weights.index[1]))
+    const [outcomes] = await settled([
+      output.whileSyncing(runTask(task, wasHere ? claims : [], output, context, out, watch)),
+      writeBeside(output, files, weights, context),
+    ])
+    context.merger.dismiss?.()
     await refuseChanged(sources, before)
     const statement = statementOf({
       resolved,
@@ -200,49 +195,11 @@ async function runTask(
   return [...taken, ...computed]
 }
 
-interface FoundFile {
-  readonly file: OutputFile
-  /** Where a carried file lies. */
-  readonly location?: string
+/** Nothing goes on when this fails. */
+async function settled<T extends readonly unknown[]>(all: { readonly [I in keyof T]: Promise<T[I]> }): Promise<T> {
+  await Promise.allSettled(all)
+  return Promise.all(all) as Promise<unknown> as Promise<T>
 }
-
-/** Every file of the output, and for those carried over a source that has it. */
-async function findFiles(
-  resolved: Resolved,
-  digested: ReadonlyMap<Source, Digested>,
-  { files }: LocalContext,
-): Promise<readonly FoundFile[]> {
-  const locations = new Map<string, string>()
-  for (const { checkpoint, manifest } of digested.values())
-    for (const { path, sha256 } of manifest.files) {
-      const location = checkpoint.files.find((file) => file.path === path)?.location
-      if (location !== undefined) locations.set(`${sha256} ${path}`, location)
-    }
-  const locate = (path: string, sha256: string) => {
-    const location = locations.get(`${sha256} ${path}`)
-    invariant(location, `${path} came with a source`)
-    return location
-  }
-  const config = carriedIn(resolved).find(([path]) => path === CONFIG_PATH)
-  const bytes = config && (await readSmallFile(files, locate(...config)))
-  return outputFilesOf(resolved, bytes).map((file) => ({
-    file,
-    ...(file.kind === 'carried' && { location: locate(file.path, file.sha256) }),
-  }))
-}
-
-async function writeFile(output: OutputDirectory, { file, location }: FoundFile, { files }: LocalContext) {
-  if (file.kind === 'written') return output.write(file.path, file.bytes)
-  invariant(location, 'a carried file lies somewhere')
-  await output.copy(file.path, createReadStream(location))
-  const { sha256 } = await hashFile(files, output.locate(file.path), file.path)
-  if (sha256 !== file.sha256) throw changed(location)
-}
-
-const changed = (location: string) =>
-  new TributaryError('DIGEST_MISMATCH', `${shown(location)} changed while the merge ran`, {
-    hint: 'let whoever writes it finish, then run it again',
-  })
 
 const identities = async ({ all }: Sources): Promise<ReadonlyMap<string, string>> => {
   const found = new Map<string, string>()

@@ -12,6 +12,7 @@ import { shown } from '../../tensors/names.ts'
 import { MergeJournal } from './merge-journal.ts'
 
 const SYNC_EVERY_MS = 100
+const SYNCS_AT_ONCE = 4
 
 export const RECEIPT_PATH = 'receipt.json'
 export const SOURCES_PATH = '.tributary/sources.json'
@@ -95,6 +96,8 @@ export class OutputDirectory {
   readonly partial: string
 
   readonly #weights: string[] = []
+  /** What is being synced already, and what failed of it. */
+  #syncing: Promise<readonly unknown[]> = Promise.resolve([])
   readonly journal: MergeJournal
 
   private constructor(place: string, partial: string, merge: string) {
@@ -159,26 +162,24 @@ export class OutputDirectory {
 
   /**
    * Does the work while the disk takes in the weights that are written already: less is left to wait for at the end. A sync
-   * that failed fails the work: a later one could succeed without the bytes.
+   * that failed fails the output: a later one could succeed without the bytes.
    */
   async whileSyncing<T>(work: Promise<T>): Promise<T> {
     const done = new AbortController()
-    const isDone = () => done.signal.aborted
-    const failures: unknown[] = []
-    const syncing = (async () => {
-      while (!isDone()) {
-        await sleep(SYNC_EVERY_MS, undefined, { signal: done.signal, ref: false }).catch(() => undefined)
-        for (const path of this.#weights)
-          if (!isDone()) await syncData(path).catch((why: unknown) => failures.push(why))
-      }
-    })()
-    const answer = await work.finally(() => {
+    this.#syncing = this.#syncUntil(done.signal)
+    return work.finally(() => {
       done.abort()
-      return syncing
     })
-    const [failure] = failures
-    if (failure !== undefined) await attempt(`write ${this.partial}`, () => Promise.reject(failure as Error))
-    return answer
+  }
+
+  async #syncUntil(done: AbortSignal): Promise<readonly unknown[]> {
+    const failures: unknown[] = []
+    const isDone = () => done.aborted
+    while (!isDone()) {
+      await sleep(SYNC_EVERY_MS, undefined, { signal: done, ref: false }).catch(() => undefined)
+      for (const path of this.#weights) if (!isDone()) await syncData(path).catch((why: unknown) => failures.push(why))
+    }
+    return failures
   }
 
   async #reserve(path: string, start: Uint8Array, bytes: number): Promise<void> {
@@ -211,6 +212,8 @@ export class OutputDirectory {
   async publish(): Promise<void> {
     await attempt(`finish ${this.#place}`, async () => {
       await syncAll(this.partial)
+      const [failure] = await this.#syncing
+      if (failure !== undefined) throw failure as Error
       const before = `${this.partial}.before`
       await rm(before, { recursive: true, force: true })
       const replaced = (await namesIn(this.#place)) !== undefined
@@ -228,6 +231,7 @@ export class OutputDirectory {
   }
 
   async discard(): Promise<void> {
+    await this.#syncing
     await this.journal.remove()
     await rm(this.partial, { recursive: true, force: true })
   }
@@ -251,11 +255,15 @@ async function sync(path: string): Promise<void> {
   }
 }
 
+/** Several at a time, since one flush of the disk serves them all; each directory after what is in it. */
 async function syncAll(directory: string): Promise<void> {
-  for (const entry of await readdir(directory, { withFileTypes: true })) {
-    const path = join(directory, entry.name)
-    if (entry.isDirectory()) await syncAll(path)
-    else await sync(path)
+  const entries = (await readdir(directory, { withFileTypes: true })).values()
+  const syncing = async () => {
+    for (const entry of entries) {
+      const path = join(directory, entry.name)
+      await (entry.isDirectory() ? syncAll(path) : sync(path))
+    }
   }
+  await Promise.all(Array.from({ length: SYNCS_AT_ONCE }, syncing))
   await sync(directory)
 }

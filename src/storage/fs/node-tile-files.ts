@@ -29,7 +29,7 @@ class NodeTileFile implements TileFile {
   read(into: Uint8Array, position: number): void {
     let done = 0
     while (done < into.length) {
-      const count = this.#attempt('read', () => readSync(this.#handle, into, done, into.length - done, position + done))
+      const count = this.#readSome(into, done, position)
       if (count === 0)
         throw new TributaryError(
           'STORAGE_FAILED',
@@ -44,19 +44,26 @@ class NodeTileFile implements TileFile {
 
   write(from: Uint8Array, position: number): void {
     let done = 0
-    while (done < from.length)
-      done += this.#attempt('write', () => writeSync(this.#handle, from, done, from.length - done, position + done))
+    while (done < from.length) done += this.#writeSome(from, done, position)
   }
 
   close(): void {
     closeSync(this.#handle)
   }
 
-  #attempt(verb: string, call: () => number): number {
+  #readSome(into: Uint8Array, done: number, position: number): number {
     try {
-      return call()
+      return readSync(this.#handle, into, done, into.length - done, position + done)
     } catch (error) {
-      throw failed(error, verb, this.#path)
+      throw failed(error, 'read', this.#path)
+    }
+  }
+
+  #writeSome(from: Uint8Array, done: number, position: number): number {
+    try {
+      return writeSync(this.#handle, from, done, from.length - done, position + done)
+    } catch (error) {
+      throw failed(error, 'write', this.#path)
     }
   }
 }

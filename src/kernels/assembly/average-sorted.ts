@@ -1,0 +1,144 @@
+/**
+ * Averages of eight bf16 elements of few inputs whose weights are one power of two, whatever the scales: codes are sorted
+ * as they are. Added from the greatest down, elements of 8 bits lose nothing as long as anything of the sum can still cancel.
+ */
+import { besideMiddles, careA, careB } from './average-rounding'
+import { lowTwo, highTwo, streamOf, upper, upperNext } from './codes'
+import { encodeAnyEight } from './encode'
+import { addThreeDown } from './levels'
+import { sortRows } from './sort-keys'
+
+/** Inputs up to which sorting is the cheapest way. */
+@inline export const CODES_MAX: i32 = 16
+
+/** Rows of eight codes, each turned left by one so that the sign is last. */
+const ranks: usize = memory.data(16 * 16, 16)
+/** The first code that is not finite, turned. */
+@inline const FIRST_TURNED: i16 = <i16>0xff00
+
+/** False where an element is not finite. */
+@inline
+function sortCodes(table: usize, k: i32, at: usize): bool {
+  for (let i = 0; i < k; i++) {
+    const codes = v128.load(streamOf(table, i, at))
+    v128.store(ranks + (<usize>i << 4), v128.or(i16x8.shl(codes, 1), i16x8.shr_u(codes, 15)))
+  }
+  const count = k <= 4 ? 4 : k <= 8 ? 8 : 16
+  // as small as zeros, and so last
+  for (let at = ranks + (<usize>k << 4); at < ranks + (<usize>count << 4); at += 16) v128.store(at, i16x8.splat(0))
+  sortRows<u16>(ranks, count)
+  return !v128.any_true(i16x8.ge_u(v128.load(ranks), i16x8.splat(FIRST_TURNED)))
+}
+
+@inline
+function codesOf(rank: usize): v128 {
+  const turned = v128.load(rank)
+  return v128.or(i16x8.shr_u(turned, 1), i16x8.shl(turned, 15))
+}
+
+/** What an addition to a sum loses, where the sum is greater, or no more than a last place of the term can be lost. */
+@inline
+function leftOf(sum: v128, term: v128, next: v128): v128 {
+  return f64x2.sub(term, f64x2.sub(next, sum))
+}
+
+/** Not zero where the lower part, right but for 2⁻⁴⁶ of it, does not tell how the sum is rounded. */
+@inline
+function inDoubt(high: v128, low: v128): v128 {
+  const error = f64x2.mul(low, f64x2.splat(1.4210854715202004e-14))
+  return f64x2.ne(f64x2.add(high, f64x2.add(low, error)), f64x2.add(high, f64x2.sub(low, error)))
+}
+
+/** 1 where all is done, −1 where a result is not finite, 0 where a last place of a sum is in doubt and would matter. */
+@inline
+function descend(k: i32, scale: f64, divisor: f64, out: usize): i32 {
+  const end = ranks + (<usize>k << 4)
+  let codes = codesOf(ranks)
+  let values = upper(codes)
+  let h0 = lowTwo(values)
+  let h1 = highTwo(values)
+  values = upperNext(codes)
+  let h2 = lowTwo(values)
+  let h3 = highTwo(values)
+  let l0 = f64x2.splat(0)
+  let l1 = l0
+  let l2 = l0
+  let l3 = l0
+  for (let rank = ranks + 16; rank < end; rank += 16) {
+    codes = codesOf(rank)
+    values = upper(codes)
+    let x = lowTwo(values)
+    let next = f64x2.add(h0, x)
+    l0 = f64x2.add(l0, leftOf(h0, x, next))
+    h0 = next
+    x = highTwo(values)
+    next = f64x2.add(h1, x)
+    l1 = f64x2.add(l1, leftOf(h1, x, next))
+    h1 = next
+    values = upperNext(codes)
+    x = lowTwo(values)
+    next = f64x2.add(h2, x)
+    l2 = f64x2.add(l2, leftOf(h2, x, next))
+    h2 = next
+    x = highTwo(values)
+    next = f64x2.add(h3, x)
+    l3 = f64x2.add(l3, leftOf(h3, x, next))
+    h3 = next
+  }
+  const s0 = f64x2.add(h0, l0)
+  const s1 = f64x2.add(h1, l1)
+  const s2 = f64x2.add(h2, l2)
+  const s3 = f64x2.add(h3, l3)
+  if (besideMiddles(s0, s1, s2, s3, scale / divisor, out)) return 1
+  const doubtA = v128.shuffle<i32>(inDoubt(h0, l0), inDoubt(h1, l1), 1, 3, 5, 7)
+  const doubtB = v128.shuffle<i32>(inDoubt(h2, l2), inDoubt(h3, l3), 1, 3, 5, 7)
+  if (v128.any_true(v128.or(v128.and(careA, doubtA), v128.and(careB, doubtB)))) return 0
+  return encoded(s0, s1, s2, s3, scale, divisor, out) ? 1 : -1
+}
+
+@inline
+function encoded(s0: v128, s1: v128, s2: v128, s3: v128, scale: f64, divisor: f64, out: usize): bool {
+  const times = f64x2.splat(scale)
+  const by = f64x2.splat(divisor)
+  const a = f64x2.div(f64x2.mul(s0, times), by)
+  const b = f64x2.div(f64x2.mul(s1, times), by)
+  const c = f64x2.div(f64x2.mul(s2, times), by)
+  const d = f64x2.div(f64x2.mul(s3, times), by)
+  return encodeAnyEight(true, a, b, c, d, out)
+}
+
+/** The same with a third part, which always tells how a sum is rounded. */
+function descendFurther(k: i32, scale: f64, divisor: f64, out: usize): bool {
+  const end = ranks + (<usize>k << 4)
+  for (let part: usize = 0; part < 4; part++) {
+    let h = f64x2.splat(0)
+    let l = h
+    let u = h
+    for (let rank = ranks; rank < end; rank += 16) {
+      const codes = codesOf(rank)
+      const values = part < 2 ? upper(codes) : upperNext(codes)
+      const x = (part & 1) === 0 ? lowTwo(values) : highTwo(values)
+      const next = f64x2.add(h, x)
+      const lost = leftOf(h, x, next)
+      const lower = f64x2.add(l, lost)
+      const rest = f64x2.add(u, leftOf(l, lost, lower))
+      h = next
+      l = f64x2.add(lower, rest)
+      u = leftOf(lower, rest, l)
+    }
+    v128.store(sums + (part << 4), addThreeDown(h, l, u))
+  }
+  return encoded(v128.load(sums), v128.load(sums, 16), v128.load(sums, 32), v128.load(sums, 48), scale, divisor, out)
+}
+const sums: usize = memory.data(64, 16)
+
+/** Whole eights; false where an input or a result is not finite. */
+export function averageSortedCodes(table: usize, weights: usize, k: i32, divisor: f64, from: usize, to: usize, out: usize): bool {
+  const scale = load<f64>(weights)
+  for (let at = from; at < to; at += 16) {
+    if (!sortCodes(table, k, at)) return false
+    const done = descend(k, scale, divisor, out + at)
+    if (done < 0 || (done === 0 && !descendFurther(k, scale, divisor, out + at))) return false
+  }
+  return true
+}
