@@ -1,10 +1,9 @@
 /** A program as words with addresses: where its planes, tables and numbers lie, and what each step is to the compiled kernels. */
-import { type Binary, BINARIES, COMPARES, UNARIES } from '../core/graph-words.ts'
 import { at, invariant } from '../core/invariant.ts'
-import type { Dtype } from '../tensors/dtypes.ts'
 import { type Ending, endingOf } from './elect-onto.ts'
-import { type BlockSum, isNarrowSum } from './measures.ts'
+import { isNarrowSum } from './measures.ts'
 import { areaBytes, isOfEveryPair, readForPairs, SUM_BYTES } from './pair-area.ts'
+import { BINARY, BLOCK_SUM, codes, COMPARE, DTYPES, UNARY } from './program-codes.ts'
 import { keepBelow } from './reference.ts'
 import { type Fused, isFused, type Measure, type ProgramStep, type StripProgram } from './strip-program.ts'
 import type { Address } from './wasm-instance.ts'
@@ -13,20 +12,6 @@ import type { Address } from './wasm-instance.ts'
 export const STRIP = 512
 /** A line of the cache more than a strip, lest many planes begin in the same place of it. */
 const PLANE_BYTES = 8 * STRIP + 64
-
-const codes = <Word extends string>(words: readonly Word[], first = 0) =>
-  Object.fromEntries(words.map((word, i) => [word, first + i])) as Readonly<Record<Word, number>>
-const BLOCK_SUMS: readonly BlockSum[] = ['sum', 'l1', 'l2', 'dot', 'squaredDistance']
-export const BINARY = codes<Binary>(BINARIES)
-export const COMPARE = codes(COMPARES, BINARIES.length)
-export const UNARY = codes(UNARIES)
-export const BLOCK_SUM = codes(BLOCK_SUMS)
-
-export const DTYPES: Partial<Record<Dtype, { readonly code: number; readonly bytes: number }>> = {
-  BF16: { code: 0, bytes: 2 },
-  F16: { code: 1, bytes: 2 },
-  F32: { code: 2, bytes: 4 },
-}
 
 const OP = codes(
   [

@@ -13,7 +13,7 @@ import { type Address, instantiate } from './wasm-instance.ts'
 import { canAverage } from './average-plan.ts'
 import { STREAMS_MAX, WasmAverage } from './wasm-average.ts'
 import { WasmMemory } from './wasm-memory.ts'
-import { BINARY, BLOCK_SUM, COMPARE, UNARY } from './program-layout.ts'
+import { BINARY, BLOCK_SUM, COMPARE, UNARY } from './program-codes.ts'
 import { WasmPrograms } from './wasm-program.ts'
 
 type Plane = Float64Array
