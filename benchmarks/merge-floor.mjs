@@ -22,7 +22,7 @@ import { seconds } from './measure.mjs'
 
 const TILE = 2 ** 19
 const LEAF = 2 ** 20
-const SYNC_EVERY_MS = 100
+const SYNC_EVERY_MS = 30
 const own = fileURLToPath(import.meta.url)
 const tiles = (count) => {
   const { buffer } = new WebAssembly.Memory({ initial: (count * TILE) / 65536, maximum: (count * TILE) / 65536 })
