@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { strategies } from '../../merge-strategies/index.ts'
 import { sha256Hex } from '../../src/core/digest.ts'
+import type { Kernels } from '../../src/kernels/kernels.ts'
 import { referenceKernels } from '../../src/kernels/reference.ts'
 import { createWasmKernels } from '../../src/kernels/wasm.ts'
 import { createInlineMerger } from '../../src/merging/inline-merger.ts'
@@ -121,6 +122,18 @@ describe('bytes', () => {
     const roots = runMerge({ ...alone[0]!.task, tensors }, engine).map(({ root }) => root)
     expect(roots).toEqual(alone.map(({ root }) => root))
     expect(new Set(roots).size).toBe(2)
+  })
+
+  test('[MRG-1] an average that is made a part of a tile at a time has the bytes of one made in the smallest tiles', () => {
+    const inputs = [random(8, [300, 1001]), random(9, [300, 1001]), random(10, [300, 1001])]
+    const bytesOf = (tileBytes: number, kernels: Kernels<Float64Array>) => {
+      const { task, files } = world({ inputs, weights: [0.3, 0.5, 0.2], dtype: 'BF16', tileBytes })
+      const [{ root } = { root: '' }] = runMerge(task, { files, kernels: () => kernels, strategies })
+      expect(root).toBe(hashTensor(output(files)).root)
+      return sha256Hex(output(files))
+    }
+    const wanted = bytesOf(LEAST, referenceKernels)
+    expect([512, 1024].map((kib) => bytesOf(kib * 1024, createWasmKernels()))).toEqual([wanted, wanted])
   })
 
   test('[MRG-2] an element is the f64 result, rounded once', () => {
