@@ -1,7 +1,8 @@
 /**
  * Exact sums, fast on ordinary numbers. Each element's sum is high + low, kept so by two error-free additions a term;
- * what falls below both goes to planes of parts, and what falls below those, or overflows, is counted in units. Whatever
- * path a term takes, the sum stays exact, so paths leave no trace.
+ * what falls below both goes to planes of parts, and what falls below those, or overflows, is counted in units. Where much
+ * does, terms are kept as they are, and added up when the sums are read. Whatever path a term takes, the sum stays exact,
+ * so paths leave no trace.
  */
 import { invariant } from '../core/invariant.ts'
 import { errorOfSum } from '../core/libm.ts'
@@ -15,8 +16,10 @@ interface Rest {
   readonly unbounded: number
 }
 
-/** Terms that the parts could not take before there is one part more. */
+/** Terms that the parts could not take before there is one part more, and terms are kept as they are. */
 const SPILLS_MAX = 8
+/** Sums that kept terms are cleared as often before it is seen again whether they must. */
+const WIDE_ROUNDS = 16
 
 const isNotZero = (value: number): boolean => value !== 0
 
@@ -27,6 +30,8 @@ export type Spill = (i: number, term: number, high: number, low: number, rest: n
 export interface Cascade {
   /** Planes of parts that the loops can fill by themselves, beside the first. */
   readonly partsMax: number
+  /** Planes of terms that are kept as they are. */
+  readonly keptMax: number
   allocate(length: number): Float64Array
   add(
     high: Float64Array,
@@ -45,7 +50,10 @@ export interface Cascade {
     parts: readonly Float64Array[],
     spill: Spill,
   ): void
-  total(high: Float64Array, low: Float64Array, parts: readonly Float64Array[], out: Float64Array): void
+  /** Writes scale · (plane · weight); false, and nothing of use in `out`, where that can't be kept as it is. */
+  keep(plane: Float64Array, weight: Float64Array | 1, scale: number, out: Float64Array): boolean
+  /** The exact sum of two or more planes. */
+  total(planes: readonly Float64Array[], out: Float64Array): void
 }
 
 /** Two error-free additions: into high, and what is lost there into low. */
@@ -66,6 +74,7 @@ function addTerm(high: Float64Array, low: Float64Array, i: number, term: number,
 
 export const plainCascade: Cascade = {
   partsMax: 0,
+  keptMax: 0,
   allocate: (length) => new Float64Array(length),
 
   add(high, low, plane, weight, sign, _, spill) {
@@ -76,10 +85,12 @@ export const plainCascade: Cascade = {
     for (let i = 0; i < high.length; i++) addTerm(high, low, i, scale * plane[i]!, spill)
   },
 
-  total(high, low, parts, out) {
-    for (let i = 0; i < high.length; i++) {
-      const rest = parts.map((part) => part[i]!).filter((part) => part !== 0)
-      out[i] = rest.length === 0 ? high[i]! + low[i]! : rounded(high[i]!, low[i]!, rest)
+  keep: () => false,
+
+  total([high, low, ...parts], out) {
+    for (let i = 0; i < out.length; i++) {
+      const rest = parts.map((part) => part[i]!).filter(isNotZero)
+      out[i] = rest.length === 0 ? high![i]! + low![i]! : rounded(high![i]!, low![i]!, rest)
     }
   },
 }
@@ -97,6 +108,9 @@ export class CascadeSums implements ExactSums<Float64Array> {
   readonly #parts: Float64Array[] = []
   readonly #spares: Float64Array[] = []
   #spills = 0
+  /** For how many more rounds terms are kept, and whether any was added before. */
+  #wide = 0
+  #added = false
   readonly #rests = new Map<number, Rest>()
 
   constructor(length: number, cascade = plainCascade) {
@@ -108,6 +122,8 @@ export class CascadeSums implements ExactSums<Float64Array> {
 
   add(plane: Float64Array, weight: Float64Array, sign: 1 | -1): void {
     invariant(plane.length === this.length && weight.length === this.length, 'planes and sums of one length')
+    if (this.#keeps(plane, weight, sign)) return
+    this.#added = true
     this.#cascade.add(this.#high, this.#low, plane, weight, sign, this.#parts, (...spilt) => {
       this.#spill(sign, ...spilt)
     })
@@ -115,67 +131,94 @@ export class CascadeSums implements ExactSums<Float64Array> {
 
   addScaled(plane: Float64Array, weight: number, sign: 1 | -1): void {
     invariant(plane.length === this.length, 'planes and sums of one length')
-    this.#cascade.addScaled(this.#high, this.#low, plane, sign * weight, this.#parts, (...spilt) => {
-      this.#spill(sign, ...spilt)
-    })
+    if (!this.#keeps(plane, 1, sign * weight)) this.#addScaled(plane, sign * weight, sign)
   }
 
   merge(other: ExactSums<Float64Array>): void {
     invariant(other instanceof CascadeSums && other !== this, 'sums of this set, and not these very ones')
-    this.addScaled(other.#high, 1, 1)
-    this.addScaled(other.#low, 1, 1)
-    for (const part of other.#parts) this.addScaled(part, 1, 1)
-    for (const [i, rest] of other.#rests) this.#keep(i, rest.units, rest.unbounded)
+    for (const plane of other.#planes()) this.addScaled(plane, 1, 1)
+    for (const [i, rest] of other.#rests) this.#keepRest(i, rest.units, rest.unbounded)
   }
 
   read(out = new Float64Array(this.length)): Float64Array {
     invariant(out.length === this.length, 'an out of the same length')
-    const high = this.#high
-    const low = this.#low
-    const parts = this.#parts
-    this.#cascade.total(high, low, parts, out)
-    for (const [i, rest] of this.#rests) {
-      const held = [high[i]!, low[i]!, ...parts.map((part) => part[i]!)]
-      out[i] = rest.unbounded === 0 ? nearest(held.reduce((sum, part) => sum + units(part), rest.units)) : Number.NaN
-    }
+    const planes = this.#planes()
+    this.#cascade.total(planes, out)
+    for (const [i, rest] of this.#rests)
+      out[i] =
+        rest.unbounded === 0 ? nearest(planes.reduce((sum, plane) => sum + units(plane[i]!), rest.units)) : Number.NaN
     return out
   }
 
   clear(): void {
-    this.#high.fill(0)
-    this.#low.fill(0)
-    // what needed parts will need them again, and finding that out anew costs more than they do
-    const used = this.#parts.splice(0)
-    for (const part of used) (part.some(isNotZero) ? this.#parts : this.#spares).push(part)
-    for (const part of used) part.fill(0)
+    if (this.#added) {
+      this.#high.fill(0)
+      this.#low.fill(0)
+    }
+    this.#added = false
+    this.#spares.push(...this.#parts.splice(0))
+    this.#spills = 0
+    if (this.#wide > 0) this.#wide -= 1
     this.#rests.clear()
+  }
+
+  /** All that the sums are made of; of two planes that were not added to, zeros might not be +0. */
+  #planes(): readonly Float64Array[] {
+    return this.#added || this.#parts.length < 3 ? [this.#high, this.#low, ...this.#parts] : this.#parts
+  }
+
+  #addScaled(plane: Float64Array, scale: number, sign: 1 | -1): void {
+    this.#added = true
+    this.#cascade.addScaled(this.#high, this.#low, plane, scale, this.#parts, (...spilt) => {
+      this.#spill(sign, ...spilt)
+    })
+  }
+
+  /** Whether the terms are now a part, because adding the last ones lost much. */
+  #keeps(plane: Float64Array, weight: Float64Array | 1, scale: number): boolean {
+    if (this.#wide === 0) return false
+    const part = this.#newPart()
+    const isKept = this.#cascade.keep(plane, weight, scale, part)
+    ;(isKept ? this.#parts : this.#spares).push(part)
+    if (this.#parts.length >= this.#cascade.keptMax) this.#addUp()
+    return isKept
+  }
+
+  /** Few parts in place of many. */
+  #addUp(): void {
+    const many = this.#parts.splice(0)
+    for (const part of many) this.#addScaled(part, 1, 1)
+    this.#spares.push(...many)
   }
 
   /** A term that high, low and parts can't take: `rest` is below them, or NaN where something on the way overflowed. */
   #spill(sign: 1 | -1, ...[i, term, high, low, rest]: Parameters<Spill>): void {
-    if (!Number.isFinite(term)) this.#keep(i, 0n, sign)
-    else if (!Number.isFinite(rest)) this.#keep(i, units(term), 0)
+    if (!Number.isFinite(term)) this.#keepRest(i, 0n, sign)
+    else if (!Number.isFinite(rest)) this.#keepRest(i, units(term), 0)
     else {
       this.#high[i] = high
       this.#low[i] = low
       this.#spills += 1
       const crowded = this.#spills > SPILLS_MAX && this.#parts.length < this.#cascade.partsMax
-      if (this.#parts.length === 0 || crowded) this.#addPart()
+      if (this.#parts.length === 0 || crowded) this.#parts.push(this.#newPart().fill(0))
+      if (crowded) {
+        this.#spills = 0
+        this.#wide = WIDE_ROUNDS
+      }
       const lowest = this.#parts.at(-1)!
       const before = lowest[i]!
       const sum = before + rest
       lowest[i] = sum
       const below = errorOfSum(before, rest, sum)
-      if (below !== 0) this.#keep(i, units(below), 0)
+      if (below !== 0) this.#keepRest(i, units(below), 0)
     }
   }
 
-  #addPart(): void {
-    this.#spills = 0
-    this.#parts.push(this.#spares.pop() ?? this.#cascade.allocate(this.length))
+  #newPart(): Float64Array {
+    return this.#spares.pop() ?? this.#cascade.allocate(this.length)
   }
 
-  #keep(i: number, more: bigint, unbounded: number): void {
+  #keepRest(i: number, more: bigint, unbounded: number): void {
     const before = this.#rests.get(i)
     const rest = { units: (before?.units ?? 0n) + more, unbounded: (before?.unbounded ?? 0) + unbounded }
     if (rest.units === 0n && rest.unbounded === 0) this.#rests.delete(i)

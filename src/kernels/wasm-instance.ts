@@ -34,6 +34,8 @@ export interface WasmWords {
   weightedSum(table: Address, weights: Address, k: number, out: Address, n: number): void
   addTerms(high: Address, low: Address, plane: Address, weight: Address, sign: number, n: number, parts: Address): void
   addScaled(high: Address, low: Address, plane: Address, scale: number, n: number, parts: Address): void
+  keepTerms(plane: Address, weight: Address, sign: number, out: Address, n: number): number
+  keepScaled(plane: Address, scale: number, out: Address, n: number): number
   decodeBf16(from: Address, out: Address, n: number): number
   decodeF16(from: Address, out: Address, n: number): number
   decodeF32(from: Address, out: Address, n: number): number

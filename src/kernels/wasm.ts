@@ -24,6 +24,8 @@ const PLANES_MAX = 4096
 
 /** As many parts of kept sums hold any products of f32 values. */
 const PARTS_MAX = 12
+/** Terms that are kept as they are, before they are added up. */
+const KEPT_MAX = 64
 
 export interface WasmOptions {
   /** All buffers together. Only what is used becomes real. */
@@ -103,6 +105,7 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
 
   const cascade: Cascade = {
     partsMax: PARTS_MAX,
+    keptMax: KEPT_MAX,
     allocate,
     add(high, low, plane, weight, sign, parts, told) {
       const [h, l, a, w] = [at(high), at(low), at(plane), at(weight)]
@@ -124,9 +127,16 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
       spill = tellWithParts(told, parts)
       wasm.addScaled(h, l, a, scale, high.length, outs)
     },
-    total(high, low, parts, out) {
-      if (parts.length === 0) kernels.binary('plus', high, low, out)
-      else kernels.weightedSum([high, low, ...parts], Array<number>(2 + parts.length).fill(1), out)
+    keep(plane, weight, scale, out) {
+      const [a, w, to] = [at(plane), typeof weight === 'number' ? 0 : at(weight), at(out)]
+      if (a < 0 || w < 0 || to < 0) return false
+      const fits = w === 0 ? wasm.keepScaled(a, scale, to, out.length) : wasm.keepTerms(a, w, scale, to, out.length)
+      return fits !== 0
+    },
+    total(planes, out) {
+      const [first, second] = planes
+      if (planes.length === 2) kernels.binary('plus', first!, second!, out)
+      else kernels.weightedSum(planes, Array<number>(planes.length).fill(1), out)
     },
   }
 

@@ -87,6 +87,67 @@ export function describeSumsContract(kernels: Kernels<Plane>): void {
     kernels.reset()
   })
 
+  test('[KRN-4] kept sums of many terms of all scales read the same whenever they are read, and nothing is left of what is taken away', () => {
+    const next = numbersFrom(4)
+    const length = 21
+    const wide = (most: number) => (next() < 0.5 ? -1 : 1) * (1 + next()) * 2 ** Math.floor((next() - 0.5) * 2 * most)
+    const planeOf = (most: number) => Float64Array.from({ length }, () => (next() < 0.1 ? -0 : wide(most)))
+    const broken = planeOf(120)
+    broken[3] = Infinity
+    broken[20] = Number.NaN
+    for (const [count, most] of [
+      [70, 120],
+      [150, 120],
+      [9, 440],
+      [9, 500],
+    ] as const) {
+      const [mine, right] = [kernels.exactSums(length), reference.exactSums(length)]
+      const [other, otherRight] = [kernels.exactSums(length), reference.exactSums(length)]
+      for (let round = 0; round < 2; round++) {
+        const planes = Array.from({ length: count }, () => planeOf(most))
+        const weights = planes.map((_, i) => (i % 3 === 0 ? planeOf(most) : undefined))
+        const add = (sums: typeof mine, set: typeof kernels, i: number, sign: 1 | -1) => {
+          const place = set === reference ? (plane: Plane) => plane : held
+          const weight = weights[i]
+          if (weight) sums.add(place(planes[i]!), place(weight), sign)
+          else sums.addScaled(place(planes[i]!), i % 3 === 1 ? 1 : -0.731, sign)
+        }
+        for (let i = 0; i < count; i++) {
+          add(i % 5 === 4 ? other : mine, kernels, i, 1)
+          add(i % 5 === 4 ? otherRight : right, reference, i, 1)
+          if (i % 11 === 6) same(mine.read(), right.read())
+        }
+        mine.addScaled(held(broken), 1, 1)
+        right.addScaled(broken, 1, 1)
+        same(mine.read(), right.read())
+        mine.merge(other)
+        right.merge(otherRight)
+        mine.addScaled(held(broken), 1, -1)
+        right.addScaled(broken, 1, -1)
+        same(mine.read(), right.read())
+        for (let i = 0; i < count; i++) add(mine, kernels, i, -1)
+        expect(mine.read().every((value) => Object.is(value, 0))).toBe(true)
+        for (const sums of [mine, right, other, otherRight]) sums.clear()
+      }
+      kernels.reset()
+    }
+  })
+
+  test('[KRN-91] terms that are kept as they are make zeros that are +0, and are seen again to be few', () => {
+    const sums = kernels.exactSums(16)
+    const planes = Array.from({ length: 16 }, (_, i) => Float64Array.from({ length: 16 }, () => 2 ** (-60 * i)))
+    for (const plane of planes) sums.addScaled(held(plane), 1, 1)
+    const zeros = held(new Float64Array(16).fill(-0))
+    for (const count of [1, 2, 3, 4, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]) {
+      sums.clear()
+      for (let i = 0; i < count; i++) sums.addScaled(zeros, 1, 1)
+      expect(sums.read().every((value) => Object.is(value, 0))).toBe(true)
+      sums.addScaled(held(planes[0]!), count, 1)
+      same(sums.read(), new Float64Array(16).fill(count))
+    }
+    kernels.reset()
+  })
+
   test.each([3, 5, 16, 17, 200, 1024, 1030])('[KRN-94] weighted sums of %i planes of any f64', (k) => {
     const next = numbersFrom(k)
     const length = 8 * (k > 100 ? 3 : 12) + 5

@@ -185,9 +185,33 @@ test.each([4, 6, 12])(
       expect(averageOf(weights, last | 0x8000)).toBe(last - 0x8000)
       expect(averageOf(weights, last, half - 1)).toBe(last)
       expect(averageOf(weights, last, half)).toBe(false)
+    expect(averageOf(weights, last, half + 0x40)).toBe(false)
       expect(averageOf(weights, last, last)).toBe(false)
       expect(averageOf(weights, 0x7f80)).toBe(false)
       expect(averageOf(weights, 0xffc0, 1)).toBe(false)
+    }
+  },
+)
+
+test.each([49, 103, 3])(
+  '[KRN-13] sums on a middle of two codes by %i go to the even one, though the inverse is rounded',
+  (divisor) => {
+    const columns: number[][] = []
+    for (let middle = 257; middle < 512; middle += 2)
+      for (const down of [0, 20, 137]) {
+        const sum = middle * divisor
+        const low = sum % 128
+        const rest = (sum - low) % 8192 // each of at most eight bits
+        columns.push([sum - low - rest, low, -rest, 0, 0].map((value) => value * 2 ** -down))
+      }
+    for (const weights of [
+      [1, 1, -1, 1, 1],
+      [1, 1, -1, 1, 3],
+      [0.5, 0.5, 0.5, 0.5, 0.5],
+    ]) {
+      const shown = weights[2] === 0.5 ? columns.map(([a, b, c, d, e]) => [a!, b!, -c!, d!, e!]) : columns
+      const by = weights[0] === 0.5 ? divisor / 2 : divisor
+      expect(differs(averagesOf('BF16', shown, weights, by, 'anyScales'))).toBe('nothing')
     }
   },
 )

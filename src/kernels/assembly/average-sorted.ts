@@ -13,12 +13,9 @@ import { sortRows } from './sort-keys'
 
 /** Rows of eight codes, each turned left by one so that the sign is last. */
 const ranks: usize = memory.data(16 * 16, 16)
-/** The first code that is not finite, turned. */
-@inline const FIRST_TURNED: i16 = <i16>0xff00
 
-/** False where an element is not finite. */
 @inline
-function sortCodes(table: usize, k: i32, at: usize): bool {
+function sortCodes(table: usize, k: i32, at: usize): void {
   for (let i = 0; i < k; i++) {
     const codes = v128.load(streamOf(table, i, at))
     v128.store(ranks + (<usize>i << 4), v128.or(i16x8.shl(codes, 1), i16x8.shr_u(codes, 15)))
@@ -27,7 +24,6 @@ function sortCodes(table: usize, k: i32, at: usize): bool {
   // as small as zeros, and so last
   for (let at = ranks + (<usize>k << 4); at < ranks + (<usize>count << 4); at += 16) v128.store(at, i16x8.splat(0))
   sortRows<u16>(ranks, count)
-  return !v128.any_true(i16x8.ge_u(v128.load(ranks), i16x8.splat(FIRST_TURNED)))
 }
 
 @inline
@@ -49,7 +45,7 @@ function inDoubt(high: v128, low: v128): v128 {
   return f64x2.ne(f64x2.add(high, f64x2.add(low, error)), f64x2.add(high, f64x2.sub(low, error)))
 }
 
-/** 1 where all is done, −1 where a result is not finite, 0 where a last place of a sum is in doubt and would matter. */
+/** 1 where all is done, −1 where a result, and so maybe an element, is not finite, 0 where a last place of a sum is in doubt and would matter. */
 @inline
 function descend(k: i32, scale: f64, divisor: f64, out: usize): i32 {
   const end = ranks + (<usize>k << 4)
@@ -136,7 +132,7 @@ const sums: usize = memory.data(64, 16)
 export function averageSortedCodes(table: usize, weights: usize, k: i32, divisor: f64, from: usize, to: usize, out: usize): bool {
   const scale = load<f64>(weights)
   for (let at = from; at < to; at += 16) {
-    if (!sortCodes(table, k, at)) return false
+    sortCodes(table, k, at)
     const done = descend(k, scale, divisor, out + at)
     if (done < 0 || (done === 0 && !descendFurther(k, scale, divisor, out + at))) return false
   }

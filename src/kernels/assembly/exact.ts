@@ -224,3 +224,38 @@ export function addTerms(high: usize, low: usize, plane: usize, weight: usize, s
 export function addScaled(high: usize, low: usize, plane: usize, scale: f64, n: i32, parts: usize): void {
   addLoop(false, high, low, plane, plane, scale, n, parts)
 }
+
+/** 2⁹⁰⁰: terms below it can be parts of kept sums, none of which may overflow. */
+@inline const KEPT_MAX: f64 = 8.452712498170644e270
+
+@inline
+function termsLoop(byPlane: bool, plane: usize, weight: usize, scale: f64, out: usize, n: i32): bool {
+  const s = f64x2.splat(scale)
+  const end = plane + (<usize>n << 3)
+  let fits = i64x2.splat(-1)
+  for (; plane + 16 <= end; plane += 16) {
+    const value = v128.load(plane)
+    const term = byPlane ? f64x2.mul(s, f64x2.mul(value, v128.load(weight))) : f64x2.mul(s, value)
+    v128.store(out, term)
+    fits = v128.and(fits, f64x2.lt(f64x2.abs(term), f64x2.splat(KEPT_MAX)))
+    weight += 16
+    out += 16
+  }
+  if (plane < end) {
+    const value = load<f64>(plane)
+    const term = byPlane ? scale * (value * load<f64>(weight)) : scale * value
+    store<f64>(out, term)
+    if (!(abs(term) < KEPT_MAX)) return false
+  }
+  return v128.all_true<i64>(fits)
+}
+
+/** The terms that `addTerms` adds, as they are; false where they are not finite, or too large to be parts. */
+export function keepTerms(plane: usize, weight: usize, sign: f64, out: usize, n: i32): bool {
+  return termsLoop(true, plane, weight, sign, out, n)
+}
+
+/** Those of `addScaled`. */
+export function keepScaled(plane: usize, scale: f64, out: usize, n: i32): bool {
+  return termsLoop(false, plane, plane, scale, out, n)
+}
