@@ -185,7 +185,7 @@ test.each([4, 6, 12])(
       expect(averageOf(weights, last | 0x8000)).toBe(last - 0x8000)
       expect(averageOf(weights, last, half - 1)).toBe(last)
       expect(averageOf(weights, last, half)).toBe(false)
-    expect(averageOf(weights, last, half + 0x40)).toBe(false)
+      expect(averageOf(weights, last, half + 0x40)).toBe(false)
       expect(averageOf(weights, last, last)).toBe(false)
       expect(averageOf(weights, 0x7f80)).toBe(false)
       expect(averageOf(weights, 0xffc0, 1)).toBe(false)
