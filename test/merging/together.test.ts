@@ -17,16 +17,18 @@ import { type Range, STRIP } from '../../src/merging/evaluate/evaluation.ts'
 import type { Sink } from '../../src/merging/evaluate/sinks.ts'
 import { Together, TOGETHER_WORDS } from '../../src/merging/evaluate/together.ts'
 import type { Merger } from '../../src/merging/merger.ts'
-import { type MergeTask, readBytes, taskBytes } from '../../src/merging/task.ts'
+import { type MergeTask, readBytes, taskBytes, type TensorOutcome } from '../../src/merging/task.ts'
 import { measuredTogether, unitsOf } from '../../src/merging/units.ts'
 import { createWorkerMerger, SHARE_BYTES } from '../../src/merging/worker-merger.ts'
 import { nodeTileFiles } from '../../src/storage/fs/node-tile-files.ts'
+import { hashTensor } from '../../src/tensors/tensor-hasher.ts'
 import { floats, numbers } from '../support/checkpoints.ts'
 
 const MIB = 2 ** 20
 const folder = mkdtempSync(join(tmpdir(), 'tributary-together-'))
 const mergers: Merger[] = []
 let crew: Merger
+let startCrew: () => Merger
 
 beforeAll(async () => {
   const bundle = await rolldown({
@@ -35,8 +37,12 @@ beforeAll(async () => {
   })
   const entry = join(folder, 'worker.mjs')
   await bundle.write({ file: entry, format: 'esm', codeSplitting: false })
-  crew = createWorkerMerger(pathToFileURL(entry), { workers: 3 })
-  mergers.push(crew)
+  startCrew = () => {
+    const merger = createWorkerMerger(pathToFileURL(entry), { workers: 3 })
+    mergers.push(merger)
+    return merger
+  }
+  crew = startCrew()
 }, 60_000)
 
 afterAll(async () => {
@@ -237,6 +243,19 @@ test('[MRG-5] threads that wait for each other are called off like any', async (
   })
   await expect(merging).rejects.toMatchObject({ code: 'MERGE_CANCELLED' })
   await crew.merge(taskOf('slerp', {}, {}))
+})
+
+test('[MRG-55] threads that end between parts of a chunk leave what the next ones write over, to the same bytes', async () => {
+  const task = taskOf('task_arithmetic', {}, {})
+  const wanted = [await alone.merge(task), written(task)]
+  for (const { target } of task.tensors) writeFileSync(target.path, new Uint8Array(target.bytes).fill(7))
+  const ending = startCrew()
+  const told = new Map<string, string>()
+  const onTensor = ({ name, root }: TensorOutcome): void => void told.set(name, root)
+  await Promise.allSettled([ending.merge(task, { onTensor, onProgress: () => void ending.close() })])
+  for (const { name, target } of task.tensors)
+    if (told.has(name)) expect(told.get(name)).toBe(hashTensor(readFileSync(target.path)).root)
+  expect([await byCrew(task), written(task)]).toEqual(wanted)
 })
 
 test('[MRG-52] threads meet at the large tensors that are measured, the largest first', () => {
