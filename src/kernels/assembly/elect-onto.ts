@@ -26,11 +26,14 @@ function constantOf(place: usize): v128 {
 /** Twice the code of 2⁶⁴: what is below, and shown, comes of nothing that is infinite on the way. */
 @inline const MOST: i16 = <i16>0xbf00
 
-/** Of a plan, which elect-onto.ts made: how far off a vote, and a result, may be, in parts of what won; the least weight; and
- * of each contribution what its plane is multiplied by, then its weight. */
+/**
+ * Of the plan at hand, which elect-onto.ts made: how far off a vote, and a result, may be, in parts of what won; the least
+ * weight; and of each contribution what its plane is multiplied by, then its weight.
+ */
+const parts: usize = memory.data(48, 16)
 @inline
-function partOf(plan: usize, place: usize): v128 {
-  return v128.load_splat<u32>(plan + 4 * place)
+function partOf(place: usize): v128 {
+  return v128.load_splat<u32>(parts + 4 * place)
 }
 
 /** Twice the bits of a magnitude, less one: so zeros, which are welcome, are the greatest. */
@@ -111,6 +114,7 @@ function exactlyThose(from: usize, args: usize, base: usize, spare: usize, out: 
  */
 @inline
 function open(isLarge: bool, divides: bool, from: usize, base: usize, plan: usize, out: usize, n: i32): i32 {
+  for (let at: usize = 0; at < 48; at += 16) v128.store(parts + at, v128.load(plan + at))
   const px = planeOf(from, 0)
   const py = planeOf(from, 1)
   const pz = planeOf(from, 2)
@@ -131,22 +135,22 @@ function open(isLarge: bool, divides: bool, from: usize, base: usize, plan: usiz
         continue
       }
     }
-    const a = f32x4.mul(x, partOf(plan, 3))
-    const b = f32x4.mul(y, partOf(plan, 4))
-    const c = f32x4.mul(z, partOf(plan, 5))
+    const a = f32x4.mul(x, partOf(3))
+    const b = f32x4.mul(y, partOf(4))
+    const c = f32x4.mul(z, partOf(5))
     const vote = f32x4.add(f32x4.add(a, b), c)
     const flip = v128.and(vote, constantOf(0))
     const u = v128.xor(a, flip)
     const v = v128.xor(b, flip)
     const w = v128.xor(c, flip)
     let won = f32x4.add(f32x4.add(positive(u), positive(v)), positive(w))
-    let isSure = f32x4.ge(v128.xor(vote, flip), f32x4.mul(won, partOf(plan, 0)))
+    let isSure = f32x4.ge(v128.xor(vote, flip), f32x4.mul(won, partOf(0)))
     if (divides) {
-      const weight = f32x4.add(f32x4.add(weighed(u, partOf(plan, 6)), weighed(v, partOf(plan, 7))), weighed(w, partOf(plan, 8)))
-      won = f32x4.div(won, f32x4.pmax(weight, partOf(plan, 2))) // where nobody is in the camp, 0 is divided
+      const weight = f32x4.add(f32x4.add(weighed(u, partOf(6)), weighed(v, partOf(7))), weighed(w, partOf(8)))
+      won = f32x4.div(won, f32x4.pmax(weight, partOf(2))) // where nobody is in the camp, 0 is divided
     }
     const result = f32x4.add(v128.load(base + at), v128.xor(won, flip))
-    const error = v128.xor(f32x4.mul(won, partOf(plan, 1)), v128.and(result, constantOf(0)))
+    const error = v128.xor(f32x4.mul(won, partOf(1)), v128.and(result, constantOf(0)))
     // a result of −0 is not shown: only one of both is +0
     const near = i32x4.shr_u(i32x4.add(f32x4.sub(result, error), constantOf(2)), 16)
     const far = i32x4.shr_u(i32x4.add(f32x4.add(result, error), constantOf(3)), 16)

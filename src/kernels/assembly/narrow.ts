@@ -58,40 +58,87 @@ export function narrow(a: usize, out: usize, n: i32): void {
 }
 
 export function widen(a: usize, out: usize, n: i32): void {
-  for (let i = 0; i < n; i += 4) {
+  for (let i = 0; i < n; i += 8) {
     v128.store(out, f64x2.promote_low_f32x4(v128.load_zero<u64>(a)))
     v128.store(out, f64x2.promote_low_f32x4(v128.load_zero<u64>(a, 8)), 16)
-    a += 16
-    out += 32
+    v128.store(out, f64x2.promote_low_f32x4(v128.load_zero<u64>(a, 16)), 32)
+    v128.store(out, f64x2.promote_low_f32x4(v128.load_zero<u64>(a, 24)), 48)
+    a += 32
+    out += 64
   }
 }
 
-/** a − b rounded to f32: rounding to f64 on the way would leave no trace. */
+/** a − b rounded to f32: rounding to f64 on the way would leave no trace. Behind the last element there is room for a row. */
 export function change(a: usize, b: usize, out: usize, n: i32): void {
-  for (let i = 0; i < n; i += 4) {
+  for (let i = 0; i < n; i += 16) {
     v128.store(out, f32x4.sub(v128.load(a), v128.load(b)))
-    a += 16
-    b += 16
-    out += 16
+    v128.store(out, f32x4.sub(v128.load(a, 16), v128.load(b, 16)), 16)
+    v128.store(out, f32x4.sub(v128.load(a, 32), v128.load(b, 32)), 32)
+    v128.store(out, f32x4.sub(v128.load(a, 48), v128.load(b, 48)), 48)
+    a += 64
+    b += 64
+    out += 64
   }
 }
 
 /** 2⁻¹⁰⁰: its reciprocal, and what that multiplies of f32, are far from the ends of f64. */
 @inline const LEAST_POWER: f64 = 7.888609052210118e-31
 
-/** Times or over one f64, rounded to f64 and then to f32. In f32 alone, subnormal elements would take ten times as long. */
+@inline
+function scaledFour(over: bool, a: usize, b: v128): v128 {
+  const low = f64x2.promote_low_f32x4(v128.load_zero<u64>(a))
+  const high = f64x2.promote_low_f32x4(v128.load_zero<u64>(a, 8))
+  const x = over ? f64x2.div(low, b) : f64x2.mul(low, b)
+  const y = over ? f64x2.div(high, b) : f64x2.mul(high, b)
+  return v128.shuffle<i64>(f32x4.demote_f64x2_zero(x), f32x4.demote_f64x2_zero(y), 0, 2)
+}
+
+@inline
+function scaleAll(over: bool, a: usize, by: f64, out: usize, n: i32): void {
+  const b = f64x2.splat(by)
+  for (let i = 0; i < n; i += 8) {
+    const first = scaledFour(over, a, b)
+    v128.store(out, first)
+    v128.store(out, scaledFour(over, a + 16, b), 16)
+    a += 32
+    out += 32
+  }
+}
+
+/**
+ * Times or over one f64, rounded to f64 and then to f32. In f32 alone, subnormal elements would take ten times as long. Behind
+ * the last element there is room for a row.
+ */
 export function scale(over: bool, a: usize, by: f64, out: usize, n: i32): void {
   if (over && reinterpret<u64>(by) << 12 == 0 && abs(by) > LEAST_POWER && abs(by) <= 1) {
     by = 1 / by // a power of two, whose products are exact
     over = false
   }
-  const b = f64x2.splat(by)
-  for (let i = 0; i < n; i += 4) {
-    const low = f64x2.promote_low_f32x4(v128.load_zero<u64>(a))
-    const high = f64x2.promote_low_f32x4(v128.load_zero<u64>(a, 8))
-    const x = over ? f64x2.div(low, b) : f64x2.mul(low, b)
-    const y = over ? f64x2.div(high, b) : f64x2.mul(high, b)
-    v128.store(out, v128.shuffle<i64>(f32x4.demote_f64x2_zero(x), f32x4.demote_f64x2_zero(y), 0, 2))
+  if (over) scaleAll(true, a, by, out, n)
+  else scaleAll(false, a, by, out, n)
+}
+
+/** 0 but where the magnitude is above the key. */
+@inline
+function aboveAll(a: usize, key: i32, out: usize, n: i32): void {
+  const magnitude = i32x4.splat(0x7fffffff)
+  const cut = i32x4.splat(key)
+  let i = 0
+  for (; i + 16 <= n; i += 16) {
+    const x = v128.load(a)
+    const y = v128.load(a, 16)
+    const z = v128.load(a, 32)
+    const w = v128.load(a, 48)
+    v128.store(out, v128.and(x, i32x4.gt_s(v128.and(x, magnitude), cut)))
+    v128.store(out, v128.and(y, i32x4.gt_s(v128.and(y, magnitude), cut)), 16)
+    v128.store(out, v128.and(z, i32x4.gt_s(v128.and(z, magnitude), cut)), 32)
+    v128.store(out, v128.and(w, i32x4.gt_s(v128.and(w, magnitude), cut)), 48)
+    a += 64
+    out += 64
+  }
+  for (; i < n; i += 4) {
+    const x = v128.load(a)
+    v128.store(out, v128.and(x, i32x4.gt_s(v128.and(x, magnitude), cut)))
     a += 16
     out += 16
   }
@@ -99,27 +146,19 @@ export function scale(over: bool, a: usize, by: f64, out: usize, n: i32): void {
 
 /** 0 but where the magnitude is above the key, or equal to it among the first `ties` elements. */
 export function trim(a: usize, key: i32, ties: i32, out: usize, n: i32): void {
-  const magnitude = i32x4.splat(0x7fffffff)
-  const cut = i32x4.splat(key)
-  let i = 0
-  for (; i + 4 <= ties; i += 4) {
-    const values = v128.load(a)
-    v128.store(out, v128.and(values, i32x4.ge_s(v128.and(values, magnitude), cut)))
-    a += 16
-    out += 16
-  }
+  // that which is at least the key is above the number before it
+  const whole = ties & ~3
+  aboveAll(a, key - 1, out, whole)
+  a += <usize>whole << 2
+  out += <usize>whole << 2
+  let i = whole
   for (; i < ties; i++) {
     const bits = load<i32>(a)
     store<i32>(out, (bits & 0x7fffffff) >= key ? bits : 0)
     a += 4
     out += 4
   }
-  for (; i < n; i += 4) {
-    const values = v128.load(a)
-    v128.store(out, v128.and(values, i32x4.gt_s(v128.and(values, magnitude), cut)))
-    a += 16
-    out += 16
-  }
+  aboveAll(a, key, out, n - i)
 }
 
 @inline
