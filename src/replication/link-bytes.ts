@@ -14,6 +14,8 @@ export interface LinkBytesParts {
   readonly readBlob: ReadBlob | undefined
   /** Bytes of this space may be had from one more replica. */
   readonly onSource: ((space: SpaceId) => void) | undefined
+  /** Has whoever is at the other end said that it keeps the space? */
+  readonly keeps: (link: LinkId, space: SpaceId) => boolean
   /** Tells the core, and does what it says. */
   readonly tell: (act: (blobs: BlobLinks) => void) => void
   /** Undefined for a link that is closed. */
@@ -30,7 +32,7 @@ export class LinkBytes {
   readonly #sources: LinkSources
 
   constructor(parts: LinkBytesParts) {
-    const { clock, openSource, readBlob, report, tell, bufferedBytes } = parts
+    const { clock, openSource, readBlob, report, tell, bufferedBytes, keeps } = parts
     this.#parts = parts
     const asking = new LinkAsking({
       clock,
@@ -53,6 +55,7 @@ export class LinkBytes {
     this.#sources = new LinkSources({
       clock,
       openSource,
+      keeps,
       ask: (link, space) => tell((blobs) => blobs.askTicket(link, space)),
       overLink: (link, rid, space) => asking.source(link, rid, space),
     })

@@ -14,6 +14,8 @@ import type { LinkId } from './effects.ts'
 const RENEW_AFTER_MS = 4 * 60_000
 const TICKET_LIFE_MS = 5 * 60_000
 const ASK_AGAIN_MS = 5000
+/** Who keeps a space says so as soon as a link is open: whoever has had so long and has not said it does not keep it. */
+const HEARD_WITHIN_MS = 5000
 
 export interface SourceOpening {
   readonly id: string
@@ -26,6 +28,8 @@ interface LinkSourcesParts {
   readonly clock: Clock
   readonly openSource: OpenSource | undefined
   readonly ask: (link: LinkId, space: SpaceId) => void
+  /** Has whoever is at the other end said that it keeps the space? */
+  readonly keeps: (link: LinkId, space: SpaceId) => boolean
   /** The link itself as a source. */
   readonly overLink: (link: LinkId, rid: ReplicaId, space: SpaceId) => ModelSource
 }
@@ -47,6 +51,8 @@ interface Leave {
 export class LinkSources {
   readonly #parts: LinkSourcesParts
   readonly #leaves = new Map<LinkId, Map<SpaceId, Leave>>()
+  /** Of links without an address: since when they are asked about a space. */
+  readonly #firstAsked = new Map<LinkId, Map<SpaceId, number>>()
 
   constructor(parts: LinkSourcesParts) {
     this.#parts = parts
@@ -54,7 +60,8 @@ export class LinkSources {
 
   of({ link, rid, address }: SourceAt, space: SpaceId): ModelSource[] {
     const { openSource, overLink, clock } = this.#parts
-    if (openSource === undefined || address === undefined) return [overLink(link, rid, space)]
+    if (openSource === undefined || address === undefined)
+      return this.#mayKeep(link, space) ? [overLink(link, rid, space)] : []
     const leaves = entry(this.#leaves, link, () => new Map<SpaceId, Leave>())
     const leave = entry(leaves, space, (): Leave => {
       const authorization = () => this.#authorization(link, space)
@@ -77,6 +84,17 @@ export class LinkSources {
   closed(link: LinkId): void {
     for (const { source } of this.#leaves.get(link)?.values() ?? []) source.close()
     this.#leaves.delete(link)
+    this.#firstAsked.delete(link)
+  }
+
+  #mayKeep(link: LinkId, space: SpaceId): boolean {
+    const now = this.#parts.clock.now()
+    const since = entry(
+      entry(this.#firstAsked, link, () => new Map<SpaceId, number>()),
+      space,
+      () => now,
+    )
+    return now - since < HEARD_WITHIN_MS || this.#parts.keeps(link, space)
   }
 
   #authorization(link: LinkId, space: SpaceId): string | undefined {

@@ -68,6 +68,7 @@ export class Replicator {
       ...{ clock, openSource, readBlob, onSource, report },
       tell: (act) => this.#do(this.#core.blobs(act)),
       bufferedBytes: (link) => this.#open.get(link)?.link.bufferedBytes,
+      keeps: (link, space) => this.#core.agreements(link).some((one) => one.space === space),
     })
     this.#core = new ReplicaCore({
       identity,

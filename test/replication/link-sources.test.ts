@@ -16,9 +16,11 @@ function aBench() {
   const clock = new HeldClock()
   const asked: string[] = []
   const openings: SourceOpening[] = []
+  const keep = new Set<SpaceId>()
   let closed = 0
   const sources = new LinkSources({
     clock,
+    keeps: (_, of) => keep.has(of),
     overLink: (_, id) => ({ id: `${id} over its link`, close: () => undefined }) as unknown as ModelSource,
     ask: (link, of) => void asked.push(`${link} ${of}`),
     openSource(opening) {
@@ -26,7 +28,7 @@ function aBench() {
       return { id: opening.id, close: () => void (closed += 1) } as unknown as ModelSource
     },
   })
-  return { clock, asked, openings, sources, closed: () => closed }
+  return { clock, asked, openings, sources, keep, closed: () => closed }
 }
 
 test('[XCH-26] a link is a source once it gave the ticket that it was asked for, and one unasked is dropped', () => {
@@ -55,6 +57,22 @@ test('[XCH-26] a ticket is asked for anew after four minutes, shown until then, 
   expect(openings[0]!.authorization()).toBe('Ticket two')
   clock.pass(300_000)
   expect(sources.of(at, space)).toEqual([])
+})
+
+test('[XCH-44] a replica without an address that does not say in time that it keeps the space is not asked', () => {
+  const { clock, sources, keep } = aBench()
+  const linked = { ...at, address: undefined }
+  const other = '6'.repeat(32) as SpaceId
+  expect(sources.of(linked, space)).toHaveLength(1)
+  clock.pass(4999)
+  expect(sources.of(linked, space)).toHaveLength(1)
+  clock.pass(1)
+  expect([sources.of(linked, space), sources.of(linked, other).length]).toEqual([[], 1])
+  keep.add(space)
+  expect(sources.of(linked, space)).toHaveLength(1)
+  keep.clear()
+  sources.closed(at.link)
+  expect(sources.of(linked, space)).toHaveLength(1)
 })
 
 test('[XCH-31] a replica without an address is asked over its link, at once', () => {

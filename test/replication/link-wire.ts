@@ -55,6 +55,7 @@ export class Side {
       mayRead: () => this.mayRead,
     })
     this.bytes = new LinkBytes({
+      keeps: () => true,
       clock,
       openSource: undefined,
       readBlob: (blob, leave) => this.readBlob(blob, leave),

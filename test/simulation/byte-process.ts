@@ -71,6 +71,7 @@ export class ByteProcess {
       return readBlobFor({ context, book, tickets: undefined as never, leaves }, kind, digest, leave)
     }
     this.#bytes = new LinkBytes({
+      keeps: () => true,
       clock,
       openSource: undefined,
       readBlob: gives(read),
