@@ -1,5 +1,6 @@
 /** Whole replicas, operations and storage included, over links in memory and a clock that is held. */
 import { expect, test } from 'vitest'
+import type { SpaceId } from '../../src/core/ids.ts'
 import { aReplica } from '../support/replica.ts'
 import { streamOf, tinyFile } from '../support/safetensors.ts'
 import { type Standing, World } from '../support/world.ts'
@@ -66,6 +67,18 @@ test('[RPL-20] a replica that was away for long is linked within 5 s of being th
   await world.stand(2)
   await world.pass(5_100)
   expect(a.replicator.peers().map(({ state }) => state)).toEqual(['linked'])
+})
+
+test('[XCH-44] over its link alone only a replica that keeps the space goes on being asked for its bytes', async () => {
+  const world = new World()
+  const [one] = [await world.stand(1), await world.stand(2, [named(1)])]
+  const shared = await one.replica.createSpace({ name: 'lab' })
+  const closed = await one.replica.createSpace({ name: 'closed', access: 'members' })
+  await world.pass(3000)
+  const asked = () => [shared, closed].map(({ id }) => one.replicator.sourcesFor(id as SpaceId).length)
+  expect(asked()).toEqual([1, 1])
+  await world.pass(5000)
+  expect(asked()).toEqual([1, 0])
 })
 
 test('[RPL-4] a space of a replica that nobody named is offered, costs nothing, and comes once it is named', async () => {
