@@ -134,3 +134,10 @@ export function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {
   if (value === undefined) map.set(key, (value = make()))
   return value
 }
+
+/** One more at a key. Most lists have one value, and one that is made with it takes a fifth of the room of one that grew. */
+export function listAt<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key)
+  if (list === undefined) map.set(key, [value])
+  else list.push(value)
+}

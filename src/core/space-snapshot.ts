@@ -3,7 +3,7 @@
  * The ops are given from where they are true, and a snapshot that does not name exactly those, or some of them, is none.
  */
 import { compareHex } from './bytes.ts'
-import { type Accusation, authorChains, type Chain, type Chains, entry } from './forks.ts'
+import { type Accusation, authorChains, type Chain, type Chains, entry, listAt } from './forks.ts'
 import { IdSet } from './id-set.ts'
 import type { ContentRoot, ContributionId, Name, OpId, ReplicaId, SetRoot, SpaceId } from './ids.ts'
 import { at, invariant } from './invariant.ts'
@@ -192,7 +192,7 @@ export class SnapshotReader {
     const strays = new Map<ReplicaId, Op[]>()
     for (const [i, op] of this.#ops.entries())
       if (columns.seqs[i]! >= at(ends, columns.places[i]!) && op.record.g === GENERATION_KNOWN)
-        entry(strays, op.record.rid, () => []).push(op)
+        listAt(strays, op.record.rid, op)
     return strays
   }
 
@@ -211,14 +211,14 @@ export class SnapshotReader {
       head.awaited.map(([dot, by]) => [dot as OpId, by.map((i) => at(this.#ops, i) as Add | Remove)]),
     )
     for (const [i, killed] of columns.killed.entries())
-      entry(killers, at(this.#ids, killed), () => []).push(at(this.#ops, columns.killers[i]!) as Add | Remove)
+      listAt(killers, at(this.#ids, killed), at(this.#ops, columns.killers[i]!) as Add | Remove)
     return killers
   }
 
   #adds(): ReadonlyMap<number, readonly Add[]> {
     const adds = new Map<number, Add[]>()
     for (const [i, key] of this.#snapshot.columns.contents.entries())
-      if (key > 0) entry(adds, key - 1, () => []).push(at(this.#ops, i) as Add)
+      if (key > 0) listAt(adds, key - 1, at(this.#ops, i) as Add)
     return adds
   }
 
@@ -226,7 +226,7 @@ export class SnapshotReader {
     const { head, columns } = this.#snapshot
     const ids = idsIn<ContributionId>(columns.visible)
     const slots = new Map<Name, ContributionId[]>()
-    for (const [i, id] of ids.entries()) entry(slots, head.names[i] as Name, () => []).push(id)
+    for (const [i, id] of ids.entries()) listAt(slots, head.names[i] as Name, id)
     let from = 0
     const visible = ids.map((id, i) => {
       const adds = Array.from(columns.dots.subarray(from, (from += columns.dotCounts[i]!)), (op) => at(this.#ops, op))

@@ -4,7 +4,7 @@
  */
 import { compareHex } from './bytes.ts'
 import { contributionId, type ContributionRecord } from './contribution.ts'
-import { entry, type WalkedChains } from './forks.ts'
+import { listAt, type WalkedChains } from './forks.ts'
 import type { ContentRoot, ContributionId, Name, OpId, ReplicaId } from './ids.ts'
 import type { Authority } from './membership.ts'
 import type { LayeredMap } from './layered-map.ts'
@@ -147,13 +147,13 @@ export class Visibility {
 
   #add(add: Add): void {
     this.#adds.set(add.id, add)
-    entry(this.addsByContent, contentKey(add.record.contribution.content), () => []).push(add)
+    listAt(this.addsByContent, contentKey(add.record.contribution.content), add)
   }
 
   /** A remove kills the dots it names, and so an add that it did not see survives. */
   #remove(remove: Remove): void {
     for (const dot of remove.record.dots) {
-      entry(this.killers, dot, () => []).push(remove)
+      listAt(this.killers, dot, remove)
       const add = this.#adds.get(dot)
       if (add !== undefined && this.#mayTake(remove, add)) this.#killed.add(dot)
     }
@@ -162,14 +162,14 @@ export class Visibility {
   /** An add takes the place of dots in its own slot; killed itself, it has still taken it. */
   #replace(by: Add): void {
     for (const dot of by.record.replaces) {
-      entry(this.killers, dot, () => []).push(by)
+      listAt(this.killers, dot, by)
       const add = this.#adds.get(dot)
       if (add !== undefined && inOneSlot(by, add) && this.#mayTake(by, add)) this.#killed.add(dot)
     }
   }
 
   #revoke(revoke: Revoke): void {
-    entry(this.revoked, revoke.record.content, () => []).push(revocationOf(revoke))
+    listAt(this.revoked, revoke.record.content, revocationOf(revoke))
   }
 
   #mayTake({ record }: Add | Remove, add: Add): boolean {
@@ -182,7 +182,7 @@ export class Visibility {
     for (const add of this.#adds.values()) {
       const { contribution } = add.record
       if (this.#killed.has(add.id) || this.revoked.has(contribution.content)) continue
-      entry(shown, contributionId(contribution), () => []).push(add)
+      listAt(shown, contributionId(contribution), add)
     }
     return shown
   }
@@ -190,7 +190,7 @@ export class Visibility {
 
 function slotsOf(shown: ReadonlyMap<ContributionId, readonly Add[]>): ReadonlyMap<Name, readonly ContributionId[]> {
   const slots = new Map<Name, ContributionId[]>()
-  for (const [id, adds] of shown) entry(slots, adds[0]!.record.contribution.name, () => []).push(id)
+  for (const [id, adds] of shown) listAt(slots, adds[0]!.record.contribution.name, id)
   for (const ids of slots.values()) ids.sort(compareHex)
   return slots
 }
