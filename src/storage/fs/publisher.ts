@@ -1,7 +1,6 @@
 /**
- * The step that makes blobs visible: rename, then sync the directories. Those that come while others are on their way go
- * together next, and never beside a removal: a removal between "it is there already" and "then my copy can go" would lose
- * bytes that were promised.
+ * The step that makes blobs visible: rename, then sync the directories. One at a time, and never beside a removal: a
+ * removal between "it is there already" and "then my copy can go" would lose bytes that were promised.
  */
 import { dirname } from 'node:path'
 import { TributaryError } from '../../core/errors.ts'
@@ -24,14 +23,7 @@ export interface Publisher {
   putAside(from: string, to: string): Promise<boolean>
 }
 
-interface Waiting {
-  readonly publications: readonly Publication[]
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-}
-
 export function createPublisher(files: FileSystem, root: string): Publisher {
-  const waiting: Waiting[] = []
   let last: Promise<unknown> = Promise.resolve()
   const alone = <T>(work: () => Promise<T>): Promise<T> => {
     const mine = last.then(work)
@@ -73,15 +65,12 @@ export function createPublisher(files: FileSystem, root: string): Publisher {
     }
   }
 
-  /** All that wait become visible together: what many small blobs cost is the syncs of their directories. */
-  async function publishWaiting(): Promise<void> {
-    const together = waiting.splice(0)
-    const placed: Waiting[] = []
-    const touched = new Set<string>()
-    const fresh = new Set<string>()
-    for (const one of together) {
-      try {
-        for (const publication of one.publications) {
+  return {
+    publish: (publications) =>
+      alone(async () => {
+        const touched = new Set<string>()
+        const fresh = new Set<string>()
+        for (const publication of publications) {
           const directory = dirname(publication.to)
           touched.add(directory)
           for (const name of await prepare(directory)) {
@@ -90,26 +79,8 @@ export function createPublisher(files: FileSystem, root: string): Publisher {
           }
           await place(publication)
         }
-        placed.push(one)
-      } catch (error) {
-        one.reject(error)
-      }
-    }
-    try {
-      await syncAll([...touched])
-    } catch (error) {
-      for (const { reject } of placed) reject(error)
-      return
-    }
-    for (const name of fresh) durable.add(name)
-    for (const { resolve } of placed) resolve()
-  }
-
-  return {
-    publish: (publications) =>
-      new Promise<void>((resolve, reject) => {
-        waiting.push({ publications, resolve, reject })
-        if (waiting.length === 1) void alone(publishWaiting)
+        await syncAll([...touched])
+        for (const name of fresh) durable.add(name)
       }),
 
     remove: (path, stillUnwanted) =>
