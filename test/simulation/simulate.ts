@@ -77,6 +77,13 @@ function neighboursOf(count: number, luck: Luck): [number, number][] {
   return pairs
 }
 
+/** Its original is no neighbour, having the same key: one that is honest must be, or nobody can tell it anything. */
+function linkCopy(copy: Host, hosts: readonly Host[], neighbours: [number, number][]): void {
+  const others = hosts.filter(({ rid }) => rid !== copy.rid)
+  const isLinked = others.some(({ node }) => neighbours.some((pair) => pair.includes(node) && pair.includes(copy.node)))
+  if (!isLinked) neighbours.push([others[0]!.node, copy.node])
+}
+
 /** Queues so short that they overflow all the time. */
 const narrow = (luck: Luck): Partial<Settings> => ({
   waitingFrames: 1 + luck.below(6),
@@ -166,6 +173,7 @@ async function run(seed: number, scenario: Scenario): Promise<Run> {
   const byzantine = badRids.map((rid, i) => new Byzantine(honest + clones + i, world, behaviours, rid, withBytes))
   const all: Host[] = [...hosts, ...(clone ? [clone] : []), ...byzantine]
   const neighbours = neighboursOf(all.length, luck)
+  if (clone !== undefined) linkCopy(clone, hosts, neighbours)
   const network: Network = new Network(all, neighbours, clockwork, luck, {
     ...faults,
     isThin: bytes !== undefined && given !== false,

@@ -27,6 +27,11 @@ const REGRESSIONS: readonly { readonly was: string; readonly seed: number; reado
     scenario: { steps: 130 },
     was: 'the simulator lost the papers of members where nobody could give them back',
   },
+  {
+    seed: 450690,
+    scenario: { steps: 130 },
+    was: 'the simulator left a copy of a replica with no neighbour but its original and one that misbehaves',
+  },
 ]
 
 test.each(REGRESSIONS)('[SIM-1] seed $seed, where once $was', async ({ seed, scenario }) => {
