@@ -79,6 +79,24 @@ test('[XCH-23] a fetch that breaks off is told of, tried again later, and goes o
   await world.until(() => stateOf(two, merge.id) === 'done', 'the merge is done')
 })
 
+test('[XCH-23] a model that is dropped while it is fetched is asked for again, its manifest first, and that is no fault', async () => {
+  const world = new World()
+  const { two, models } = await twoReplicas(world)
+  await world.until(() => hasManifests(two, ...models), 'both manifests came')
+  let drops = 0
+  world.tamper = (_, source): ModelSource => ({
+    ...source,
+    async *read(...asked) {
+      if (drops++ === 0) for (const model of models) two.replica.storage.manifests.remove(model as never)
+      yield* source.read(...asked)
+    },
+  })
+  const { merge } = await two.replica.startMerge('lab', AVERAGE)
+  await world.until(() => stateOf(two, merge.id) === 'done', 'the merge is done')
+  expect(drops).toBeGreaterThan(1)
+  expect(two.replica.faults).toEqual([])
+})
+
 test('[XCH-24] a model for which there is no room is refused by name before its tensors are sent, and the merge stays blocked', async () => {
   const world = new World()
   const storage = await temporaryStorage()

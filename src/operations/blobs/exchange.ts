@@ -16,7 +16,7 @@ import type { EventFeed, Watching } from '../events/event-feed.ts'
 import type { MergeQueue } from '../merge-queue.ts'
 import { findManifest } from '../models.ts'
 import type { SpaceBook } from '../space-book.ts'
-import { fetchManifest, fetchModel, type ModelFetching } from './fetch-model.ts'
+import { droppedMeanwhile, fetchManifest, fetchModel, type ModelFetching } from './fetch-model.ts'
 import { Lane } from './lane.ts'
 
 /** Round trips and syncs of small things are not paid one after the other, and one that hangs holds up few. */
@@ -268,7 +268,8 @@ export class Exchange {
       : storage.manifests.findByContent(digest)
     const id = known ?? (await fetchManifest(fetching, digest))
     if (!isWhole || storage.models.has(id)) return
-    const manifest = findManifest(this.#context, id)!
+    const manifest = findManifest(this.#context, id)
+    if (manifest === undefined) throw droppedMeanwhile(id)
     await fetchModel(fetching, id, manifest)
     for (const { space: of, base } of this.#book.all())
       if (base === manifest.content) storage.pins.hold({ kind: 'base', space: of }, { models: [id] })

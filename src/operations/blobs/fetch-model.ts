@@ -126,9 +126,19 @@ async function holdersOf({ sources, signal }: ModelFetching, id: ModelId): Promi
   return sources.filter((_, i) => asked[i] === true)
 }
 
-/** It may have become a model meanwhile, by an upload or another fetch. */
-const manifestOf = ({ storage }: Context, id: ModelId): Uint8Array =>
-  (storage.manifests.find(id) ?? storage.models.find(id))!.manifest
+/** It may have become a model meanwhile, by an upload or another fetch; and then have rotted, or been swept. */
+function manifestOf({ storage }: Context, id: ModelId): Uint8Array {
+  const row = storage.manifests.find(id) ?? storage.models.find(id)
+  if (row === undefined) throw droppedMeanwhile(id)
+  return row.manifest
+}
+
+/** Whoever still wants it asks again, for its manifest first. */
+export const droppedMeanwhile = (id: ModelId): TributaryError =>
+  new TributaryError('BYTES_MISSING', `the model ${id} was dropped here while it was fetched`, {
+    details: { digest: id },
+    hint: 'it is asked for again where it is still wanted',
+  })
 
 function blobsOf({ tensors, files, layout }: Manifest): readonly BlobName[] {
   const names = new Map<string, BlobName>()
