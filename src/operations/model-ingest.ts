@@ -135,6 +135,7 @@ export class ModelIngest {
     const blobs = [...names.values()]
     storage.pins.claim(blobs)
     await storage.blobs.publish(this.#sealed)
+    await storage.blobs.settle(blobs) // what was known to be here too
     return storage.transact(() => {
       const created = storage.models.put(
         { id, content: manifest.content, manifest: manifestBytes(manifest), createdAtMs: now() },

@@ -53,6 +53,11 @@ export interface BlobStore {
    * say `pins.claim(names)` before, and commit what names them afterwards.
    */
   publish(sealed: readonly SealedBlob[]): Promise<void>
+  /**
+   * Before a row names blobs that were there already: one that a killed process had only renamed is visible, and gone after
+   * a power cut. Those that are not there are passed over.
+   */
+  settle(names: readonly BlobName[]): Promise<void>
 
   /** A fresh temporary file that someone else writes, such as a merge worker. Nothing is created yet. */
   reserve(): Temporary

@@ -117,6 +117,23 @@ export function describeBlobStore(
       expect(await (await reopen()).sweepTemporary(-1e12, Date.now())).toBe(0) // no copy was left behind
     })
 
+    test('[STO-10] what is published after it was to be removed is here, whatever was on its way before', async () => {
+      const { blobs } = await open()
+      const name = await published(blobs, utf8('unwanted, then wanted'))
+      const again = await sealed(blobs, utf8('unwanted, then wanted'))
+      const other = await sealed(blobs, utf8('other'))
+      await Promise.all([blobs.publish([other]), blobs.remove(name), blobs.publish([again])])
+      expect(await blobs.verify(name)).toBe('sound')
+    })
+
+    test('[STO-5] what is here is settled, and what is not is passed over', async () => {
+      const { blobs } = await open()
+      const here = await published(blobs, utf8('here'))
+      const { name: sealedOnly } = await sealed(blobs, utf8('sealed, and not published'))
+      await blobs.settle([sealedOnly, here])
+      expect([await blobs.verify(here), await blobs.has(sealedOnly)]).toEqual(['sound', false])
+    })
+
     test('[STO-5] a sealed blob that was discarded cannot be published', async () => {
       const { blobs } = await open()
       const writer = await blobs.create('file')

@@ -24,6 +24,7 @@ test.each([
   { seed: 405803, was: 'who was stopped for long took an answer that it had not read for a lie' },
   { seed: 407041, was: 'the simulator missed a lie of two halves' },
   { seed: 407469, was: 'the simulator took a copy and its original for neighbours' },
+  { seed: 450305, was: 'a blob that a killed process had only renamed was believed, and a power cut took it' },
   { seed: 21, was: 'the simulator took a replica whose disk rots for one that nobody may let go' },
 ])('[SIM-5] seed $seed, where once $was', async ({ seed }) => {
   expect(told(seed, (await simulate(seed)).failures)).toEqual([])

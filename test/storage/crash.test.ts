@@ -2,6 +2,7 @@
 import { dirname } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { utf8 } from '../../src/core/bytes.ts'
+import { sha256Hex } from '../../src/core/digest.ts'
 import type { BlobStore, SealedBlob } from '../../src/storage/blob-store.ts'
 import { openFsBlobStore } from '../../src/storage/fs/fs-blob-store.ts'
 import { type Crash, createMemoryFileSystem } from '../../src/storage/memory/memory-file-system.ts'
@@ -35,6 +36,18 @@ async function upload(blobs: BlobStore): Promise<readonly SealedBlob[]> {
   const blobsSealed = [await sealed(blobs, utf8('first tensor')), await sealed(blobs, utf8('second'), 'file')]
   await blobs.publish(blobsSealed)
   return blobsSealed
+}
+
+/** Two texts whose digests begin alike. */
+function inOneDirectory(): readonly string[] {
+  const seen = new Map<string, string>()
+  for (let i = 0; ; i++) {
+    const text = `file ${i}`
+    const start = sha256Hex(utf8(text)).slice(0, 4)
+    const other = seen.get(start)
+    if (other !== undefined) return [other, text]
+    seen.set(start, text)
+  }
 }
 
 /** How many calls an upload takes in a store that holds something. */
@@ -92,6 +105,55 @@ describe('the order of durability', () => {
     const name = await published(second, utf8('twice'))
     disk.crash('unsynced lost')
     expect(await (await open()).verify(name)).toBe('sound')
+  })
+
+  test('[DUR-6] a name that an earlier process left unsynced is durable once it is settled, and not before', async () => {
+    for (const isSettled of [true, false]) {
+      const { disk, files, open } = await aDisk()
+      const first = await open()
+      const blob = await sealed(first, utf8('believed'))
+      files.plan({ matching: /^syncDirectory/ })
+      await expect(first.publish([blob])).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+      disk.crash('all kept') // the process is killed, the machine goes on
+      files.plan(undefined)
+      const second = await open()
+      expect(await second.has(blob.name)).toBe(true)
+      if (isSettled) await second.settle([blob.name])
+      disk.crash('unsynced lost')
+      expect(await (await open()).verify(blob.name)).toBe(isSettled ? 'sound' : 'missing')
+    }
+  })
+
+  test('[DUR-6] a sync that failed leaves nothing settled, and what is settled costs no call', async () => {
+    const { disk, files, open } = await aDisk()
+    const blobs = await open()
+    const blob = await sealed(blobs, utf8('settled'))
+    files.plan({ matching: /^syncDirectory/ })
+    await expect(blobs.publish([blob])).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+    await expect(blobs.settle([blob.name])).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+    files.plan(undefined)
+    await blobs.settle([blob.name])
+    expect(files.log.filter((call) => call.startsWith('syncDirectory'))).toHaveLength(5)
+    files.plan(undefined)
+    await blobs.settle([blob.name])
+    expect(files.calls).toBe(0)
+    disk.crash('unsynced lost')
+    expect(await (await open()).verify(blob.name)).toBe('sound')
+  })
+
+  test('[DUR-6] a name that comes into a settled directory unsettles it', async () => {
+    const { disk, files, open } = await aDisk()
+    const blobs = await open()
+    const [early, late] = inOneDirectory().map((text) => utf8(text))
+    await published(blobs, early!, 'file')
+    const blob = await sealed(blobs, late!, 'file')
+    files.plan({ matching: /^syncDirectory/ })
+    await expect(blobs.publish([blob])).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+    files.plan(undefined)
+    await blobs.settle([blob.name])
+    expect(files.log.filter((call) => call.startsWith('syncDirectory'))).toHaveLength(1)
+    disk.crash('unsynced lost')
+    expect(await (await open()).verify(blob.name)).toBe('sound')
   })
 
   test('[DUR-6] what a worker wrote is as durable once it is adopted', async () => {

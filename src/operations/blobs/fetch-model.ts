@@ -94,6 +94,7 @@ export async function fetchModel(fetching: ModelFetching, id: ModelId, manifest:
   await fetchHeaders(from, id, manifest)
   for (const { path, bytes, sha256 } of manifest.files) await fetchFile(from, sha256, bytes, path)
   await fetchTensors(from, manifest)
+  await storage.blobs.settle(blobs) // some were here before this process was
   storage.transactLightly(() => {
     storage.models.put(
       { id, content: manifest.content, manifest: manifestOf(context, id), createdAtMs: context.now() },

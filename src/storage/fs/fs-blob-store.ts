@@ -186,6 +186,7 @@ export async function openFsBlobStore(files: FileSystem, directory: string): Pro
   return {
     create,
     publish,
+    settle: (names) => publisher.settle(names.map(pathOf)),
     reserve,
     adopt,
     async openTemporary(id) {

@@ -18,6 +18,8 @@ export interface Publication {
 
 export interface Publisher {
   publish(publications: readonly Publication[]): Promise<void>
+  /** What is there is durable when this is over, whoever put it there. */
+  settle(paths: readonly string[]): Promise<void>
   remove(path: string, stillUnwanted: () => boolean): Promise<boolean>
   /** Out of the blobs, to a place that is no blob's. False where it is not there. */
   putAside(from: string, to: string): Promise<boolean>
@@ -31,19 +33,26 @@ export function createPublisher(files: FileSystem, root: string): Publisher {
     return mine
   }
 
-  /** Directories whose own names are known to be durable. That one exists proves nothing: its maker may have crashed. */
-  const durable = new Set<string>([root])
+  /** Directories known to be there. */
+  const made = new Set<string>([root])
+  /** Directories synced after each name that came into them. That a name is there proves nothing: its maker may have crashed. */
+  const settled = new Set<string>()
 
-  /** Makes a directory; answers those that must be synced before its name, and the names above it, can be relied on. */
-  async function prepare(directory: string): Promise<readonly string[]> {
-    if (durable.has(directory)) return []
+  /** All that a path hangs on, from its directory up. */
+  function* above(path: string): Iterable<string> {
+    for (let name = dirname(path); name.length >= root.length; name = dirname(name)) yield name
+  }
+
+  async function make(directory: string): Promise<void> {
     const fresh: string[] = []
-    for (let name = directory; !durable.has(name); name = dirname(name)) {
+    for (let name = directory; !made.has(name); name = dirname(name)) {
       invariant(name.length > root.length, 'blobs lie below the data directory')
       fresh.push(name)
+      settled.delete(dirname(name))
     }
+    if (fresh.length === 0) return
     await files.makeDirectory(directory)
-    return fresh
+    for (const name of fresh) made.add(name)
   }
 
   async function place({ from, to, bytes }: Publication): Promise<void> {
@@ -52,35 +61,43 @@ export function createPublisher(files: FileSystem, root: string): Publisher {
     if (there?.kind === 'file' && there.bytes === bytes) return files.remove(from)
     if ((await files.stat(from)) === undefined)
       throw new TributaryError('STORAGE_FAILED', `${from} is gone: it was discarded, or never written`)
+    settled.delete(dirname(to))
     return files.rename(from, to)
+  }
+
+  const unsettled = (paths: Iterable<string>): readonly string[] => {
+    const names = new Set<string>()
+    for (const path of paths) for (const name of above(path)) if (!settled.has(name)) names.add(name)
+    return [...names]
   }
 
   async function syncAll(directories: readonly string[]): Promise<void> {
     for (let from = 0; from < directories.length; from += SYNCS_AT_ONCE) {
-      const results = await Promise.allSettled(
-        directories.slice(from, from + SYNCS_AT_ONCE).map((directory) => files.syncDirectory(directory)),
-      )
+      const some = directories.slice(from, from + SYNCS_AT_ONCE)
+      const results = await Promise.allSettled(some.map((directory) => files.syncDirectory(directory)))
       const failed = results.filter((result) => result.status === 'rejected')
       if (failed.length > 0) throw at(failed, 0).reason
     }
+    for (const name of directories) settled.add(name)
   }
 
   return {
+    async settle(paths) {
+      if (unsettled(paths).length === 0) return
+      await alone(async () => {
+        const there: string[] = []
+        for (const name of unsettled(paths)) if ((await files.stat(name)) !== undefined) there.push(name)
+        await syncAll(there)
+      })
+    },
+
     publish: (publications) =>
       alone(async () => {
-        const touched = new Set<string>()
-        const fresh = new Set<string>()
         for (const publication of publications) {
-          const directory = dirname(publication.to)
-          touched.add(directory)
-          for (const name of await prepare(directory)) {
-            fresh.add(name)
-            touched.add(dirname(name))
-          }
+          await make(dirname(publication.to))
           await place(publication)
         }
-        await syncAll([...touched])
-        for (const name of fresh) durable.add(name)
+        await syncAll(unsettled(publications.map(({ to }) => to)))
       }),
 
     remove: (path, stillUnwanted) =>
