@@ -93,6 +93,44 @@ describe('the order of durability', () => {
     }
   })
 
+  test('[DUR-5] blobs that are published while others are go together, and each directory is synced once for them', async () => {
+    for (const kind of CRASHES) {
+      const { disk, files, open } = await aDisk()
+      const blobs = await open()
+      const many: SealedBlob[] = []
+      for (let i = 0; i < 20; i++) many.push(await sealed(blobs, utf8(`small ${i}`)))
+      await published(blobs, utf8('small 0'))
+      files.plan(undefined)
+      await Promise.all(many.map((blob) => blobs.publish([blob])))
+      const synced = files.log.filter((call) => call === `syncDirectory ${DIRECTORY}/blobs/tensors`)
+      expect(synced).toHaveLength(1) // that of the first was known to be durable, the other 19 came together
+      disk.crash(kind)
+      const after = await open()
+      for (const { name } of many) expect(await after.verify(name), kind).toBe('sound')
+    }
+  })
+
+  test('[DUR-5] one that cannot be published fails alone, and all fail whose directories cannot be synced', async () => {
+    const { files, open } = await aDisk()
+    const blobs = await open()
+    const many: SealedBlob[] = []
+    for (let i = 0; i < 4; i++) many.push(await sealed(blobs, utf8(`small ${i}`)))
+    const outcomes = (failing: RegExp | undefined) => {
+      files.plan(failing && { matching: failing })
+      return Promise.all(
+        many.map((blob) =>
+          blobs.publish([blob]).then(
+            () => 'durable',
+            (error: unknown) => (error as { code: string }).code,
+          ),
+        ),
+      )
+    }
+    await blobs.discardTemporary(many[2]!.temporary)
+    expect(await outcomes(/^syncDirectory/)).toEqual(many.map(() => 'STORAGE_FAILED'))
+    expect(await outcomes(undefined)).toEqual(['durable', 'durable', 'STORAGE_FAILED', 'durable'])
+  })
+
   test('[DUR-6] a name that an earlier process left unsynced is made durable by the next publish of it', async () => {
     const { disk, files, open } = await aDisk()
     const first = await open()

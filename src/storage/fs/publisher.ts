@@ -1,6 +1,7 @@
 /**
- * The step that makes blobs visible: rename, then sync the directories. One at a time, and never beside a removal: a
- * removal between "it is there already" and "then my copy can go" would lose bytes that were promised.
+ * The step that makes blobs visible: rename, then sync the directories. Those that come while others are on their way go
+ * together next, and never beside a removal: a removal between "it is there already" and "then my copy can go" would lose
+ * bytes that were promised.
  */
 import { dirname } from 'node:path'
 import { TributaryError } from '../../core/errors.ts'
@@ -25,12 +26,24 @@ export interface Publisher {
   putAside(from: string, to: string): Promise<boolean>
 }
 
+interface Waiting {
+  readonly publications: readonly Publication[]
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
 export function createPublisher(files: FileSystem, root: string): Publisher {
+  /** Those that will go together, until something else is to be done: what is asked for later is done later. */
+  let open: Waiting[] | undefined
   let last: Promise<unknown> = Promise.resolve()
   const alone = <T>(work: () => Promise<T>): Promise<T> => {
     const mine = last.then(work)
     last = mine.catch(() => undefined)
     return mine
+  }
+  const afterThose = <T>(work: () => Promise<T>): Promise<T> => {
+    open = undefined
+    return alone(work)
   }
 
   /** Directories known to be there. */
@@ -81,6 +94,29 @@ export function createPublisher(files: FileSystem, root: string): Publisher {
     for (const name of directories) settled.add(name)
   }
 
+  /** What many small blobs cost is the syncs of their directories. */
+  async function publishTogether(together: readonly Waiting[]): Promise<void> {
+    const placed: Waiting[] = []
+    for (const one of together) {
+      try {
+        for (const publication of one.publications) {
+          await make(dirname(publication.to))
+          await place(publication)
+        }
+        placed.push(one)
+      } catch (error) {
+        one.reject(error)
+      }
+    }
+    try {
+      await syncAll(unsettled(placed.flatMap(({ publications }) => publications.map(({ to }) => to))))
+    } catch (error) {
+      for (const { reject } of placed) reject(error)
+      return
+    }
+    for (const { resolve } of placed) resolve()
+  }
+
   return {
     async settle(paths) {
       if (unsettled(paths).length === 0) return
@@ -92,23 +128,24 @@ export function createPublisher(files: FileSystem, root: string): Publisher {
     },
 
     publish: (publications) =>
-      alone(async () => {
-        for (const publication of publications) {
-          await make(dirname(publication.to))
-          await place(publication)
-        }
-        await syncAll(unsettled(publications.map(({ to }) => to)))
+      new Promise<void>((resolve, reject) => {
+        if (open !== undefined) return void open.push({ publications, resolve, reject })
+        const together = (open = [{ publications, resolve, reject }])
+        void alone(() => {
+          if (open === together) open = undefined
+          return publishTogether(together)
+        })
       }),
 
     remove: (path, stillUnwanted) =>
-      alone(async () => {
+      afterThose(async () => {
         if ((await files.stat(path)) === undefined || !stillUnwanted()) return false
         await files.remove(path) // not synced: a blob that comes back is swept again
         return true
       }),
 
     putAside: (from, to) =>
-      alone(async () => {
+      afterThose(async () => {
         if ((await files.stat(from)) === undefined) return false
         await files.makeDirectory(dirname(to))
         await files.rename(from, to)
