@@ -72,7 +72,7 @@ try {
   )
   console.log('| strategy | engine ms | CPU ms | × copy | whole process ms | CPU ms | × copy |')
   console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: |')
-  const worker = pathToFileURL(join(root, 'dist', 'src', 'merge-worker.js'))
+  const worker = pathToFileURL(join(root, 'dist', 'src', 'start-merge-worker.cjs'))
   const engine = watched(createWorkerMerger(worker, { workers: availableParallelism() }))
   const operations = local.createLocalOperations({
     merger: engine.merger,

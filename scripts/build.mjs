@@ -1,18 +1,20 @@
 /**
  * Compiles to dist/ (`npm run typecheck` checks the types, once for all) and puts beside the code what it reads at run time:
- * migrations and static files. The program and its workers are each put together from few files: loading hundreds would take
- * longer than a small merge.
+ * migrations and static files. The program and its workers are each put together from few files, and what V8 compiles of them
+ * is kept: loading hundreds, and compiling them, would take longer than a small merge.
  */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, extname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
+import { prepareParts } from './compile-parts.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const at = (...parts) => join(root, ...parts)
 const ASSEMBLY = at('src', 'kernels', 'assembly')
 
+const compile = prepareParts()
 rmSync(at('dist'), { recursive: true, force: true })
 execFileSync(process.execPath, [at('node_modules', 'typescript', 'bin', 'tsc'), '-p', at('tsconfig.build.json')], {
   cwd: root,
@@ -32,6 +34,7 @@ if (existsSync(program)) {
   const text = readFileSync(program, 'utf8')
   if (!text.startsWith('#!')) writeFileSync(program, `#!/usr/bin/env node\n${text}`)
   chmodSync(program, 0o755)
+  await compile(program)
   linkProgram()
 }
 
@@ -45,8 +48,9 @@ function linkProgram() {
 }
 
 /**
- * Entries keep their place; what they share lies in files beside them. Each file costs a millisecond, so what a merge on
- * this machine loads is in few, and the thread that merges is one file. A module still finds what lay beside it before.
+ * The program and the thread that merges are entries that load parts: files that lie beside them. Each file costs some of
+ * a millisecond, so what a merge on this machine loads is in few, and the thread's part is one file. A module still finds
+ * what lay beside it before.
  */
 async function bundle() {
   const folder = at('dist', 'src')
@@ -70,14 +74,18 @@ async function bundle() {
     const loaded = loadedBy(paths)
     return { name, test: (id) => loaded.has(id) }
   })
-  await write(['main', 'compaction-worker'], { groups })
-  await write(['merge-worker'], false)
+  await write('command-line', 'cjs', { groups })
+  await write('merge-worker', 'cjs')
+  await write('start-merge-worker', 'cjs')
+  await write('compaction-worker', 'esm')
+  await write('main', 'esm')
 
-  async function write(entries, codeSplitting) {
-    const input = Object.fromEntries(entries.map((one) => [one, join(folder, `${one}.js`)]))
+  async function write(entry, format, codeSplitting = false) {
+    const input = { [entry]: join(folder, `${entry}.js`) }
     const made = await rolldown({ input, platform: 'node', external: isOutside, plugins: [keepPlace] })
-    const names = { entryFileNames: '[name].js', chunkFileNames: 'part-[name]-[hash].js' }
-    await made.write({ dir: folder, format: 'esm', codeSplitting, ...names })
+    const ending = format === 'cjs' ? 'cjs' : 'js'
+    const names = { entryFileNames: `[name].${ending}`, chunkFileNames: `part-[name]-[hash].${ending}` }
+    await made.write({ dir: folder, format, codeSplitting, ...names })
     await made.close()
   }
 }

@@ -1,38 +1,6 @@
-/** Process entry: hands the process and the rest of the program to the command line. Loads nothing before it is needed. */
-import { homedir } from 'node:os'
-import { cacheDirectoryOf } from './cli/cache-directory.ts'
-import type { Toolbox } from './cli/command.ts'
-import { processIo } from './cli/io.ts'
-import { runCli } from './cli/program.ts'
+/** Process entry of the built program. */
+import { partsIn } from './parts.ts'
 
-const io = processIo(process, homedir())
+const { run } = partsIn(import.meta.dirname)('command-line') as typeof import('./command-line.ts')
 
-const toolbox: Toolbox = {
-  startReplica: async (config, log) =>
-    (await import('./replica.ts')).startReplica(config, { ...(log !== undefined && { log }) }),
-  startCuttable: async (config) => {
-    const [{ startReplica }, { createPartition }] = await Promise.all([
-      import('./replica.ts'),
-      import('./transport/partition.ts'),
-    ])
-    const partition = createPartition()
-    const replica = await startReplica(config, { between: partition })
-    return { url: replica.url, key: replica.key, stop: () => replica.stop(), cut: partition.cut, heal: partition.heal }
-  },
-  openLocal: async ({ useDigestCache, computes, ...flags }) => {
-    const [{ createMerger }, { makeResources }] = await Promise.all([import('./merger.ts'), import('./config.ts')])
-    const merger = await createMerger(makeResources(flags, io.env))
-    if (computes) merger.warm?.(0) // one thread starts while the rest is loaded
-    const { openLocal } = await import('./local.ts')
-    return openLocal({ ...(useDigestCache && { cacheDirectory: cacheDirectoryOf(io) }), merger })
-  },
-  strategies: async () => {
-    const [{ strategies }, { strategyView }] = await Promise.all([
-      import('../merge-strategies/index.ts'),
-      import('./operations/strategies.ts'),
-    ])
-    return strategies.map(strategyView)
-  },
-}
-
-process.exitCode = await runCli(process.argv.slice(2), io, toolbox)
+process.exitCode = await run(process.argv.slice(2))

@@ -6,7 +6,7 @@ import { createWorkerMerger } from './merging/worker-merger.ts'
 /** Threads where the program is built; inline where it runs from its sources, which a worker can't load. */
 export async function createMerger(resources: Resources): Promise<Merger> {
   const isBuilt = import.meta.url.endsWith('.js')
-  if (isBuilt) return createWorkerMerger(new URL('./merge-worker.js', import.meta.url), resources)
+  if (isBuilt) return createWorkerMerger(new URL('./start-merge-worker.cjs', import.meta.url), resources)
   const [{ strategies }, { chooseKernels }, { createInlineMerger }, { nodeTileFiles }] = await Promise.all([
     import('../merge-strategies/index.ts'),
     import('./kernels/choose-kernels.ts'),
