@@ -16,7 +16,8 @@ import type { EventFeed, Watching } from '../events/event-feed.ts'
 import type { MergeQueue } from '../merge-queue.ts'
 import { findManifest } from '../models.ts'
 import type { SpaceBook } from '../space-book.ts'
-import { droppedMeanwhile, fetchManifest, fetchModel, type ModelFetching } from './fetch-model.ts'
+import { droppedMeanwhile, fetchManifest, fetchModel } from './fetch-model.ts'
+import type { ModelFetching } from './model-fetching.ts'
 import { Lane } from './lane.ts'
 
 /** Round trips and syncs of small things are not paid one after the other, and one that hangs holds up few. */
