@@ -27,6 +27,7 @@ export class HostBytes {
   /** Uploaded here, on the disk that is here now. */
   readonly uploaded = new Set<Model>()
   process: ByteProcess | undefined
+  readonly #processes: ByteProcess[] = []
   readonly #host: Host
   readonly #world: ByteWorld
   readonly #isHonest: boolean
@@ -62,6 +63,7 @@ export class HostBytes {
       diskMs: () => Math.min(this.#world.luck.delay(disk.meanWriteMs), 2000),
       isFull: () => disk.full,
     })
+    this.#processes.push(this.process)
   }
 
   stop(): void {
@@ -71,6 +73,10 @@ export class HostBytes {
   crash(): void {
     this.disk.crash(this.#world.luck)
     this.#end()
+  }
+  /** When the run is over: who was killed in the middle of a fetch waits for an abort that never comes, and holds its disk for ever. */
+  forget(): void {
+    for (const process of this.#processes) process.stop()
   }
   #end(): void {
     this.process = undefined

@@ -245,7 +245,7 @@ async function run(seed: number, scenario: Scenario): Promise<Run> {
   for (const failure of failuresOf(ours, { ever, acknowledged: [...acknowledged.values()] })) failures.add(failure)
   if (stage !== undefined) for (const failure of await byteFailures(stage)) failures.add(failure)
   if (bad === 0) for (const failure of overspent(metrics)) failures.add(failure)
-  return {
+  const result: Run = {
     seed,
     failures: [...failures],
     trace: hash.digest('hex').slice(0, 16),
@@ -267,6 +267,8 @@ async function run(seed: number, scenario: Scenario): Promise<Run> {
     }),
     metrics,
   }
+  for (const host of all) host.bytes?.forget()
+  return result
 }
 
 const DAY_MS = 86_400_000
