@@ -69,6 +69,7 @@ const SPAN_BINADES_MIN = 11
 const FEW = 8
 const FEW_WIDE = 4
 const FEW_ALIKE = 16
+const CASCADE_MAX = 16
 /** An f64 sum is looked at more closely where it is this many binades below the greatest element. */
 const CANCELLED_BINADES = 12
 
@@ -113,7 +114,8 @@ export function planAverage(dtype: AverageDtype, weights: readonly number[], div
   const always = { span, levels, scales, sumError, isWide, areAlike, middleReach }
   const beside: readonly AverageTier[] = middleReach > 0 && weights.length > 2 ? ['besideMiddles'] : []
 
-  const few = isWide ? FEW_WIDE : dtype === 'BF16' && areAlike ? FEW_ALIKE : FEW
+  const isCascade = dtype === 'BF16' && !areAlike && weights.length <= CASCADE_MAX
+  const few = isCascade ? 3 : isWide ? FEW_WIDE : dtype === 'BF16' && areAlike ? FEW_ALIKE : FEW
   const last: readonly AverageTier[] =
     weights.length > few ? ['inLevels', 'anyScales'] : weights.length > 3 ? ['anyScales'] : ['inLevels']
 

@@ -226,6 +226,22 @@ test('[KRN-98] a tie of three terms goes to the side of what is far below it', (
   expect(differs(averagesOf('BF16', columns, [1 + 2 ** -8, 1, 1], 1, 'inLevels'))).toBe('nothing')
 })
 
+test.each([6, 8, 16])(
+  '[KRN-13] of %i bf16 what is left where two scales cancel is not taken from sums that rounded it off',
+  (k) => {
+    const zeros = Array<number>(k - 6).fill(0)
+    for (let places = 10; places < 20; places++)
+      for (const side of [1, -1]) {
+        // beside a small term the third is rounded onto a middle, and the last then lifts it to the wrong side
+        const beside = 1 + 2 ** -8 - side * 2 ** -(places + 2)
+        const down = 2 ** (places - 52)
+        const column = [2 ** 60, 1, down, -1, -(2 ** 60), side * down * 2 ** -(places + 3), ...zeros]
+        const weights = [1, 1, beside, 1, 1, 1, ...zeros.map(() => 1)]
+        expect(differs(averagesOf('BF16', Array<Column>(8).fill(column), weights, 1, 'inLevels'))).toBe('nothing')
+      }
+  },
+)
+
 const FACTOR = 1 - 2 ** -24
 
 /** The units as values of so many bits, which add up to them: no more than `most`. */

@@ -104,10 +104,9 @@ export function besideMiddles(s0: v128, s1: v128, s2: v128, s3: v128, share: f64
   const leastNormal = constantOf(5)
   const smallA = i32x4.gt_s(leastNormal, sizeA)
   const smallB = i32x4.gt_s(leastNormal, sizeB)
-  if (v128.any_true(v128.or(smallA, smallB))) {
-    c = v128.bitselect(smallPlacesOf(s0, s1), c, smallA)
-    d = v128.bitselect(smallPlacesOf(s2, s3), d, smallB)
-  }
+  // of sums of any scales, a branch for small ones costs more than they do
+  c = v128.bitselect(smallPlacesOf(s0, s1), c, smallA)
+  d = v128.bitselect(smallPlacesOf(s2, s3), d, smallB)
   const ownA = careOf(c)
   const ownB = careOf(d)
   const large = i32x4.gt_s(i32x4.max_s(c, d), constantOf(8))

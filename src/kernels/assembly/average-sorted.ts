@@ -14,22 +14,79 @@ import { sortRows } from './sort-keys'
 /** Rows of eight codes, each turned left by one so that the sign is last. */
 const ranks: usize = memory.data(16 * 16, 16)
 
+/** 2⁻¹¹⁸, turned: of no smaller elements, no sum of f32 is subnormal, as is slow on many machines. */
+@inline const TINY: i16 = 0x0900
+
+/** Answers whether none is tiny but zeros. */
 @inline
-function sortCodes(table: usize, k: i32, at: usize): void {
+function sortCodes(table: usize, k: i32, at: usize): bool {
+  const two = i16x8.splat(2)
+  let least = i16x8.splat(-1)
   for (let i = 0; i < k; i++) {
     const codes = v128.load(streamOf(table, i, at))
-    v128.store(ranks + (<usize>i << 4), v128.or(i16x8.shl(codes, 1), i16x8.shr_u(codes, 15)))
+    const turned = v128.or(i16x8.shl(codes, 1), i16x8.shr_u(codes, 15))
+    least = i16x8.min_u(least, i16x8.sub(turned, two)) // a zero becomes one of the greatest
+    v128.store(ranks + (<usize>i << 4), turned)
   }
   const count = k <= 4 ? 4 : k <= 8 ? 8 : 16
   // as small as zeros, and so last
   for (let at = ranks + (<usize>k << 4); at < ranks + (<usize>count << 4); at += 16) v128.store(at, i16x8.splat(0))
   sortRows<u16>(ranks, count)
+  return !v128.any_true(i16x8.lt_u(least, i16x8.splat(TINY)))
 }
 
 @inline
 function codesOf(rank: usize): v128 {
   const turned = v128.load(rank)
   return v128.or(i16x8.shr_u(turned, 1), i16x8.shl(turned, 15))
+}
+
+/** Whether results are most likely on middles, as those before them: then a way round their exact rounding is no way. */
+let isTied: bool = false
+
+/** Where the lower part of four sums in f32 is none, or so far below the upper that in f64 it rounds away. */
+@inline
+function isAlone(high: v128, low: v128): v128 {
+  const size = i32x4.splat(0x7fffffff)
+  const l = v128.and(low, size)
+  const far = i32x4.gt_s(i32x4.sub(v128.and(high, size), l), i32x4.splat(56 << 23))
+  return v128.or(far, i32x4.eq(l, i32x4.splat(0)))
+}
+
+/**
+ * The same in f32, of whose 24 bits elements of 8 bits need as few: a lower part is right but for 2⁻¹⁹ of it, and so the sum
+ * but for 2⁻³⁰. False where more may matter, or a sum overflows.
+ */
+@inline
+function descendInF32(k: i32, scale: f64, divisor: f64, out: usize): bool {
+  const end = ranks + (<usize>k << 4)
+  let codes = codesOf(ranks)
+  let g = upper(codes)
+  let h = upperNext(codes)
+  let l = f32x4.splat(0)
+  let m = l
+  for (let rank = ranks + 16; rank < end; rank += 16) {
+    codes = codesOf(rank)
+    const x = upper(codes)
+    const y = upperNext(codes)
+    const sumX = f32x4.add(g, x)
+    const sumY = f32x4.add(h, y)
+    l = f32x4.add(l, f32x4.sub(x, f32x4.sub(sumX, g)))
+    m = f32x4.add(m, f32x4.sub(y, f32x4.sub(sumY, h)))
+    g = sumX
+    h = sumY
+  }
+  const s0 = f64x2.add(lowTwo(g), lowTwo(l))
+  const s1 = f64x2.add(highTwo(g), highTwo(l))
+  const s2 = f64x2.add(lowTwo(h), lowTwo(m))
+  const s3 = f64x2.add(highTwo(h), highTwo(m))
+  const a = isAlone(g, l)
+  const b = isAlone(h, m)
+  if (isTied && v128.all_true<i32>(v128.and(a, b))) return encoded(s0, s1, s2, s3, scale, divisor, out)
+  isTied = !besideMiddles(s0, s1, s2, s3, scale / divisor, out)
+  if (!isTied) return true
+  if (v128.any_true(v128.or(v128.andnot(careA, a), v128.andnot(careB, b)))) return false
+  return encoded(s0, s1, s2, s3, scale, divisor, out)
 }
 
 /** What an addition to a sum loses, where the sum is greater, or no more than a last place of the term can be lost. */
@@ -85,10 +142,20 @@ function descend(k: i32, scale: f64, divisor: f64, out: usize): i32 {
   const s1 = f64x2.add(h1, l1)
   const s2 = f64x2.add(h2, l2)
   const s3 = f64x2.add(h3, l3)
-  if (besideMiddles(s0, s1, s2, s3, scale / divisor, out)) return 1
+  const wereTied = isTied
+  if (!wereTied) {
+    isTied = !besideMiddles(s0, s1, s2, s3, scale / divisor, out)
+    if (!isTied) return 1
+  }
   const doubtA = v128.shuffle<i32>(inDoubt(h0, l0), inDoubt(h1, l1), 1, 3, 5, 7)
   const doubtB = v128.shuffle<i32>(inDoubt(h2, l2), inDoubt(h3, l3), 1, 3, 5, 7)
-  if (v128.any_true(v128.or(v128.and(careA, doubtA), v128.and(careB, doubtB)))) return 0
+  if (v128.any_true(v128.or(doubtA, doubtB))) {
+    if (wereTied) {
+      isTied = !besideMiddles(s0, s1, s2, s3, scale / divisor, out)
+      if (!isTied) return 1
+    }
+    if (v128.any_true(v128.or(v128.and(careA, doubtA), v128.and(careB, doubtB)))) return 0
+  }
   return encoded(s0, s1, s2, s3, scale, divisor, out) ? 1 : -1
 }
 
@@ -132,7 +199,7 @@ const sums: usize = memory.data(64, 16)
 export function averageSortedCodes(table: usize, weights: usize, k: i32, divisor: f64, from: usize, to: usize, out: usize): bool {
   const scale = load<f64>(weights)
   for (let at = from; at < to; at += 16) {
-    sortCodes(table, k, at)
+    if (sortCodes(table, k, at) && descendInF32(k, scale, divisor, out + at)) continue
     const done = descend(k, scale, divisor, out + at)
     if (done < 0 || (done === 0 && !descendFurther(k, scale, divisor, out + at))) return false
   }

@@ -4,6 +4,7 @@
  * the first may not take whole, however far below. What two levels don't hold goes to what takes any scales.
  */
 import { anyEight } from './average-any'
+import { averageInCascade, CASCADE_MAX } from './average-cascade'
 import { divided, roundedAlike, storeEnds } from './average-rounding'
 import { BF16, bytesOf, F16, F16_SCALE, F32, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
 import { areAlike, dropOf, headOf, isWide, nextOf } from './plan'
@@ -176,6 +177,11 @@ function areFew(form: i32, plan: usize, k: i32): bool {
 @inline
 function openOne(form: i32, table: usize, weights: usize, k: i32, by: v128, terms: usize, plan: usize, at: usize, out: usize): i32 {
   if (k == 3) return averageThree(form, table, weights, by, at, out) ? 0 : -1
+  if (form == BF16 && k <= CASCADE_MAX && !areAlike(plan)) {
+    const divisor = f64x2.extract_lane(by, 0)
+    if (averageInCascade(table, weights, k, divisor, at, out)) return 0
+    return anyEight(form, table, weights, k, divisor, terms, plan, at, out) ? 1 : -1
+  }
   if (areFew(form, plan, k)) return anyEight(form, table, weights, k, f64x2.extract_lane(by, 0), terms, plan, at, out) ? 0 : -1
   return twoLevels(form, table, weights, k, by, terms, plan, at, out)
 }
