@@ -162,15 +162,19 @@ export class OutputDirectory {
   }
 
   /**
-   * Does the work while the disk takes in the weights that are written already: less is left to wait for at the end. A sync
-   * that failed fails the output: a later one could succeed without the bytes.
+   * Does the work while the disk takes in the weights that are written already, and has it take the last of them while more
+   * is written beside them: less is left to wait for at the end. A sync that failed fails the output: a later one could
+   * succeed without the bytes.
    */
   async whileSyncing<T>(work: Promise<T>): Promise<T> {
     const done = new AbortController()
-    this.#syncing = this.#syncUntil(done.signal)
-    return work.finally(() => {
+    const syncing = this.#syncUntil(done.signal)
+    this.#syncing = syncing
+    const result = await work.finally(() => {
       done.abort()
     })
+    this.#syncing = syncing.then(async (failures) => [...failures, ...(await this.#syncWeights())])
+    return result
   }
 
   async #syncUntil(done: AbortSignal): Promise<readonly unknown[]> {
@@ -178,8 +182,15 @@ export class OutputDirectory {
     const isDone = () => done.aborted
     while (!isDone()) {
       await sleep(SYNC_EVERY_MS, undefined, { signal: done, ref: false }).catch(() => undefined)
-      for (const path of this.#weights) if (!isDone()) await syncData(path).catch((why: unknown) => failures.push(why))
+      if (!isDone()) failures.push(...(await this.#syncWeights()))
     }
+    return failures
+  }
+
+  /** Answers what failed. */
+  async #syncWeights(): Promise<readonly unknown[]> {
+    const failures: unknown[] = []
+    for (const path of this.#weights) await syncData(path).catch((why: unknown) => failures.push(why))
     return failures
   }
 

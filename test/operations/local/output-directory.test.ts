@@ -72,6 +72,15 @@ test('[DUR-5] an output is put in its place once each of its files and directori
   expect(await readFile(join(place, 'deep', 'er', 'file.json'))).toEqual(Buffer.of(7))
 })
 
+test('[DUR-5] the disk takes in the last of the weights as soon as they are written', async () => {
+  const output = await begun()
+  await output.whileSyncing(Promise.resolve())
+  await output.publish()
+  const place = `rename ${output.partial} ${join(folder, 'out')}`
+  const before = disk.log.slice(0, disk.log.indexOf(place))
+  expect(before).toEqual(expect.arrayContaining(WEIGHTS.map(({ path }) => `datasync ${output.locate(path)}`)))
+})
+
 test('[DUR-8] an output whose sync failed once is not published, though a later sync of the same file succeeds', async () => {
   const output = await begun()
   let failures = 0
