@@ -33,6 +33,7 @@ export interface Cascade {
   /** Planes of terms that are kept as they are. */
   readonly keptMax: number
   allocate(length: number): Float64Array
+  /** Answers whether low may have been written to. */
   add(
     high: Float64Array,
     low: Float64Array,
@@ -41,7 +42,7 @@ export interface Cascade {
     sign: 1 | -1,
     parts: readonly Float64Array[],
     spill: Spill,
-  ): void
+  ): boolean
   addScaled(
     high: Float64Array,
     low: Float64Array,
@@ -49,10 +50,10 @@ export interface Cascade {
     scale: number,
     parts: readonly Float64Array[],
     spill: Spill,
-  ): void
+  ): boolean
   /** Writes scale · (plane · weight); false, and nothing of use in `out`, where that can't be kept as it is. */
   keep(plane: Float64Array, weight: Float64Array | 1, scale: number, out: Float64Array): boolean
-  /** The exact sum of two or more planes. */
+  /** The exact sum of planes; one alone is high, of which no zero is −0. */
   total(planes: readonly Float64Array[], out: Float64Array): void
 }
 
@@ -79,18 +80,24 @@ export const plainCascade: Cascade = {
 
   add(high, low, plane, weight, sign, _, spill) {
     for (let i = 0; i < high.length; i++) addTerm(high, low, i, sign * (plane[i]! * weight[i]!), spill)
+    return true
   },
 
   addScaled(high, low, plane, scale, _, spill) {
     for (let i = 0; i < high.length; i++) addTerm(high, low, i, scale * plane[i]!, spill)
+    return true
   },
 
   keep: () => false,
 
   total([high, low, ...parts], out) {
+    if (!low) {
+      out.set(high!)
+      return
+    }
     for (let i = 0; i < out.length; i++) {
       const rest = parts.map((part) => part[i]!).filter(isNotZero)
-      out[i] = rest.length === 0 ? high![i]! + low![i]! : rounded(high![i]!, low![i]!, rest)
+      out[i] = rest.length === 0 ? high![i]! + low[i]! : rounded(high![i]!, low[i]!, rest)
     }
   },
 }
@@ -111,6 +118,8 @@ export class CascadeSums implements ExactSums<Float64Array> {
   /** For how many more rounds terms are kept, and whether any was added before. */
   #wide = 0
   #added = false
+  /** Whether low holds anything: sums that lose nothing leave it alone. */
+  #lowered = false
   readonly #rests = new Map<number, Rest>()
 
   constructor(length: number, cascade = plainCascade) {
@@ -124,9 +133,10 @@ export class CascadeSums implements ExactSums<Float64Array> {
     invariant(plane.length === this.length && weight.length === this.length, 'planes and sums of one length')
     if (this.#keeps(plane, weight, sign)) return
     this.#added = true
-    this.#cascade.add(this.#high, this.#low, plane, weight, sign, this.#parts, (...spilt) => {
+    const lowered = this.#cascade.add(this.#high, this.#low, plane, weight, sign, this.#parts, (...spilt) => {
       this.#spill(sign, ...spilt)
     })
+    this.#lowered ||= lowered
   }
 
   addScaled(plane: Float64Array, weight: number, sign: 1 | -1): void {
@@ -151,11 +161,10 @@ export class CascadeSums implements ExactSums<Float64Array> {
   }
 
   clear(): void {
-    if (this.#added) {
-      this.#high.fill(0)
-      this.#low.fill(0)
-    }
+    if (this.#added) this.#high.fill(0)
+    if (this.#lowered) this.#low.fill(0)
     this.#added = false
+    this.#lowered = false
     this.#spares.push(...this.#parts.splice(0))
     this.#spills = 0
     if (this.#wide > 0) this.#wide -= 1
@@ -164,14 +173,16 @@ export class CascadeSums implements ExactSums<Float64Array> {
 
   /** All that the sums are made of; of two planes that were not added to, zeros might not be +0. */
   #planes(): readonly Float64Array[] {
-    return this.#added || this.#parts.length < 3 ? [this.#high, this.#low, ...this.#parts] : this.#parts
+    if (!this.#added && this.#parts.length >= 3) return this.#parts
+    return this.#lowered ? [this.#high, this.#low, ...this.#parts] : [this.#high, ...this.#parts]
   }
 
   #addScaled(plane: Float64Array, scale: number, sign: 1 | -1): void {
     this.#added = true
-    this.#cascade.addScaled(this.#high, this.#low, plane, scale, this.#parts, (...spilt) => {
+    const lowered = this.#cascade.addScaled(this.#high, this.#low, plane, scale, this.#parts, (...spilt) => {
       this.#spill(sign, ...spilt)
     })
+    this.#lowered ||= lowered
   }
 
   /** Whether the terms are now a part, because adding the last ones lost much. */

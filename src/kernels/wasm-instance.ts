@@ -32,8 +32,16 @@ export interface WasmWords {
   scaled(plane: Address, weight: number, out: Address, n: number): void
   scaledPair(first: Address, second: Address, v: number, w: number, out: Address, n: number): void
   weightedSum(table: Address, weights: Address, k: number, out: Address, n: number): void
-  addTerms(high: Address, low: Address, plane: Address, weight: Address, sign: number, n: number, parts: Address): void
-  addScaled(high: Address, low: Address, plane: Address, scale: number, n: number, parts: Address): void
+  addTerms(
+    high: Address,
+    low: Address,
+    plane: Address,
+    weight: Address,
+    sign: number,
+    n: number,
+    parts: Address,
+  ): number
+  addScaled(high: Address, low: Address, plane: Address, scale: number, n: number, parts: Address): number
   keepTerms(plane: Address, weight: Address, sign: number, out: Address, n: number): number
   keepScaled(plane: Address, scale: number, out: Address, n: number): number
   decodeBf16(from: Address, out: Address, n: number): number

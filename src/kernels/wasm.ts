@@ -111,21 +111,19 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
       const [h, l, a, w] = [at(high), at(low), at(plane), at(weight)]
       if (h < 0 || l < 0 || a < 0 || w < 0) {
         onForeign?.('add')
-        plainCascade.add(high, low, plane, weight, sign, parts, told)
-        return
+        return plainCascade.add(high, low, plane, weight, sign, parts, told)
       }
       spill = tellWithParts(told, parts)
-      wasm.addTerms(h, l, a, w, sign, high.length, outs)
+      return wasm.addTerms(h, l, a, w, sign, high.length, outs) !== 0
     },
     addScaled(high, low, plane, scale, parts, told) {
       const [h, l, a] = [at(high), at(low), at(plane)]
       if (h < 0 || l < 0 || a < 0) {
         onForeign?.('addScaled')
-        plainCascade.addScaled(high, low, plane, scale, parts, told)
-        return
+        return plainCascade.addScaled(high, low, plane, scale, parts, told)
       }
       spill = tellWithParts(told, parts)
-      wasm.addScaled(h, l, a, scale, high.length, outs)
+      return wasm.addScaled(h, l, a, scale, high.length, outs) !== 0
     },
     keep(plane, weight, scale, out) {
       const [a, w, to] = [at(plane), typeof weight === 'number' ? 0 : at(weight), at(out)]
@@ -135,7 +133,8 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
     },
     total(planes, out) {
       const [first, second] = planes
-      if (planes.length === 2) kernels.binary('plus', first!, second!, out)
+      if (planes.length === 1) out.set(first!)
+      else if (planes.length === 2) kernels.binary('plus', first!, second!, out)
       else kernels.weightedSum(planes, Array<number>(planes.length).fill(1), out)
     },
   }

@@ -178,17 +178,23 @@ function addRest(high: usize, low: usize, i: i32, term: v128, lost: v128, parts:
 }
 
 @inline
-function addLoop(byPlane: bool, high: usize, low: usize, plane: usize, weight: usize, scale: f64, n: i32, parts: usize): void {
+function termOf(byPlane: bool, plane: usize, weight: usize, scale: v128): v128 {
+  const value = v128.load(plane)
+  return f64x2.mul(scale, byPlane ? f64x2.mul(value, v128.load(weight)) : value)
+}
+
+/** Two by two, and one that is left. */
+@inline
+function addPairs(byPlane: bool, high: usize, low: usize, plane: usize, weight: usize, scale: f64, from: i32, n: i32, parts: usize): void {
   const s = f64x2.splat(scale)
   const zero = f64x2.splat(0)
-  for (let i = 0; i < n; i += 2) {
+  for (let i = from; i < n; i += 2) {
     if (i + 1 == n) {
       const value = load<f64>(plane)
       addOne(high, low, i, byPlane ? scale * (value * load<f64>(weight)) : scale * value)
       return
     }
-    const value = v128.load(plane)
-    const term = byPlane ? f64x2.mul(s, f64x2.mul(value, v128.load(weight))) : f64x2.mul(s, value)
+    const term = termOf(byPlane, plane, weight, s)
     const h = v128.load(high)
     const l = v128.load(low)
     const sum = f64x2.add(h, term)
@@ -215,14 +221,96 @@ function addLoop(byPlane: bool, high: usize, low: usize, plane: usize, weight: u
   }
 }
 
-/** Adds sign · (plane · weight) to kept sums, whose lower parts are in a table after their number. */
-export function addTerms(high: usize, low: usize, plane: usize, weight: usize, sign: f64, n: i32, parts: usize): void {
-  addLoop(true, high, low, plane, weight, sign, n, parts)
+/** Not zero where a + b is not `sum`: what is taken from it leaves the other, whichever is the greater. */
+@inline
+function differ(a: v128, b: v128, sum: v128): v128 {
+  return v128.or(f64x2.ne(f64x2.sub(sum, a), b), f64x2.ne(f64x2.sub(sum, b), a))
+}
+
+/**
+ * Eight by eight: mostly the sums of ordinary numbers lose nothing, and then `low` is neither read nor written, which is half
+ * of what there is to move. Answers whether it was.
+ */
+@inline
+function addLoop(byPlane: bool, high: usize, low: usize, plane: usize, weight: usize, scale: f64, n: i32, parts: usize): bool {
+  const s = f64x2.splat(scale)
+  const zero = f64x2.splat(0)
+  let isLow = false
+  let i = 0
+  for (; i + 8 <= n; i += 8) {
+    const a = termOf(byPlane, plane, weight, s)
+    const b = termOf(byPlane, plane + 16, weight + 16, s)
+    const c = termOf(byPlane, plane + 32, weight + 32, s)
+    const d = termOf(byPlane, plane + 48, weight + 48, s)
+    const h0 = v128.load(high)
+    const h1 = v128.load(high, 16)
+    const h2 = v128.load(high, 32)
+    const h3 = v128.load(high, 48)
+    const s0 = f64x2.add(h0, a)
+    const s1 = f64x2.add(h1, b)
+    const s2 = f64x2.add(h2, c)
+    const s3 = f64x2.add(h3, d)
+    const lossy = v128.or(v128.or(differ(h0, a, s0), differ(h1, b, s1)), v128.or(differ(h2, c, s2), differ(h3, d, s3)))
+    if (v128.any_true(lossy)) {
+      isLow = true
+      const e0 = lostTwo(h0, a, s0)
+      const e1 = lostTwo(h1, b, s1)
+      const e2 = lostTwo(h2, c, s2)
+      const e3 = lostTwo(h3, d, s3)
+      const l0 = v128.load(low)
+      const l1 = v128.load(low, 16)
+      const l2 = v128.load(low, 32)
+      const l3 = v128.load(low, 48)
+      const m0 = f64x2.add(l0, e0)
+      const m1 = f64x2.add(l1, e1)
+      const m2 = f64x2.add(l2, e2)
+      const m3 = f64x2.add(l3, e3)
+      const r0 = v128.or(f64x2.ne(lostTwo(l0, e0, m0), zero), f64x2.ne(lostTwo(l1, e1, m1), zero))
+      const r1 = v128.or(f64x2.ne(lostTwo(l2, e2, m2), zero), f64x2.ne(lostTwo(l3, e3, m3), zero))
+      if (v128.any_true(v128.or(r0, r1))) {
+        if (byPlane) eightTerms(high, low, plane, weight, scale, i, parts)
+        else eightScaled(high, low, plane, scale, i, parts)
+        high += 64
+        low += 64
+        plane += 64
+        weight += 64
+        continue
+      }
+      v128.store(low, m0)
+      v128.store(low, m1, 16)
+      v128.store(low, m2, 32)
+      v128.store(low, m3, 48)
+    }
+    v128.store(high, s0)
+    v128.store(high, s1, 16)
+    v128.store(high, s2, 32)
+    v128.store(high, s3, 48)
+    high += 64
+    low += 64
+    plane += 64
+    weight += 64
+  }
+  if (i == n) return isLow
+  addPairs(byPlane, high, low, plane, weight, scale, i, n, parts)
+  return true
+}
+
+function eightTerms(high: usize, low: usize, plane: usize, weight: usize, scale: f64, i: i32, parts: usize): void {
+  addPairs(true, high, low, plane, weight, scale, i, i + 8, parts)
+}
+
+function eightScaled(high: usize, low: usize, plane: usize, scale: f64, i: i32, parts: usize): void {
+  addPairs(false, high, low, plane, plane, scale, i, i + 8, parts)
+}
+
+/** Adds sign · (plane · weight) to kept sums, whose lower parts are in a table after their number. Whether `low` was asked. */
+export function addTerms(high: usize, low: usize, plane: usize, weight: usize, sign: f64, n: i32, parts: usize): bool {
+  return addLoop(true, high, low, plane, weight, sign, n, parts)
 }
 
 /** Adds scale · plane to kept sums. */
-export function addScaled(high: usize, low: usize, plane: usize, scale: f64, n: i32, parts: usize): void {
-  addLoop(false, high, low, plane, plane, scale, n, parts)
+export function addScaled(high: usize, low: usize, plane: usize, scale: f64, n: i32, parts: usize): bool {
+  return addLoop(false, high, low, plane, plane, scale, n, parts)
 }
 
 /** 2⁹⁰⁰: terms below it can be parts of kept sums, none of which may overflow. */

@@ -1,0 +1,81 @@
+/** Kept sums where some elements of eight lose what others don't: what is lost is looked for, and kept, eight by eight. */
+import { describe, expect, test } from 'vitest'
+import { exactSum } from '../../src/kernels/exact.ts'
+import { createWasmKernels } from '../../src/kernels/wasm.ts'
+import { numbersFrom } from '../merge-strategies/world.ts'
+
+const random = numbersFrom(102)
+const below = (n: number) => Math.floor(random() * n)
+const usual = () => below(2 ** 20) - 2 ** 19
+
+/** Terms that come after one another; all but the first lose something to it, or it to them. */
+const HARD: Readonly<Record<string, readonly number[]>> = {
+  'the greater comes first': [2 ** 60, 1 + 2 ** -20, -(2 ** -30)],
+  'the greater comes last': [1 + 2 ** -20, 2 ** -30, -(2 ** 60)],
+  'they cancel': [2 ** 60, 1, -(2 ** 60)],
+  'three levels': [2 ** 120, 2 ** 50, 2 ** -20],
+  'more than three': [2 ** 120, 2 ** 50, 2 ** -20, 2 ** -100, -(2 ** 120), 2 ** -149],
+  'zeros of either sign': [-0, 0, -0],
+  'an overflow on the way': [2 ** 1023, 2 ** 1023, -(2 ** 1023), 1],
+  'half a last place': [1, 2 ** -53, 2 ** -106],
+}
+
+describe.each(Object.entries(HARD))('[KRN-102] %s', (_, hard) => {
+  test.each([1, 7, 8, 9, 16, 26])('at every place of %i elements', (length) => {
+    const kernels = createWasmKernels({ memoryBytes: 4 << 20 })
+    const sums = kernels.exactSums(length)
+    const others = kernels.exactSums(length)
+    const plane = kernels.allocate(length)
+    const ones = kernels.allocate(length).fill(1)
+    for (let at = 0; at < length; at++) {
+      const terms = hard.map((term) => Array.from({ length }, (_, i) => (i === at ? term : usual())))
+      const right = Float64Array.from({ length }, (_, i) => exactSum(terms.map((row) => row[i]!)))
+      terms.forEach((row, i) => {
+        plane.set(row)
+        if (i % 2 === 0) sums.addScaled(plane, 1, 1)
+        else sums.add(plane, ones, 1)
+      })
+      expect([at, sums.read()]).toEqual([at, right])
+      others.merge(sums)
+      expect([at, others.read()]).toEqual([at, right])
+      // taken away again, all are zeros; then they are cleared, or not
+      for (const row of terms) {
+        plane.set(row)
+        sums.add(plane, ones, -1)
+        others.addScaled(plane, 1, -1)
+      }
+      expect([at, sums.read(), others.read()]).toEqual([at, new Float64Array(length), new Float64Array(length)])
+      if (at % 2 === 0) sums.clear()
+      if (at % 3 === 0) others.clear()
+    }
+  })
+})
+
+test('[KRN-102] what is not finite in one of eight leaves the others as they are', () => {
+  const kernels = createWasmKernels({ memoryBytes: 4 << 20 })
+  for (let at = 0; at < 11; at++)
+    for (const term of [Infinity, -Infinity, NaN]) {
+      const sums = kernels.exactSums(11)
+      const plane = kernels.allocate(11).map((_, i) => (i === at ? term : i + 2 ** -40))
+      const mine = kernels.allocate(11)
+      mine.set(plane)
+      sums.addScaled(mine, 1, 1)
+      sums.addScaled(kernels.fill(11, 3), 2 ** 50, 1)
+      const right = plane.map((value) => (Number.isFinite(value) ? exactSum([value, 3 * 2 ** 50]) : NaN))
+      expect(sums.read()).toEqual(right)
+      sums.addScaled(mine, 1, -1)
+      expect(sums.read()).toEqual(new Float64Array(11).fill(3 * 2 ** 50))
+    }
+})
+
+test('[KRN-102] sums that lose nothing and were cleared are +0, whatever was lost before', () => {
+  const kernels = createWasmKernels({ memoryBytes: 4 << 20 })
+  const sums = kernels.exactSums(24)
+  for (const value of [1, 2 ** -80, -0, 2 ** 70]) {
+    sums.addScaled(kernels.fill(24, value), 1, 1)
+    sums.addScaled(kernels.fill(24, 1), 1, 1)
+    expect(sums.read()).toEqual(new Float64Array(24).fill(exactSum([value, 1])))
+    sums.clear()
+    expect(sums.read()).toEqual(new Float64Array(24))
+  }
+})
