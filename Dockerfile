@@ -33,5 +33,5 @@ VOLUME /data
 EXPOSE 8420
 HEALTHCHECK --interval=15s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8420/healthz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "/app/dist/src/main.js"]
+ENTRYPOINT ["node", "/app/dist/src/main.cjs"]
 CMD ["up", "--data", "/data", "--host", "0.0.0.0"]

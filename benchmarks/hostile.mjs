@@ -89,7 +89,7 @@ function misbehave(kind, address) {
 
 async function startReplica() {
   const data = mkdtempSync(join(tmpdir(), 'tributary-hostile-'))
-  const program = join(root, 'dist', 'src', 'main.js')
+  const program = join(root, 'dist', 'src', 'main.cjs')
   const process_ = spawn(
     process.execPath,
     [program, 'up', '--json', '--port', '0', '--data', data, '--log-level', 'silent'],

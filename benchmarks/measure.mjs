@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
-export const program = join(root, 'dist', 'src', 'main.js')
+export const program = join(root, 'dist', 'src', 'main.cjs')
 
 /** Node tells it itself; another program's is asked of the system by a little Python. */
 const TELL = `data:text/javascript,${encodeURIComponent(

@@ -28,7 +28,7 @@ cpSync(at('src'), at('dist', 'src'), {
 })
 if (existsSync(at('migrations'))) cpSync(at('migrations'), at('dist', 'migrations'), { recursive: true })
 
-const program = at('dist', 'src', 'main.js')
+const program = at('dist', 'src', 'main.cjs')
 await bundle()
 if (existsSync(program)) {
   const text = readFileSync(program, 'utf8')
@@ -78,7 +78,7 @@ async function bundle() {
   await write('merge-worker', 'cjs')
   await write('start-merge-worker', 'cjs')
   await write('compaction-worker', 'esm')
-  await write('main', 'esm')
+  await write('main', 'cjs')
 
   async function write(entry, format, codeSplitting = false) {
     const input = { [entry]: join(folder, `${entry}.js`) }

@@ -10,7 +10,7 @@ import { makeCheckpoints } from '../examples/make-checkpoints.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const out = join(root, 'examples', 'out')
-const program = join(root, 'dist', 'src', 'main.js')
+const program = join(root, 'dist', 'src', 'main.cjs')
 const shown = (path) => relative(root, path)
 
 rmSync(out, { recursive: true, force: true })

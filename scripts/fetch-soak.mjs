@@ -25,7 +25,7 @@ const SMALL = 32
 const SMALL_BYTES = 100_000
 const WITHIN_MS = 60_000 + mib * 200
 
-const program = new URL('../dist/src/main.js', import.meta.url).pathname
+const program = new URL('../dist/src/main.cjs', import.meta.url).pathname
 const directory = mkdtempSync(join(tmpdir(), 'tributary-fetch-'))
 const children = new Set()
 process.on('exit', () => {

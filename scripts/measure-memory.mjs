@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const MIB = 1024 * 1024
-const program = join(dirname(dirname(fileURLToPath(import.meta.url))), 'dist', 'src', 'main.js')
+const program = join(dirname(dirname(fileURLToPath(import.meta.url))), 'dist', 'src', 'main.cjs')
 const given = process.argv.slice(2)
 const sizes = given.filter((text) => /^[0-9]+$/.test(text)).map(Number)
 if (sizes.length === 0) sizes.push(256, 512)

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const root = new URL('..', import.meta.url).pathname
-const program = join(root, 'dist/src/main.js')
+const program = join(root, 'dist/src/main.cjs')
 const directory = mkdtempSync(join(tmpdir(), 'tributary-smoke-'))
 let passed = 0
 

@@ -20,7 +20,7 @@ const CUT_EVERY = 60
 const CUT_LASTS = 30
 const AGREE_MS = 10_000
 
-const program = new URL('../dist/src/main.js', import.meta.url).pathname
+const program = new URL('../dist/src/main.cjs', import.meta.url).pathname
 const directory = mkdtempSync(join(tmpdir(), 'tributary-soak-'))
 
 /** A way to a replica, for all others, that can be cut. */

@@ -5,9 +5,6 @@ import type { Toolbox } from './cli/command.ts'
 import { processIo } from './cli/io.ts'
 import { runCli } from './cli/program.ts'
 
-/** Few models are smaller, so two threads will be worth their start. */
-const FEW_BYTES = 2 ** 25
-
 const io = processIo(process, homedir())
 
 const toolbox: Toolbox = {
@@ -27,7 +24,6 @@ const toolbox: Toolbox = {
     const merger = await createMerger(makeResources(flags, io.env))
     if (computes) merger.warm?.(0) // one thread starts while the rest is loaded
     const { openLocal } = await import('./local.ts')
-    if (computes) merger.warm?.(FEW_BYTES) // and where there may be two, the other while the inputs are looked at
     return openLocal({ ...(useDigestCache && { cacheDirectory: cacheDirectoryOf(io) }), merger })
   },
   strategies: async () => {

@@ -3,4 +3,7 @@ import { partsIn } from './parts.ts'
 
 const { run } = partsIn(import.meta.dirname)('command-line') as typeof import('./command-line.ts')
 
-process.exitCode = await run(process.argv.slice(2))
+process.exitCode = 1 // should the process end before the command has
+void run(process.argv.slice(2)).then((code) => {
+  process.exitCode = code
+})

@@ -71,16 +71,21 @@ export interface WasmHost {
   spill(i: number, term: number, high: number, low: number, rest: number): void
 }
 
-let bytes: Uint8Array<ArrayBuffer> | undefined
 let compiled: WebAssembly.Module | undefined
 
-const moduleBytes = (): Uint8Array<ArrayBuffer> => (bytes ??= new Uint8Array(Buffer.from(WASM_BASE64, 'base64')))
+const kernelModule = (): WebAssembly.Module =>
+  (compiled ??= new WebAssembly.Module(new Uint8Array(Buffer.from(WASM_BASE64, 'base64'))))
 
 /** Whether this engine has WebAssembly with 128-bit vectors. */
-export const hasWasm = (): boolean => typeof WebAssembly === 'object' && WebAssembly.validate(moduleBytes())
+export function hasWasm(): boolean {
+  try {
+    return kernelModule() instanceof WebAssembly.Module
+  } catch {
+    return false
+  }
+}
 
 export function instantiate(memory: WebAssembly.Memory, host: WasmHost): WasmWords {
-  compiled ??= new WebAssembly.Module(moduleBytes())
-  const instance = new WebAssembly.Instance(compiled, { env: { memory }, host: { ...host } })
+  const instance = new WebAssembly.Instance(kernelModule(), { env: { memory }, host: { ...host } })
   return instance.exports as WasmWords
 }

@@ -79,7 +79,6 @@ test('[CLI-46] with other flags, and where it is missing or damaged, the program
 
   const copy = join(folder, 'copy')
   cpSync(join(dirname(PROGRAM), '..'), join(copy, 'dist'), { recursive: true })
-  writeFileSync(join(copy, 'package.json'), '{"type":"module"}')
   const parts = join(copy, 'dist/src')
   const compiled = readdirSync(parts).filter((file) => file.endsWith(compiledPath('.cjs')))
   expect(compiled.length).toBeGreaterThan(4)
@@ -92,7 +91,7 @@ test('[CLI-46] with other flags, and where it is missing or damaged, the program
     bytes[bytes.length >> 1]! ^= 0x10
     writeFileSync(path, bytes)
   })
-  const damaged = merge(folder, join(parts, 'main.js'))
+  const damaged = merge(folder, join(parts, 'main.cjs'))
   expect(damaged.content).toBe(content)
   expect(new Set(damaged.told.map(({ rejected }) => rejected))).toEqual(new Set(['undefined']))
 })

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 
 const root = new URL('../..', import.meta.url).pathname
-export const PROGRAM = join(root, 'dist/src/main.js')
+export const PROGRAM = join(root, 'dist/src/main.cjs')
 
 export interface Ended {
   readonly code: number | null
