@@ -220,7 +220,7 @@ class MergeRun {
     let done = begin
     while (done < end) {
       const out = this.#out.subarray(0, Math.min(this.#out.length, end - done))
-      if (average?.(done, out) !== true && !this.#directly(tensor, place, done, end, out)) break
+      if (average?.(done, out) !== true && !this.#directly(tensor, place, done, out)) break
       this.#put(tensor.target, done, out, hasher)
       done += out.length
     }
@@ -241,15 +241,17 @@ class MergeRun {
   }
 
   /** Part of a tensor from bytes to bytes, without the evaluator: false where there is no way, or for what it must name. */
-  #directly({ dtype }: TaskTensor, place: number, begin: number, end: number, out: Uint8Array): boolean {
+  #directly({ dtype }: TaskTensor, place: number, begin: number, out: Uint8Array): boolean {
     const size = bytesPerElement(dtype)
-    this.#streams.until(end / size)
     const write = this.#about(place, dtype).write()
     if (!write) return false
     const step = this.#streams.atOnce * size
     for (let done = 0; done < out.length; done += step) {
       const part = out.subarray(done, done + step)
-      if (!write((begin + done) / size, part.length / size, part)) return false
+      const first = (begin + done) / size
+      const count = part.length / size
+      this.#streams.until(first + count) // no more of each stream than what the cache of a core keeps of all of them
+      if (!write(first, count, part)) return false
     }
     return true
   }

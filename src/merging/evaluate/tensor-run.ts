@@ -153,8 +153,8 @@ export class TensorRun<B> implements Surroundings {
     const atOnce = (run && streams?.atOnce) ?? this.tensor.elements
     let singly: Schedule<B> | undefined
     return (part, sampled) => {
-      streams?.until(part.to)
       for (const range of sampled ? sampleOf(part) : partsOf(part, atOnce)) {
+        streams?.until(sampled ? part.to : range.to)
         // what is not finite, the primitives name
         if (run?.(range.from, range.to - range.from) !== true)
           strips.run((singly ??= Lowering.sinks<B>(sinks, this)), this.#occasion(range))
