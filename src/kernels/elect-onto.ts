@@ -1,6 +1,7 @@
 /**
- * Programs that end with what three elect, added to a base and written as bf16: the compiled kernels have one step for that
- * (assembly/elect-onto.ts), whose proofs rest on how far off each of its numbers can be.
+ * Programs that end with what three elect, added to a base and written: the compiled kernels have one step for that. Of bf16
+ * (assembly/elect-onto.ts) its proofs rest on how far off each of its numbers can be; of f32 (assembly/elect-onto-f32.ts) it
+ * computes what its steps do.
  */
 import type { ProgramStep, StripProgram } from './strip-program.ts'
 
@@ -13,10 +14,15 @@ export interface Ending {
   readonly elect: StepOf<'elect'>
   /** What each plane is scaled by at last. */
   readonly scales: readonly (Scale | undefined)[]
-  /** Whether all elements but zeros are at least 2⁻⁷⁰. */
-  readonly isLarge: boolean
   /** The base's plane, which is narrow. */
   readonly base: number
+  /** Of bf16. */
+  readonly proof: Proof | undefined
+}
+
+export interface Proof {
+  /** Whether all elements but zeros are at least 2⁻⁷⁰. */
+  readonly isLarge: boolean
   /** How far off a vote and a result may be, in parts of the side that won; the least weight; factors; weights. All are f32. */
   readonly plan: readonly number[]
 }
@@ -32,18 +38,37 @@ const SLACK = 1 + 2 ** -16
 
 export function endingOf({ steps, dtype }: StripProgram): Ending | undefined {
   const [elect, widen, plus, write] = steps.slice(-4)
-  if (dtype !== 'BF16' || elect?.do !== 'elect' || widen?.do !== 'widen') return undefined
+  if (elect?.do !== 'elect' || widen?.do !== 'widen' || elect.planes.length !== 3) return undefined
   if (plus?.do !== 'binary' || plus.op !== 'plus' || write?.do !== 'write' || write.a !== plus.out) return undefined
   const isSum = new Set([plus.a, plus.b, widen.out, elect.out]).size === 2 && plus.a !== plus.b
   if (!isSum || new Set([...elect.planes, elect.out, widen.a]).size !== 5) return undefined
   const before = steps.slice(0, -4)
   const makers = elect.planes.map((plane) => makerOf(before, plane))
-  const scales = makers.map((maker) => (maker?.do === 'scale' ? maker : undefined))
-  const plan = planOf(elect, scales)
-  if (!plan) return undefined
+  const made = makers.map((maker) => (maker?.do === 'scale' ? maker : undefined))
+  const scales = dtype === 'F32' ? made.map(factor) : made
+  const plan = dtype === 'BF16' ? planOf(elect, scales) : undefined
+  if (dtype === 'F32' ? elect.divisors : !plan) return undefined
   const own = scales.filter((scale) => scale !== undefined)
   const isLarge = makers.every((maker) => isTrim(maker) && maker.key >= LARGE_KEY)
-  return { steps: new Set([...own, elect, widen, plus, write]), elect, scales, isLarge, base: widen.a, plan }
+  const taken = new Set<ProgramStep>([...own, elect, widen, plus, write])
+  return { steps: taken, elect, scales, base: widen.a, proof: plan && { isLarge, plan } }
+}
+
+/** 2⁻¹⁰⁰, of which the reciprocal is far from the ends of f64. */
+const LEAST_POWER = 2 ** -100
+
+/** One that is a product by what is above zero, or a quotient that is such. */
+function factor(scale: Scale | undefined): Scale | undefined {
+  if (!scale || !(scale.by > 0 && scale.by < Infinity)) return undefined
+  if (scale.op === 'times') return scale
+  return scale.by >= LEAST_POWER && scale.by <= 1 && isPower(scale.by) ? scale : undefined
+}
+
+/** Of numbers up to 1. */
+function isPower(number: number): boolean {
+  let power = 1
+  while (power > number) power /= 2
+  return power === number
 }
 
 const isTrim = (step: ProgramStep | undefined) => step?.do === 'trim' || step?.do === 'trimInTurn'
@@ -71,15 +96,12 @@ function makerOf(steps: readonly ProgramStep[], plane: number): ProgramStep | un
   return undefined
 }
 
-const factorOf = (scale: Scale | undefined): number =>
+export const factorOf = (scale: Scale | undefined): number =>
   scale === undefined ? 1 : scale.op === 'times' ? scale.by : 1 / scale.by
 
 /** Undefined where nothing is proved of such numbers. */
-function planOf(
-  { planes, weights, divisors }: Ending['elect'],
-  scales: Ending['scales'],
-): readonly number[] | undefined {
-  if (planes.length !== 3 || !weights.every((weight) => Math.fround(weight) === weight)) return undefined
+function planOf({ weights, divisors }: Ending['elect'], scales: Ending['scales']): readonly number[] | undefined {
+  if (!weights.every((weight) => Math.fround(weight) === weight)) return undefined
   const factors = weights.map((weight, i) => weight * factorOf(scales[i]))
   const isFit = (number: number): boolean => number >= LEAST && number <= MOST
   if (![...weights, ...factors, ...scales.map(factorOf)].every(isFit)) return undefined

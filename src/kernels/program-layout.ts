@@ -1,10 +1,11 @@
 /** A program as words with addresses: where its planes, tables and numbers lie, and what each step is to the compiled kernels. */
 import { at, invariant } from '../core/invariant.ts'
-import { type Ending, endingOf } from './elect-onto.ts'
+import { type Ending, endingOf, factorOf } from './elect-onto.ts'
 import { isNarrowSum } from './measures.ts'
 import { areaBytes, isOfEveryPair, readForPairs, SUM_BYTES } from './pair-area.ts'
-import { BINARY, BLOCK_SUM, codes, COMPARE, DTYPES, UNARY } from './program-codes.ts'
+import { BINARY, BLOCK_SUM, COMPARE, DTYPES, OP, UNARY } from './program-codes.ts'
 import { keepBelow } from './reference.ts'
+import { type ChangeStep, withStreamChanges } from './stream-changes.ts'
 import { type Fused, isFused, type Measure, type ProgramStep, type StripProgram } from './strip-program.ts'
 import type { Address } from './wasm-instance.ts'
 
@@ -12,46 +13,6 @@ import type { Address } from './wasm-instance.ts'
 export const STRIP = 512
 /** A line of the cache more than a strip, lest many planes begin in the same place of it. */
 const PLANE_BYTES = 8 * STRIP + 64
-
-const OP = codes(
-  [
-    'read',
-    'write',
-    'binary',
-    'unary',
-    'choose',
-    'keep',
-    'aboveCutoff',
-    'scaled',
-    'scaledPair',
-    'weightedSum',
-    'sort',
-    'finite',
-    'sum',
-    'greatest',
-    'histogram',
-    'readNarrow',
-    'widen',
-    'change',
-    'trim',
-    'drop',
-    'histogramNarrow',
-    'votes',
-    'narrow',
-    'scale',
-    'nth',
-    'pairSums',
-    'elect',
-    'trimInTurn',
-    'sumNarrow',
-    'dotsNarrow',
-    'draw',
-    'pick',
-    'readPacked',
-    'electOnto',
-  ],
-  1,
-)
 
 /** What a measure reads and writes, and where its state lies while a program runs. */
 interface State {
@@ -104,7 +65,10 @@ export class ProgramLayout {
     this.#packed = readForPairs(program.steps)
     if (this.#packed) this.#area = this.#take(areaBytes(this.#packed.length))
     const ending = endingOf(program)
-    for (const step of program.steps) if (!ending?.steps.has(step)) this.#encode(step, program)
+    for (const step of withStreamChanges(program)) {
+      if (step.do === 'readChange' || step.do === 'sumChanges') this.#change(step, program)
+      else if (!ending?.steps.has(step)) this.#encode(step, program)
+    }
     this.#end(ending)
     this.words.push(0)
     this.code = this.#take(4 * this.words.length)
@@ -196,6 +160,20 @@ export class ProgramLayout {
     }
   }
 
+  #change(step: ChangeStep, { streams }: StripProgram): void {
+    const isF32 = at(streams, step.stream) === 'F32' ? 1 : 0
+    const from = [isF32, step.stream, this.plane(step.base)]
+    if (step.do === 'readChange') {
+      const mask = step.mask === undefined ? -1 >>> 0 : streams.length + step.mask
+      this.words.push(OP.readChange, ...from, mask, this.plane(step.out))
+      return
+    }
+    const { all, kept } = step
+    const [sumOfAll, sumOfKept] = [at(this.#lanes(all), 0), at(this.#lanes(kept), 0)]
+    const mask = streams.length + step.mask
+    this.words.push(OP.sumChanges, ...from, mask, this.plane(step.spare), BLOCK_SUM[all.op], sumOfAll, sumOfKept)
+  }
+
   #readPacked(packed: NonNullable<ReturnType<typeof readForPairs>>, streams: StripProgram['streams']): void {
     const address = this.#take(8 * packed.length)
     const words = packed.flatMap((stream) => [DTYPES[at(streams, stream)]!.code, stream])
@@ -263,11 +241,19 @@ export class ProgramLayout {
 
   #end(ending: Ending | undefined): void {
     if (!ending) return
-    const { elect, scales, isLarge, base, plan } = ending
+    const { elect, scales, base, proof } = ending
+    const planes = this.#table(elect.planes)
+    const weights = this.#list(elect.weights)
+    if (!proof) {
+      const factors = scales.some((scale) => scale !== undefined) ? this.#list(scales.map(factorOf)) : 0
+      this.words.push(OP.electOntoF32, planes, this.plane(base), weights, factors)
+      return
+    }
+    const { isLarge, plan } = proof
     const address = this.#take(4 * plan.length)
     this.tables.push({ address, words: [...new Uint32Array(Float32Array.from(plan).buffer)] })
-    this.words.push(OP.electOnto, this.#table(elect.planes), this.plane(base), address, this.plane(elect.out))
-    this.words.push(this.#list(elect.weights), elect.planes.length, elect.divisors ? this.#list(elect.divisors) : 0)
+    this.words.push(OP.electOnto, planes, this.plane(base), address, this.plane(elect.out))
+    this.words.push(weights, elect.planes.length, elect.divisors ? this.#list(elect.divisors) : 0)
     this.words.push(this.#list(scales.map((scale) => scale?.by ?? 1)))
     this.words.push(
       scales.reduce((bits, scale, i) => bits | (scale?.op === 'over' ? 1 << i : 0), 0),
@@ -289,16 +275,14 @@ export class ProgramLayout {
           this.#pairs(measure, planes)
           return
         }
-        const lanes = measure.pairs.map(() => this.#take(SUM_BYTES))
+        const lanes = this.#lanes(measure)
         const first = at(lanes, 0)
-        this.sums.push({ first, count: lanes.length, tellBlocks: measure.tellBlocks })
         const op = BLOCK_SUM[measure.op]
         if (narrow) {
           invariant(isNarrowSum(measure.op, measure.pairs), 'these sums are of planes that are not narrow')
           if (measure.op === 'dot') this.words.push(OP.dotsNarrow, plane(0), plane(1), first)
           else this.words.push(OP.sumNarrow, op, plane(0), first)
         } else measure.pairs.forEach(([a, b], i) => this.words.push(OP.sum, op, plane(a), plane(b), at(lanes, i)))
-        if (!measure.tellBlocks) this.states.push({ array: measure.totals, stride: SUM_BYTES, address: first + 64 })
         return
       }
       case 'greatest': {
@@ -325,6 +309,14 @@ export class ProgramLayout {
         )
       }
     }
+  }
+
+  #lanes({ pairs, totals, tellBlocks }: Extract<Measure, { measure: 'sums' }>): readonly Address[] {
+    const lanes = pairs.map(() => this.#take(SUM_BYTES))
+    const first = at(lanes, 0)
+    this.sums.push({ first, count: lanes.length, tellBlocks })
+    if (!tellBlocks) this.states.push({ array: totals, stride: SUM_BYTES, address: first + 64 })
+    return lanes
   }
 
   #pairs({ op, totals, tellBlocks }: Extract<Measure, { measure: 'sums' }>, planes: readonly number[]): void {

@@ -1,8 +1,8 @@
 /** Sums over a block in eight lanes: element i joins lane i mod 8, then ((0+1)+(2+3))+((4+5)+(6+7)). */
 
 @inline const SUM: i32 = 0
-@inline const L1: i32 = 1
-@inline const L2: i32 = 2
+@inline export const L1: i32 = 1
+@inline export const L2: i32 = 2
 @inline export const DOT: i32 = 3
 @inline export const DISTANCE: i32 = 4
 
@@ -95,7 +95,7 @@ export function laneSum(op: i32, a: usize, b: usize, state: usize, n: i32, ends:
 }
 
 @inline
-function endBlock(state: usize): void {
+export function endBlock(state: usize): void {
   const sum = folded(state)
   clear(state)
   const to = load<u32>(state, 72)

@@ -13,10 +13,14 @@ export function draw(keyLow: i32, keyHigh: i32, first: f64, below: i32, out: usi
   }
 }
 
+/** The bits of a word, four by four: loaded where they are used, for the compiler makes a constant again in every turn. */
+const bits: usize = memory.data(128, 16)
+for (let bit: usize = 0; bit < 32; bit++) store<u32>(bits + (bit << 2), 1 << <u32>bit)
+
 /** Four elements where bits `bit` … `bit` + 3 of the word are set, else 0. */
 @inline
-function pickFour(word: v128, bit: i32, a: usize, out: usize): void {
-  const own = i32x4(1 << bit, 2 << bit, 4 << bit, 8 << bit)
+function pickFour(word: v128, bit: usize, a: usize, out: usize): void {
+  const own = v128.load(bits + (bit << 2))
   v128.store(out, v128.and(v128.load(a), i32x4.eq(v128.and(word, own), own)))
 }
 

@@ -3,15 +3,16 @@
  * words: for each step its word, then its operands; planes, tables and numbers are given by their addresses.
  */
 import { binary, choose, OVER, unary } from './element-wise'
+import { readChange, sumChanges } from './changes'
 import { greatest, laneSum, narrowDots, narrowSum, strip } from './block-sums'
-import { decodeBf16, decodeF16, decodeF32 } from './decode'
 import { draw, drop, pick } from './drop'
 import { elect } from './elect'
 import { electOnto } from './elect-onto'
-import { encodeBf16, encodeF16, encodeF32 } from './encode'
+import { electOntoF32 } from './elect-onto-f32'
 import { scaled, scaledPair, weightedSum } from './exact'
 import { pack, packFour, pairSums } from './gram'
-import { bracket, change, narrow, nth, readBf16, readF32, scale, trim, widen } from './narrow'
+import { bracket, change, narrow, nth, scale, trim, widen } from './narrow'
+import { BF16, clearRest, elementsOf, F16, read, readNarrow, write } from './program-streams'
 import { keep } from './random'
 import { aboveCutoff, histogram } from './selection'
 import { sort } from './sort'
@@ -56,9 +57,9 @@ import { votes } from './votes'
 @inline const PICK: i32 = 32
 @inline const READ_PACKED: i32 = 33
 @inline const ELECT_ONTO: i32 = 34
-
-@inline const BF16: i32 = 0
-@inline const F16: i32 = 1
+@inline const ELECT_ONTO_F32: i32 = 35
+@inline const READ_CHANGE: i32 = 36
+@inline const SUM_CHANGES: i32 = 37
 
 @inline
 function word(pc: usize, i: usize): i32 {
@@ -73,40 +74,10 @@ function number(pc: usize, i: usize): f64 {
   return load<f64>(address(pc, i))
 }
 
-function read(dtype: i32, stream: usize, out: usize, at: i32, n: i32): bool {
-  if (dtype == BF16) return decodeBf16(stream + (<usize>at << 1), out, n)
-  if (dtype == F16) return decodeF16(stream + (<usize>at << 1), out, n)
-  return decodeF32(stream + (<usize>at << 2), out, n)
-}
-
-/** Zeros behind the last element, up to a whole row. */
-@inline
-function clearRest(plane: usize, n: i32): void {
-  memory.fill(plane + (<usize>n << 2), 0, <usize>(((n + 15) & ~15) - n) << 2)
-}
-
-/** As f32; behind the last element there are zeros up to a whole row. */
-function readNarrow(dtype: i32, stream: usize, out: usize, at: i32, n: i32): bool {
-  let finite = true
-  if (dtype == BF16) finite = readBf16(stream + (<usize>at << 1), out, n)
-  else if (dtype == F16) {
-    finite = decodeF16(stream + (<usize>at << 1), out, n)
-    narrow(out, out, n)
-  } else finite = readF32(stream + (<usize>at << 2), out, n)
-  clearRest(out, n)
-  return finite
-}
-
 /** Of the elements from `first` on, how many lie up to `last`. */
 @inline
 function upTo(last: f64, first: f64, n: i32): i32 {
   return <i32>max<f64>(0, min<f64>(n, last - first + 1))
-}
-
-function write(dtype: i32, plane: usize, out: usize, at: i32, n: i32): bool {
-  if (dtype == BF16) return encodeBf16(plane, out + (<usize>at << 1), n) < 0
-  if (dtype == F16) return encodeF16(plane, out + (<usize>at << 1), n) < 0
-  return encodeF32(plane, out + (<usize>at << 2), n) < 0
 }
 
 /** A strip on its way to where pairs of planes are summed. */
@@ -290,6 +261,30 @@ export function runProgram(code: usize, streams: usize, out: usize, first: f64, 
           const to = out + (<usize>at << 1)
           if (!electOnto(address(pc, 1), pc + 20, address(pc, 2), address(pc, 3), address(pc, 4), to, n)) return false
           pc += 44
+          break
+        }
+        case ELECT_ONTO_F32: {
+          const to = out + (<usize>at << 2)
+          if (!electOntoF32(address(pc, 1), address(pc, 3), address(pc, 4), address(pc, 2), to, n)) return false
+          pc += 20
+          break
+        }
+        case READ_CHANGE: {
+          const isF32 = word(pc, 1) != 0
+          const stream = elementsOf(isF32, address(streams, word(pc, 2)), at)
+          let mask: usize = 0
+          if (word(pc, 4) >= 0) mask = address(streams, word(pc, 4)) + (<usize>at >> 3)
+          if (!readChange(isF32, stream, address(pc, 3), mask, address(pc, 5), n)) return false
+          pc += 24
+          break
+        }
+        case SUM_CHANGES: {
+          const isF32 = word(pc, 1) != 0
+          const stream = elementsOf(isF32, address(streams, word(pc, 2)), at)
+          const mask = address(streams, word(pc, 4)) + (<usize>at >> 3)
+          const op = word(pc, 6)
+          sumChanges(isF32, op, stream, address(pc, 3), mask, address(pc, 5), address(pc, 7), address(pc, 8), n, ends)
+          pc += 36
           break
         }
         case TRIM_IN_TURN: {
