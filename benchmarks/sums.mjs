@@ -14,41 +14,35 @@ import { ownClock } from './own-clock.mjs'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const { createWasmKernels } = await import(join(root, 'dist', 'src', 'kernels', 'wasm.js'))
 
-const RUN_NS = 3e7
-const RUNS = 3
+const RUN_NS = 8e6
+const RUNS = 5
 const COUNTS = [3, 4, 8, 16, 64]
 /** A merge reads pieces of files as long as this; kernels alone take as much as stays in a cache. */
 const PIECE_BYTES = 1 << 17
 const STRIP = 2048
+const MEMORY_BYTES = 32 << 20
 const WEIGHTS = {
   equal: (k) => Array(k).fill(1),
   any: (k) => Array.from({ length: k }, (_, i) => Math.fround(0.731 + 0.137 * (((i >> 1) * 7) % 11))),
 }
 
-/** Nanoseconds an element. */
-function price(elements, work) {
-  work()
-  let best = Infinity
-  for (let run = 0; run < RUNS; run++) {
+/** Nanoseconds an element, of so many calls that asking for the time takes none of it. */
+function price({ elements, work }) {
+  let calls = 1
+  for (;;) {
     const start = ownClock()
-    let done = 0
-    let spent = 0
-    while (spent < RUN_NS) {
-      work()
-      done += elements
-      spent = ownClock() - start
-    }
-    best = Math.min(best, spent / done)
+    for (let n = 0; n < calls; n++) work()
+    const spent = ownClock() - start
+    if (spent >= RUN_NS) return spent / calls / elements
+    calls = Math.ceil(calls * Math.min(16, Math.max(1.2, (1.2 * RUN_NS) / Math.max(spent, 1))))
   }
-  return best
 }
 
-const kernels = createWasmKernels()
 const folder = mkdtempSync(join(tmpdir(), 'tributary-sums-'))
 
-/** The prices of one kind of numbers, by what is done with them. */
-function pricesOf(dtype, weights, make) {
-  kernels.reset()
+/** What is done with one kind of numbers, and on how many elements. Each kind has kernels of its own, which learn nothing of others. */
+function worksOf(dtype, weights, make, name) {
+  const kernels = createWasmKernels({ memoryBytes: MEMORY_BYTES })
   const { bytes } = FORMS[dtype]
   const k = weights.length
   const total = weights.reduce((sum, weight) => sum + weight, 0)
@@ -65,51 +59,66 @@ function pricesOf(dtype, weights, make) {
   const whole = kernels.allocateBytes(PIECE_BYTES)
   const out = whole.subarray(0, length * bytes)
   const parts = streams.map((stream) => stream.subarray(0, length * bytes))
-  const prices = { average: price(length, () => kernels.average(dtype, parts, weights, total, out)) }
-
-  const paths = streams.map((stream, j) => {
-    writeFileSync(join(folder, String(j)), stream)
-    return openSync(join(folder, String(j)))
-  })
+  const pathOf = (j) => join(folder, `${name} ${j}`)
+  streams.forEach((stream, j) => writeFileSync(pathOf(j), stream))
+  const paths = streams.map((_, j) => openSync(pathOf(j)))
   const written = openSync(join(folder, 'out'), 'w')
-  prices.merge = price(PIECE_BYTES / bytes, () => {
+  const close = () => [...paths, written].forEach((file) => closeSync(file))
+
+  const average = () => kernels.average(dtype, parts, weights, total, out)
+  const merge = () => {
     streams.forEach((stream, j) => readSync(paths[j], stream, 0, PIECE_BYTES, 0))
     kernels.average(dtype, streams, weights, total, whole)
     createHash('sha256').update(whole).digest()
     writeSync(written, whole, 0, PIECE_BYTES, 0)
-  })
-  for (const file of [...paths, written]) closeSync(file)
+  }
+  const both = {
+    average: { elements: length, work: average },
+    merge: { elements: PIECE_BYTES / bytes, work: merge },
+  }
+  if (dtype !== 'F32') return { works: both, close }
 
-  if (dtype !== 'F32') return prices
   const planes = parts.map((stream) => {
     const own = kernels.allocate(STRIP)
     kernels.decode(dtype, stream.subarray(0, STRIP * bytes), own)
     return own
   })
   const sum = kernels.allocate(STRIP)
-  prices.weightedSum = price(STRIP, () => kernels.weightedSum(planes, weights, sum))
   const kept = kernels.exactSums(STRIP)
   const keep = () => {
     kept.clear()
     planes.forEach((one, j) => kept.addScaled(one, weights[j], 1))
     kept.read(sum)
   }
-  prices.exactSums = price(STRIP, keep)
   // as a merge whose sums are kept reads, decodes and hashes
-  const file = openSync(join(folder, '0'))
   const piece = out.subarray(0, STRIP * bytes)
-  prices.kept = price(STRIP, () => {
+  const keepAll = () => {
     kept.clear()
     planes.forEach((one, j) => {
-      readSync(file, parts[j], 0, STRIP * bytes, 0)
+      readSync(paths[j], parts[j], 0, STRIP * bytes, 0)
       kernels.decode(dtype, parts[j].subarray(0, STRIP * bytes), sum)
       kept.addScaled(one, weights[j], 1)
     })
     kernels.encode(dtype, kept.read(sum), piece)
     createHash('sha256').update(piece).digest()
-  })
-  closeSync(file)
-  return prices
+  }
+  const works = {
+    ...both,
+    weightedSum: { elements: STRIP, work: () => kernels.weightedSum(planes, weights, sum) },
+    exactSums: { elements: STRIP, work: keep },
+    kept: { elements: STRIP, work: keepAll },
+  }
+  return { works, close }
+}
+
+/** The least price of each work on each kind. Kinds take turns, so that what else the machine does falls on all of them. */
+function pricesOf(dtype, weights, kinds) {
+  const all = Object.entries(kinds).map(([name, make]) => ({ name, ...worksOf(dtype, weights, make, name) }))
+  for (let run = 0; run < RUNS; run++)
+    for (const work of Object.keys(all[0].works))
+      for (const kind of all) kind[work] = Math.min(kind[work] ?? Infinity, price(kind.works[work]))
+  for (const { close } of all) close()
+  return all
 }
 
 const NAMES = {
@@ -126,14 +135,16 @@ const kindsOf = (dtype) => ({
   ),
 })
 
+const [only] = process.argv.slice(2) // a dtype and a count, as BF16-4, and nothing is written
 const rows = []
 const worst = []
 const kinds = Object.keys(kindsOf('BF16'))
 for (const k of COUNTS)
   for (const dtype of Object.keys(FORMS))
     for (const [weighting, weigh] of Object.entries(WEIGHTS)) {
+      if (only && only !== `${dtype}-${k}`) continue
       const weights = weigh(k)
-      const all = Object.entries(kindsOf(dtype)).map(([name, make]) => ({ name, ...pricesOf(dtype, weights, make) }))
+      const all = pricesOf(dtype, weights, kindsOf(dtype))
       const [usual, ...hard] = all
       for (const work of Object.keys(NAMES).filter((one) => one in usual)) {
         const times = hard.map((one) => one[work] / usual[work])
@@ -148,6 +159,7 @@ for (const k of COUNTS)
       }
     }
 rmSync(folder, { recursive: true })
+if (only) process.exit()
 
 const worstRows = [...worst]
   .sort((a, b) => a.name.localeCompare(b.name))
