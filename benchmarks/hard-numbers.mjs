@@ -39,9 +39,11 @@ export const setsOf = ({ digits, top, normal }) => {
     else all[k - 1] = last
     return all
   }
+  const subnormal = each(() => Math.round((uniform() - 0.5) * 2 ** digits) * 2 ** bottom)
   return {
     gaussian: ordinary,
-    subnormal: each(() => Math.round((uniform() - 0.5) * 2 ** digits) * 2 ** bottom),
+    subnormal,
+    'blocks of subnormal ones': (k, i) => ((i >> 11) % 4 === 3 ? subnormal : ordinary)(k),
     'wide spans': each(() => any() * 2 ** Math.floor(normal + uniform() * (top - normal))),
     ties: each(() => 1 + Math.floor(uniform() * 2 ** digits) * 2 ** -digits),
     cancellation: (k) => pairs(k, () => 1, 0).map((value) => value * (1 + (uniform() < 0.5 ? 2 ** -digits : 0))),

@@ -24,8 +24,8 @@ const PLANES_MAX = 4096
 
 /** As many parts of kept sums hold any products of f32 values. */
 const PARTS_MAX = 12
-/** Terms that are kept as they are, before they are added up. */
-const KEPT_MAX = 64
+/** Terms that are kept as they are, before they are added up, which costs more than all else: most merges have fewer. */
+const KEPT_MAX = 80
 
 export interface WasmOptions {
   /** All buffers together. Only what is used becomes real. */

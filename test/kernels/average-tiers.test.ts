@@ -242,6 +242,21 @@ test.each([6, 8, 16])(
   },
 )
 
+test.each([2, 3, 4, 8])(
+  '[KRN-13] of %i bf16 blocks of subnormal ones lie among others, and all have their bits',
+  (k) => {
+    const random = numbersFrom(k)
+    const columns = Array.from({ length: 6 * 2048 + 40 }, (_, i) => {
+      const isTiny = [1, 2, 4].includes(i >> 11) && (i >> 11 !== 4 || i % 700 > 300)
+      const scale = isTiny ? 2 ** -133 : 2 ** -8
+      return Array.from({ length: k }, () => Math.round((random() - 0.5) * 128) * scale)
+    })
+    const weights = Array<number>(k).fill(1)
+    for (const tier of ['inF32', undefined] as const)
+      expect(differs(averagesOf('BF16', columns, weights, k, tier))).toBe('nothing')
+  },
+)
+
 const FACTOR = 1 - 2 ** -24
 
 /** The units as values of so many bits, which add up to them: no more than `most`. */

@@ -3,11 +3,9 @@
  * ones are widened apart, which leaves nothing to put in order. Whether magnitudes lie where the proofs hold is asked once a
  * block; a block where they don't is left to the loops of average.ts.
  */
-import { manyInF32, manyInInterval, mostlyTiny, oneEight } from './average'
+import { BLOCK_BYTES, manyInF32, manyInInterval, mostlyTiny, oneEight, tinyOr } from './average'
 import { streamOf } from './codes'
 import { divisorInF32Of, errorInF32Of, narrowOf, scaledOf } from './plan'
-
-@inline export const BLOCK_BYTES: usize = 4096
 
 /** Loaded before a loop, for the compiler makes a constant again in every turn of it. */
 const constants: usize = memory.data<u32>([0x7fff7fff, 0xffff0000, 0x8000, 0x7fff, 1, 0x00010001])
@@ -87,9 +85,15 @@ function inF32(k: i32, isPlain: bool, table: usize, weights: usize, divisor: f64
       }
     }
     if (isWithin(least, most, false)) continue
-    const again = manyInF32(table, weights, k, divisor, terms, plan, block, end, out)
-    if (again < 0) return -1
-    open += again
+    // and with it those that follow, as long as they are alike
+    while (block < to) {
+      const end = min(to, block + BLOCK_BYTES)
+      const again = tinyOr(table, weights, k, divisor, terms, plan, block, end, out)
+      if (again < 0) return -1
+      open += again
+      if (again < <i32>((end - block) >> 5)) break
+      block += BLOCK_BYTES
+    }
   }
   return open
 }

@@ -3,8 +3,8 @@
  * are nearly 3, 5 and 2 to 10. The sum of whole multiples is exact in f32, and its quotient lies on a middle of two codes or
  * farther from every middle than what weights are off can move it. On a middle, the sign of what they are off decides.
  */
-import { averageInSpan, mostlyTiny, oneEight } from './average'
-import { BLOCK_BYTES, even, halves, isWithin } from './average-few'
+import { averageInSpan, BLOCK_BYTES, mostlyTiny, oneEight } from './average'
+import { even, halves, isWithin } from './average-few'
 import { BF16, streamOf } from './codes'
 import { divisorInF32Of, narrowOf, ratioDoubtOf, ratioReachOf, scaledOf } from './plan'
 

@@ -9,6 +9,9 @@ import { BF16, F16, F16_SCALE, highFour, highTwo, lowFour, lowTwo, streamOf, upp
 import { divisorInF32Of, errorInF32Of, narrowOf, scaledOf, spanOf, sumErrorOf } from './plan'
 import { openEight } from './two-levels'
 
+/** What proofs in f32 look at before they go on. */
+@inline export const BLOCK_BYTES: usize = 4096
+
 @inline const BF16_FIRST: i32 = 0x7f80
 @inline const F16_FIRST: i32 = 0x7c00
 
@@ -90,13 +93,19 @@ export function averageInSpan(form: i32, table: usize, weights: usize, k: i32, d
   return spanLoop(F16, table, weights, k, divisor, terms, plan, from, to, out)
 }
 
+/** What an eight of such small elements counts for among those that a proof left open, since it took as much longer. */
+@inline const TINY_COUNT: i32 = 8
+/** 2⁻⁹⁰ */
+@inline const TINY_CODE: i16 = 0x1280
+
 /** Whether more than a few of some eights hold elements so small that multiplying them in f32 is slow on many machines. */
 export function mostlyTiny(table: usize, k: i32, from: usize, to: usize): bool {
   const magnitude = i16x8.splat(0x7fff)
   const one = i16x8.splat(1)
-  const tiny = i16x8.splat(0x1280)
+  const tiny = i16x8.splat(TINY_CODE)
   let count = 0
-  for (let at = from + ((((from >> 12) * 5) & 7) << 4); at < to; at += 128) {
+  // every ninth: what lies in rows of a power of two is not always missed
+  for (let at = from; at < to; at += 144) {
     let least = i16x8.splat(-1)
     for (let i = 0; i < k; i++)
       least = i16x8.min_u(least, i16x8.sub(v128.and(v128.load(streamOf(table, i, at)), magnitude), one))
@@ -112,6 +121,11 @@ export function mostlyTiny(table: usize, k: i32, from: usize, to: usize): bool {
 const constants: usize = memory.data<u32>([
   0x7fff7fff, 0x8000, 0xffff0000, 0x12801280, 0x5eff5eff, 0x1a801a80, 0x56ff56ff, 0x7fff, 1, 0x00010001,
 ])
+
+@inline
+function countOf(tiny: v128): i32 {
+  return v128.any_true(tiny) ? TINY_COUNT : 1
+}
 
 /**
  * bf16 with normalised f32 weights. s is within `error` times the greatest magnitude of the result; if both ends of that
@@ -171,11 +185,11 @@ export function manyInInterval(table: usize, weights: usize, k: i32, divisor: f6
     v128.store(out + at, v128.shuffle<i16>(p2, p3, 1, 3, 5, 7, 9, 11, 13, 15), 16)
     if (v128.any_true(v128.or(a0, a1))) {
       if (v128.any_true(a0)) {
-        open++
+        open += countOf(o0)
         if (oneEight(table, weights, k, divisor, terms, plan, at, out + at) < 0) return -1
       }
       if (v128.any_true(a1)) {
-        open++
+        open += countOf(o1)
         if (oneEight(table, weights, k, divisor, terms, plan, at + 16, out + at + 16) < 0) return -1
       }
     }
@@ -195,8 +209,34 @@ function rounded(a: v128, b: v128, bias: v128, last: v128): v128 {
   return v128.shuffle<i16>(r0, r1, 1, 3, 5, 7, 9, 11, 13, 15)
 }
 
-/** bf16 with whole weights of a small sum: the sum is exact in f32, and one f32 division rounds to the same cell. */
+/**
+ * bf16 with whole weights of a small sum: the sum is exact in f32, and one f32 division rounds to the same cell. Whether
+ * elements are mostly tiny is asked only behind such a block, for asking takes time where they never are.
+ */
 export function manyInF32(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
+  let open = 0
+  let slow = false
+  for (let block = from; block < to; block += BLOCK_BYTES) {
+    const end = min(to, block + BLOCK_BYTES)
+    const more = slow ? tinyOr(table, weights, k, divisor, terms, plan, block, end, out) : blockInF32(table, weights, k, divisor, terms, plan, block, end, out)
+    if (more < 0) return -1
+    open += more
+    slow = more >= <i32>((end - block) >> 5)
+  }
+  return open
+}
+
+/** A block in f32 where that is not slow. */
+export function tinyOr(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
+  if (!mostlyTiny(table, k, from, to)) return blockInF32(table, weights, k, divisor, terms, plan, from, to, out)
+  return tinyInSpan(table, weights, k, divisor, terms, plan, from, to, out)
+}
+
+function tinyInSpan(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
+  return averageInSpan(BF16, table, weights, k, divisor, terms, plan, from, to, out) < 0 ? -1 : TINY_COUNT * <i32>((to - from) >> 4)
+}
+
+function blockInF32(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
   const scaled = scaledOf(plan)
   const narrowest = narrowOf(plan)
   const magnitude = v128.load_splat<u32>(constants)
@@ -208,6 +248,7 @@ export function manyInF32(table: usize, weights: usize, k: i32, divisor: f64, te
   const zero = i16x8.splat(0)
   const d = divisorInF32Of(plan)
   let open = 0
+  let asked = false
   let at = from
   for (; at + 32 <= to; at += 32) {
     let m0 = zero
@@ -242,12 +283,19 @@ export function manyInF32(table: usize, weights: usize, k: i32, divisor: f64, te
     v128.store(out + at, rounded(f32x4.div(s0, d), f32x4.div(s1, d), bias, last))
     v128.store(out + at, rounded(f32x4.div(s2, d), f32x4.div(s3, d), bias, last), 16)
     if (v128.any_true(v128.or(a0, a1))) {
+      if (!asked && v128.any_true(i16x8.lt_u(i16x8.min_u(n0, n1), i16x8.splat(TINY_CODE)))) {
+        asked = true
+        if (mostlyTiny(table, k, at, to)) {
+          const more = tinyInSpan(table, weights, k, divisor, terms, plan, at, to, out)
+          return more < 0 ? -1 : open + more
+        }
+      }
       if (v128.any_true(a0)) {
-        open++
+        open += countOf(o0)
         if (oneEight(table, weights, k, divisor, terms, plan, at, out + at) < 0) return -1
       }
       if (v128.any_true(a1)) {
-        open++
+        open += countOf(o1)
         if (oneEight(table, weights, k, divisor, terms, plan, at + 16, out + at + 16) < 0) return -1
       }
     }
