@@ -4,10 +4,12 @@ import { cacheDirectoryOf } from './cli/cache-directory.ts'
 import type { Toolbox } from './cli/command.ts'
 import { processIo } from './cli/io.ts'
 import { runCli } from './cli/program.ts'
+import type { MergeThread } from './merging/merge-thread.ts'
 
 const io = processIo(process, homedir())
 
-const toolbox: Toolbox = {
+/** `early`: a thread that merges, started already. */
+const toolbox = (early?: MergeThread): Toolbox => ({
   startReplica: async (config, log) =>
     (await import('./replica.ts')).startReplica(config, { ...(log !== undefined && { log }) }),
   startCuttable: async (config) => {
@@ -19,10 +21,9 @@ const toolbox: Toolbox = {
     const replica = await startReplica(config, { between: partition })
     return { url: replica.url, key: replica.key, stop: () => replica.stop(), cut: partition.cut, heal: partition.heal }
   },
-  openLocal: async ({ useDigestCache, computes, ...flags }) => {
+  openLocal: async ({ useDigestCache, ...flags }) => {
     const [{ createMerger }, { makeResources }] = await Promise.all([import('./merger.ts'), import('./config.ts')])
-    const merger = await createMerger(makeResources(flags, io.env))
-    if (computes) merger.warm?.(0) // one thread starts while the rest is loaded
+    const merger = await createMerger(makeResources(flags, io.env), early)
     const { openLocal } = await import('./local.ts')
     return openLocal({ ...(useDigestCache && { cacheDirectory: cacheDirectoryOf(io) }), merger })
   },
@@ -33,7 +34,7 @@ const toolbox: Toolbox = {
     ])
     return strategies.map(strategyView)
   },
-}
+})
 
 /** Answers the exit code. */
-export const run = (argv: readonly string[]): Promise<number> => runCli(argv, io, toolbox)
+export const run = (argv: readonly string[], early?: MergeThread): Promise<number> => runCli(argv, io, toolbox(early))

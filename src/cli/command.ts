@@ -25,8 +25,6 @@ export interface CuttableReplica extends StartedReplica {
 export interface LocalOptions {
   /** May content roots of files read before be trusted, and noted for next time? */
   readonly useDigestCache: boolean
-  /** Surely merges or hashes tensors. */
-  readonly computes: boolean
   readonly workers?: string
   readonly maxMemory?: string
 }
@@ -88,8 +86,6 @@ export interface Command {
   readonly example: string
   /** What to do after Ctrl-C. */
   readonly afterStop?: string
-  /** Surely merges or hashes tensors of this machine: what that takes is started before the rest is loaded. */
-  readonly computes?: boolean
   /** Answers an exit code where it is not 0. */
   run(frame: Frame, given: Given): Promise<number | undefined>
 }

@@ -78,7 +78,6 @@ async function runCommand(command: Command, given: Given, around: Surroundings):
     local: async (options, use) => {
       const local = await toolbox.openLocal({
         useDigestCache: options.flag('cache'),
-        computes: command.computes === true,
         ...resourceFlags(options),
       })
       try {

@@ -3,9 +3,10 @@
  * their turn; a thread that dies takes its task with it, and the next task gets a fresh one. Threads keep the process alive
  * only while they work.
  */
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { TributaryError } from '../core/errors.ts'
 import { boardOfDigest, boardOfMerge } from './boards.ts'
+import { type MergeThread, startMergeThread } from './merge-thread.ts'
 import type { Merger, Resources, Watch } from './merger.ts'
 import type { RunBoard } from './run-board.ts'
 import { packTask } from './pack-task.ts'
@@ -33,11 +34,11 @@ type End =
 /** One more thread is worth its start for as much as this to read and to write. */
 export const SHARE_BYTES = 16 * 1024 * 1024
 
-/** `entry` is the built worker: it serves requests with `serveMerges`. */
-export function createWorkerMerger(entry: URL, resources: Resources): Merger {
+/** `entry` is the built worker: it serves requests with `serveMerges`. `early` is a thread of it that was started before. */
+export function createWorkerMerger(entry: URL, resources: Resources, early?: MergeThread): Merger {
   let stopping = false
   const isStopping = (): boolean => stopping
-  const threads: (Worker | undefined)[] = []
+  const threads: MergeThread[] = early ? [early] : []
   const dismissed: Promise<unknown>[] = []
   let last: Promise<unknown> = Promise.resolve()
 
@@ -77,32 +78,28 @@ export function createWorkerMerger(entry: URL, resources: Resources): Merger {
     return outcomes
   }
 
-  /** Dying while idle is no failure of any task; and an `error` event nobody hears would end the process. */
-  function start(place: number): Worker {
-    const thread = new Worker(entry)
-    const forget = (): void => {
-      if (threads[place] === thread) threads[place] = undefined
-    }
-    thread.on('error', forget).on('exit', forget)
-    return thread
-  }
-
+  /** Dying while idle is no failure of any task. */
   const crewOf = (workers: number): readonly Worker[] =>
-    Array.from({ length: workers }, (_, i) => (threads[i] ??= start(i)))
+    Array.from({ length: workers }, (_, place) => {
+      const known = threads[place]
+      const thread = known?.isAlive() === true ? known : startMergeThread(entry)
+      threads[place] = thread
+      return thread.worker
+    })
 
   return {
     resources,
     warm(bytes) {
-      if (!stopping) for (const thread of crewOf(workersWorth(bytes, resources.workers))) thread.unref()
+      if (!stopping) crewOf(workersWorth(bytes, resources.workers))
     },
     merge: async (task, watch = {}) => (await run({ kind: 'merge', task }, watch)) as readonly TensorOutcome[],
     digest: async (task, watch = {}) => (await run({ kind: 'digest', task }, watch)) as readonly DigestOutcome[],
     dismiss() {
-      last = last.then(() => dismissed.push(...threads.splice(0).map(async (thread) => thread?.terminate())))
+      last = last.then(() => dismissed.push(...threads.splice(0).map(async ({ worker }) => worker.terminate())))
     },
     async close() {
       stopping = true
-      await Promise.all(threads.map(async (thread) => thread?.terminate()))
+      await Promise.all(threads.map(async ({ worker }) => worker.terminate()))
       await Promise.all(dismissed)
       await last
     },

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { strategies } from '../../merge-strategies/index.ts'
 import { TributaryError } from '../../src/core/errors.ts'
 import { referenceKernels } from '../../src/kernels/reference.ts'
+import { startMergeThread } from '../../src/merging/merge-thread.ts'
 import { packTask, unpackTask } from '../../src/merging/pack-task.ts'
 import { RunBoard } from '../../src/merging/run-board.ts'
 import { serveMerges } from '../../src/merging/serve-merges.ts'
@@ -231,6 +232,29 @@ test('[MRG-90] threads started ahead of a task are those that do it', async () =
   await merger.close()
   merger.warm?.(2 ** 30)
   await expect(merger.merge(large)).rejects.toMatchObject({ code: 'SERVER_STOPPING' })
+})
+
+test('[MRG-90] a thread that was started before the merger works for it, and one that has died by then does not', async () => {
+  const entry = thread(`import { threadId } from 'node:worker_threads'
+    port.on('message', (request) => {
+      if (request === 'die') process.exit(3)
+      port.postMessage({ kind: 'tensors', outcomes: [[0, { name: 'w', root: '', scalars: [threadId] }]] })
+      port.postMessage({ kind: 'done' })
+    })`)
+  const [early, dead] = [startMergeThread(entry), startMergeThread(entry)]
+  const { threadId } = early.worker
+  dead.worker.postMessage('die')
+  dead.worker.ref()
+  await once(dead.worker, 'exit')
+  for (const [one, isIt] of [
+    [early, true],
+    [dead, false],
+  ] as const) {
+    const merger = createWorkerMerger(entry, { workers: 1 }, one)
+    const id = (await merger.merge(large))[0]?.scalars[0]
+    expect(id === threadId).toBe(isIt)
+    await merger.close()
+  }
 })
 
 test('[MRG-91] a merger that dismissed its threads ends each after its task, and serves the next task with fresh ones', async () => {

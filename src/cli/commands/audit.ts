@@ -11,7 +11,6 @@ export const audit: Command = {
   notes:
     'Works offline and trusts nothing but the bytes it reads. Exits with 3 where anything differs, naming the first\ntensor and tile, and with 1 where an input is not there.',
   example: 'tributary audit merged/ --input checkpoints/',
-  computes: true,
   afterStop: 'run the same command again to audit from the start',
 
   async run({ talk, signal, answer, local }, given) {

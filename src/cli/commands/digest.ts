@@ -8,7 +8,6 @@ export const digest: Command = {
   options: [CACHE_OPTION],
   notes: 'The content root names the weights alone: sharding, header order and file names do not matter.',
   example: 'tributary digest checkpoints/math',
-  computes: true,
   afterStop: 'run the same command again',
 
   async run({ talk, signal, answer, local }, given) {

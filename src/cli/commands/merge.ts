@@ -19,7 +19,6 @@ export const merge: Command = {
   notes:
     'Writes safetensors, the config and tokenizer files, README.md and receipt.json, which `tributary audit` replays.',
   example: 'tributary merge recipe.yml --out merged/',
-  computes: true,
   afterStop: 'run the same command again to merge from the start',
 
   async run({ talk, signal, answer, local }, given) {
