@@ -1,11 +1,12 @@
 /** Planes of f32 without what a random mask leaves out. A mask is bits, one an element, in the order of elements. */
-import { kept, limitOf, setKey } from './philox'
+import { kept, limitOf, setBlocks, setKey } from './philox'
 
-/** Which random words are below `below`; `first` is a multiple of sixteen. Whole words of 32 bits are written. */
+/** Which random words are below `below`; `first` is a multiple of 32, and all have one high word of the counter. Whole words of 32 bits are written. */
 export function draw(keyLow: i32, keyHigh: i32, first: f64, below: i32, out: usize, n: i32): void {
   setKey(keyLow, keyHigh)
   const limit = limitOf(below)
   let block = <u64>first >> 2
+  setBlocks(block)
   for (let left = n; left > 0; left -= 32) {
     store<u32>(out, kept(block, limit))
     block += 8

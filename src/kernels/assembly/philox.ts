@@ -78,16 +78,21 @@ export function row(block: u64): void {
   store16(c0, c1, c2, c3, words)
 }
 
-/** Which of four blocks' words are below the limit, as bits in the order of elements. */
-@inline
-function bitsOf(c0: v128, c1: v128, c2: v128, c3: v128, limit: v128): i32 {
+/** M0 times 0 … 7, one after the other. */
+const multiples: usize = memory.data(64, 16)
+for (let i: usize = 0; i < 8; i++) store<u64>(multiples + (i << 3), <u64>(<u32>M0) * <u64>i)
+
+/** What the second round is the same in for all blocks of a draw; and the last keys, for words of which the sign is the other. */
+const alike: usize = memory.data(64, 16)
+
+/** Before words of these blocks are compared: their high word is that of `block`. Keys are set. */
+export function setBlocks(block: u64): void {
+  const second = secondProduct(block)
+  v128.store(alike, v128.xor(i32x4.splat(<i32>(second >> 32)), v128.load(keys, 48)))
+  v128.store(alike, i32x4.splat(<i32>second), 16)
   const sign = i32x4.splat(0x80000000)
-  const m0 = i32x4.gt_s(limit, v128.xor(c0, sign))
-  const m1 = i32x4.gt_s(limit, v128.xor(c1, sign))
-  const m2 = i32x4.gt_s(limit, v128.xor(c2, sign))
-  const m3 = i32x4.gt_s(limit, v128.xor(c3, sign))
-  const bytes = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(m0, m1), i16x8.narrow_i32x4_s(m2, m3))
-  return i8x16.bitmask(v128.shuffle<i8>(bytes, bytes, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15))
+  v128.store(alike, v128.xor(v128.load(keys, 288), sign), 32)
+  v128.store(alike, v128.xor(v128.load(keys, 304), sign), 48)
 }
 
 /** A limit of unsigned words, as `kept` wants it. */
@@ -96,40 +101,42 @@ export function limitOf(below: i32): v128 {
   return i32x4.splat(below ^ 0x80000000)
 }
 
+/** Of four words each of two rows of blocks: which are below the limit, as half words. */
+@inline
+function belows(limit: v128, first: v128, second: v128): v128 {
+  return i16x8.narrow_i32x4_s(i32x4.gt_s(limit, first), i32x4.gt_s(limit, second))
+}
+
 /**
- * Of the 32 words of eight blocks, as bits: which are below the limit. Two rows at once: what one waits for, the other
- * computes in.
+ * Of the 32 words of eight blocks, as bits: which are below the limit. `block` is a multiple of eight. Two rows at once: what
+ * one waits for, the other computes in.
  */
 @inline
 export function kept(block: u64, limit: v128): i32 {
   const m0 = i32x4.splat(M0)
   const m1 = i32x4.splat(M1)
-  const second = secondProduct(block)
-  let c0 = i32x4.add(i32x4.splat(<i32>block), i32x4(0, 1, 2, 3))
-  let d0 = i32x4.add(i32x4.splat(<i32>block), i32x4(4, 5, 6, 7))
-  let p0 = i64x2.extmul_low_i32x4_u(m0, c0)
-  let p1 = i64x2.extmul_high_i32x4_u(m0, c0)
-  let r0 = i64x2.extmul_low_i32x4_u(m0, d0)
-  let r1 = i64x2.extmul_high_i32x4_u(m0, d0)
-  const key = v128.load(keys, 16)
-  let c2 = v128.xor(highs(p0, p1), key)
-  let d2 = v128.xor(highs(r0, r1), key)
-  const constant = v128.xor(i32x4.splat(<i32>(second >> 32)), v128.load(keys, 48))
-  let c3 = v128.xor(constant, lows(p0, p1))
-  let d3 = v128.xor(constant, lows(r0, r1))
+  const product = i64x2.splat(<u64>(<u32>M0) * <u64>(<u32>block))
+  let p0 = i64x2.add(product, v128.load(multiples))
+  let p1 = i64x2.add(product, v128.load(multiples, 16))
+  let r0 = i64x2.add(product, v128.load(multiples, 32))
+  let r1 = i64x2.add(product, v128.load(multiples, 48))
+  let c2 = v128.xor(highs(p0, p1), v128.load(keys, 16))
+  let d2 = v128.xor(highs(r0, r1), v128.load(keys, 16))
+  const own2 = v128.xor(v128.load(alike), lows(p0, p1))
+  const own3 = v128.xor(v128.load(alike), lows(r0, r1))
   let q0 = i64x2.extmul_low_i32x4_u(m1, c2)
   let q1 = i64x2.extmul_high_i32x4_u(m1, c2)
   let s0 = i64x2.extmul_low_i32x4_u(m1, d2)
   let s1 = i64x2.extmul_high_i32x4_u(m1, d2)
-  c0 = v128.xor(highs(q0, q1), v128.load(keys, 32))
-  d0 = v128.xor(highs(s0, s1), v128.load(keys, 32))
+  let c0 = v128.xor(highs(q0, q1), v128.load(keys, 32))
+  let d0 = v128.xor(highs(s0, s1), v128.load(keys, 32))
   let c1 = lows(q0, q1)
   let d1 = lows(s0, s1)
-  c2 = c3
-  d2 = d3
-  c3 = i32x4.splat(<i32>second)
-  d3 = c3
-  for (let at: usize = 64; at < 320; at += 32) {
+  c2 = own2
+  d2 = own3
+  let c3 = v128.load(alike, 16)
+  let d3 = c3
+  for (let at: usize = 64; at < 288; at += 32) {
     p0 = i64x2.extmul_low_i32x4_u(m0, c0)
     p1 = i64x2.extmul_high_i32x4_u(m0, c0)
     q0 = i64x2.extmul_low_i32x4_u(m1, c2)
@@ -147,5 +154,30 @@ export function kept(block: u64, limit: v128): i32 {
     d2 = v128.xor(v128.xor(highs(r0, r1), d3), v128.load(keys + at, 16))
     d3 = lows(r0, r1)
   }
-  return bitsOf(c0, c1, c2, c3, limit) | (bitsOf(d0, d1, d2, d3, limit) << 16)
+  // the last round, with its words as signed ones
+  const sign = i32x4.splat(0x80000000)
+  p0 = i64x2.extmul_low_i32x4_u(m0, c0)
+  p1 = i64x2.extmul_high_i32x4_u(m0, c0)
+  q0 = i64x2.extmul_low_i32x4_u(m1, c2)
+  q1 = i64x2.extmul_high_i32x4_u(m1, c2)
+  r0 = i64x2.extmul_low_i32x4_u(m0, d0)
+  r1 = i64x2.extmul_high_i32x4_u(m0, d0)
+  s0 = i64x2.extmul_low_i32x4_u(m1, d2)
+  s1 = i64x2.extmul_high_i32x4_u(m1, d2)
+  c0 = v128.xor(v128.xor(highs(q0, q1), c1), v128.load(alike, 32))
+  d0 = v128.xor(v128.xor(highs(s0, s1), d1), v128.load(alike, 32))
+  c2 = v128.xor(v128.xor(highs(p0, p1), c3), v128.load(alike, 48))
+  d2 = v128.xor(v128.xor(highs(r0, r1), d3), v128.load(alike, 48))
+  const w0 = belows(limit, c0, d0)
+  const w1 = belows(limit, v128.xor(lows(q0, q1), sign), v128.xor(lows(s0, s1), sign))
+  const w2 = belows(limit, c2, d2)
+  const w3 = belows(limit, v128.xor(lows(p0, p1), sign), v128.xor(lows(r0, r1), sign))
+  // from a word of eight blocks to blocks of four words
+  const even = i8x16.narrow_i16x8_s(w0, w2)
+  const odd = i8x16.narrow_i16x8_s(w1, w3)
+  const a = v128.shuffle<i8>(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+  const b = v128.shuffle<i8>(even, odd, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+  const low = v128.shuffle<i16>(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+  const high = v128.shuffle<i16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+  return i8x16.bitmask(low) | (i8x16.bitmask(high) << 16)
 }
