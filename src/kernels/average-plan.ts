@@ -63,15 +63,17 @@ const FORMS = {
 export type AverageDtype = keyof typeof FORMS
 export const AVERAGE_DTYPES = Object.keys(FORMS) as readonly AverageDtype[]
 
-/** Binades over which f32 sums of whole weights must be proved exact to be worth trying. */
-const SPAN_BINADES_MIN = 11
+/** Binades over which sums of whole weights must be proved exact to be worth trying first: of few wholes, many sums are ties. */
+const SPAN_BINADES_MIN = { F16: 32, F32: 11 } as const
 /** Of so few terms no proof is cheaper than what takes any scales; of fewer, levels need none (assembly/two-levels.ts). */
 const FEW = 8
 const FEW_WIDE = 4
 const FEW_ALIKE = 16
 const CASCADE_MAX = 16
 /** An f64 sum is looked at more closely where it is this many binades below the greatest element. */
-const CANCELLED_BINADES = 12
+const CANCELLED_BINADES = { F16: 10, F32: 12 } as const
+/** What an f16 in an f32 is short of. */
+const F16_SCALE = 2 ** 112
 
 const bitLength = (n: bigint): number => n.toString(2).length
 const size = (n: bigint): bigint => (n < 0n ? -n : n)
@@ -122,11 +124,11 @@ export function planAverage(dtype: AverageDtype, weights: readonly number[], div
   const inF32 =
     dtype === 'BF16' ? (inF32Of(weights, divisor) ?? inF32Of(...inLeastTerms(weights, whole, divisor))) : undefined
   if (inF32) return { tiers: ['inF32', ...beside, 'inSpan', ...last], ...always, inF32 }
-  const spanIsBest =
-    dtype === 'F16' || (dtype === 'F32' && (weights.length <= 2 || spanBits - bitLength(sum) >= SPAN_BINADES_MIN))
+  const spanIsBest = dtype !== 'BF16' && (weights.length <= 2 || spanBits - bitLength(sum) >= SPAN_BINADES_MIN[dtype])
   const inInterval = spanIsBest ? undefined : intervalOf(dtype, weights, divisor)
   if (!inInterval) return { tiers: [...beside, 'inSpan', ...last], ...always }
   if (dtype === 'F32') return { tiers: ['inInterval', ...last], ...always, inInterval }
+  if (dtype === 'F16') return { tiers: ['inInterval', 'inSpan', ...last], ...always, inInterval }
   const inParts = partsOf(weights, divisor)
   const inRatio = ratioOf(weights, divisor)
   const [first, second] = [inRatio ? 'inRatio' : 'inInterval', inParts ? (['inParts'] as const) : []] as const
@@ -261,7 +263,9 @@ function levelsOf(whole: readonly bigint[], unit: bigint, mantissaBits: number):
 function intervalOf(dtype: AverageDtype, weights: readonly number[], divisor: number): AveragePlan['inInterval'] {
   const single = dtype === 'BF16'
   const exact = weights.map((weight) => weight / divisor)
-  const scaled = single ? Float32Array.from(exact) : Float64Array.from(exact)
+  const scaled = single
+    ? Float32Array.from(exact)
+    : Float64Array.from(exact, (weight) => weight * (dtype === 'F16' ? F16_SCALE : 1))
   const [least, most] = single ? [2 ** -30, 2 ** 20] : [2 ** -200, 2 ** 200]
   const fits = scaled.every((weight, i) => {
     const magnitude = Math.abs(weight)
@@ -269,9 +273,13 @@ function intervalOf(dtype: AverageDtype, weights: readonly number[], divisor: nu
   })
   if (!fits) return undefined
   // a weight, a product and each addition round once, and so do the ends of the interval
-  const total = [...scaled].reduce((so, weight) => so + Math.abs(weight), 0) * 1.001
+  const total = exact.reduce((so, weight) => so + Math.abs(weight), 0) * 1.001
   if (single) return { weights: scaled, error: Math.fround((weights.length + 4) * 2 ** -24 * total), places: 0 }
   const last = (weights.length + 6) * total
-  const places = Math.ceil(last * 2 ** (CANCELLED_BINADES + 3))
+  // of f16, whose places are not shifted, a code is known to half of it
+  const places = Math.ceil(
+    last * (dtype === 'F16' ? 2 ** (CANCELLED_BINADES.F16 + 1) : 2 ** (CANCELLED_BINADES.F32 + 3)),
+  )
+  if (dtype === 'F16' && places >= 2 ** 30) return undefined
   return { weights: scaled, error: last * 2 ** -53, places: places < 2 ** 30 ? places : -1 }
 }

@@ -160,7 +160,8 @@ export class WasmAverage {
       case 'inF32':
         return wasm.averageInF32(...all)
       case 'inInterval':
-        return dtype === 'F32' ? wasm.averageF32InInterval(...all) : wasm.averageInInterval(...all)
+        if (dtype === 'F32') return wasm.averageF32InInterval(...all)
+        return dtype === 'F16' ? wasm.averageF16InInterval(...all) : wasm.averageInInterval(...all)
       case 'inParts':
         return wasm.averageInParts(...all)
       case 'besideMiddles':

@@ -68,10 +68,15 @@ function spanEight(form: i32, table: usize, weights: usize, k: i32, divisor: v12
   return openEight(form, table, weights, k, f64x2.extract_lane(divisor, 0), terms, plan, at, out) ? 1 : -1
 }
 
-/** The same of bf16, called from where it is rare. */
+/** The same of one format, called from where it is rare. */
 export function oneEight(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, at: usize, out: usize): i32 {
   const span = i16x8.splat(<i16>spanOf(plan))
   return spanEight(BF16, table, weights, k, f64x2.splat(divisor), span, terms, plan, at, out)
+}
+
+export function oneEightF16(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, at: usize, out: usize): i32 {
+  const span = i16x8.splat(<i16>spanOf(plan))
+  return spanEight(F16, table, weights, k, f64x2.splat(divisor), span, terms, plan, at, out)
 }
 
 @inline

@@ -40,6 +40,11 @@ export function errorOf(plan: usize): f64 {
 export function placesOf(plan: usize): i32 {
   return load<i32>(plan, 32)
 }
+/** The same for f16, of which one is at least 2⁻¹⁰ of the greatest magnitude, and not shifted. */
+@inline
+export function codePlacesOf(plan: usize): i64 {
+  return load<i32>(plan, 32)
+}
 /** Where the parts of the weights lie: of each, one of sixteen bits, and the rest. */
 @inline
 export function partsOf(plan: usize): usize {
