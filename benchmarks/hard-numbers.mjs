@@ -69,7 +69,19 @@ function shuffled(values) {
   return values
 }
 /** What a pattern is made of, each between 0 and 1. */
-export const GENES = ['scales', 'apart', 'shift', 'cancel', 'near', 'digits', 'tiny', 'zero', 'share', 'period']
+export const GENES = [
+  'scales',
+  'apart',
+  'shift',
+  'cancel',
+  'near',
+  'digits',
+  'tiny',
+  'zero',
+  'share',
+  'period',
+  'order',
+]
 export const anyPattern = () => Object.fromEntries(GENES.map((gene) => [gene, uniform()]))
 export function changed(pattern) {
   const next = { ...pattern }
@@ -77,7 +89,7 @@ export function changed(pattern) {
   return next
 }
 
-/** The k values of element i: so many scales, so far apart, whose terms cancel in pairs or nearly do. */
+/** The k values of element i: so many scales, so far apart, whose terms cancel in pairs or nearly do, side by side or not. */
 export function column(pattern, k, i, { digits, top, normal }) {
   const bottom = normal - digits
   const period = [1, 8, 64, 2048, 4096][Math.floor(pattern.period * 5)]
@@ -96,6 +108,11 @@ export function column(pattern, k, i, { digits, top, normal }) {
       all.push(-all[j - 1] * (uniform() < pattern.near ? 1 + 2 ** -digits : 1))
     else all.push(value)
   }
+  if (pattern.order > 0.5)
+    for (let j = all.length - 1; j > 0; j--) {
+      const other = Math.floor(uniform() * (j + 1))
+      ;[all[j], all[other]] = [all[other], all[j]]
+    }
   return all
 }
 

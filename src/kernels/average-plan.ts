@@ -20,8 +20,8 @@ export interface AveragePlan {
   readonly sumError: number
   /** A weight is no f32 value, so that products may have more than 48 bits. */
   readonly isWide: boolean
-  /** Weights are one power of two, so that codes can be sorted in their stead (assembly/average-sorted.ts). */
-  readonly areAlike: boolean
+  /** For bf16 with weights of a small whole sum: the codes that are sorted in their stead (assembly/average-sorted.ts). */
+  readonly rows?: CodeRows
   /** For bf16: how many binades below the greatest element an f64 sum may lie whose code is known beside a middle. */
   readonly middleReach: number
   /** For bf16 with weights that are as whole numbers of a small sum: those in f32, and the divisor to go with them. */
@@ -55,6 +55,12 @@ export interface AveragePlan {
   }
 }
 
+/** Each row is a stream, how often it is doubled, and whether its sign is turned; the sum of all is multiplied by `scale`. */
+export interface CodeRows {
+  readonly scale: number
+  readonly rows: readonly { readonly stream: number; readonly doublings: number; readonly isTurned: boolean }[]
+}
+
 const FORMS = {
   BF16: { mantissaBits: 7, spanBits: 45, least: 2 ** -133 },
   F16: { mantissaBits: 10, spanBits: 42, least: 2 ** -136 }, // as assembly/codes.ts widens it
@@ -68,8 +74,10 @@ const SPAN_BINADES_MIN = { F16: 32, F32: 11 } as const
 /** Of so few terms no proof is cheaper than what takes any scales; of fewer, levels need none (assembly/two-levels.ts). */
 const FEW = 8
 const FEW_WIDE = 4
-const FEW_ALIKE = 16
 const CASCADE_MAX = 16
+const ROWS_MAX = 16
+/** A row is doubled no more often. */
+const DOUBLINGS_MAX = 4
 /** An f64 sum is looked at more closely where it is this many binades below the greatest element. */
 const CANCELLED_BINADES = { F16: 10, F32: 12 } as const
 /** What an f16 in an f32 is short of. */
@@ -112,12 +120,11 @@ export function planAverage(dtype: AverageDtype, weights: readonly number[], div
   const sumError = (weights.length + 6) * 2 ** -53 * sizes.reduce((so, weight) => so + weight, 0) * 1.001
   const isWide = weights.some((weight) => Math.fround(weight) !== weight)
   const middleReach = dtype === 'BF16' ? middleReachOf(sumError / Math.abs(divisor)) : 0
-  const areAlike = oddPart(weights[0] ?? 0) === 1n && weights.every((weight) => weight === weights[0])
-  const always = { span, levels, scales, sumError, isWide, areAlike, middleReach }
+  const rows = dtype === 'BF16' ? rowsOf(weights, whole, unit) : undefined
+  const always = { span, levels, scales, sumError, isWide, middleReach, ...(rows && { rows }) }
   const beside: readonly AverageTier[] = middleReach > 0 && weights.length > 2 ? ['besideMiddles'] : []
 
-  const isCascade = dtype === 'BF16' && !areAlike && weights.length <= CASCADE_MAX
-  const few = isCascade ? 3 : isWide ? FEW_WIDE : dtype === 'BF16' && areAlike ? FEW_ALIKE : FEW
+  const few = rows ? ROWS_MAX : dtype === 'BF16' && weights.length <= CASCADE_MAX ? 3 : isWide ? FEW_WIDE : FEW
   const last: readonly AverageTier[] =
     weights.length > few ? ['inLevels', 'anyScales'] : weights.length > 3 ? ['anyScales'] : ['inLevels']
 
@@ -134,6 +141,21 @@ export function planAverage(dtype: AverageDtype, weights: readonly number[], div
   const [first, second] = [inRatio ? 'inRatio' : 'inInterval', inParts ? (['inParts'] as const) : []] as const
   const tiers = [first, ...second, ...beside, 'inSpan', ...last] as const
   return { tiers, ...always, inInterval, ...(inParts && { inParts }), ...(inRatio && { inRatio }) }
+}
+
+/** Of a weight as many rows as it has bits, and of all together no more than are sorted at the price of one for each. */
+function rowsOf(weights: readonly number[], whole: readonly bigint[], unit: bigint): CodeRows | undefined {
+  if (weights.length < 3 || weights.length > ROWS_MAX || whole.includes(0n)) return undefined
+  const all = whole.map((n) => n / unit)
+  if (all.some((n) => n >= 2n << BigInt(DOUBLINGS_MAX))) return undefined
+  const bits = Array.from({ length: DOUBLINGS_MAX + 1 }, (_, doublings) => doublings)
+  const rows = weights.flatMap((weight, stream) =>
+    bits
+      .filter((doublings) => (all[stream]! >> BigInt(doublings)) % 2n === 1n)
+      .map((doublings) => ({ stream, doublings, isTurned: weight < 0 })),
+  )
+  const sorted = [4, 8, ROWS_MAX].find((count) => weights.length <= count)!
+  return rows.length <= sorted ? { scale: Math.abs(weights[0]!) / Number(all[0]), rows } : undefined
 }
 
 /** Wholes of a greater divisor have few quotients on a middle, and then an interval is cheaper. */

@@ -5,7 +5,7 @@ import type { Address, WasmWords } from './wasm-instance.ts'
 /** Streams of one average that the tables have room for. */
 export const STREAMS_MAX = 256
 const EIGHT_BYTES_MAX = 32
-const PLAN_BYTES = 128
+const PLAN_BYTES = 192
 const TABLES_BYTES = STREAMS_MAX * (8 + 4 + 4 + 8 + 8 + 64 + EIGHT_BYTES_MAX) + PLAN_BYTES + EIGHT_BYTES_MAX
 
 /** A tier is tried on a few eights, and then on more; where a greater share of them stays open, the next one is faster. */
@@ -109,7 +109,11 @@ export class WasmAverage {
     cells.setFloat64(72, plan.scales.greatest, true)
     cells.setFloat64(80, plan.sumError, true)
     cells.setInt32(88, plan.isWide ? 1 : 0, true)
-    cells.setInt32(92, plan.areAlike ? 1 : 0, true)
+    cells.setInt32(92, plan.rows?.rows.length ?? 0, true)
+    cells.setFloat64(104, plan.rows?.scale ?? 0, true)
+    plan.rows?.rows.forEach(({ stream, doublings, isTurned }, i) => {
+      cells.setInt32(128 + 4 * i, (stream << 5) | (doublings << 1) | (isTurned ? 1 : 0), true)
+    })
     cells.setFloat32(52, plan.inInterval?.error ?? 0, true)
     cells.setFloat32(56, wholes?.divisor ?? 0, true)
     cells.setInt32(60, plan.middleReach << 20, true)

@@ -113,6 +113,8 @@ const WEIGHTS: Readonly<Record<string, (k: number) => number[]>> = {
   equal: (k) => Array<number>(k).fill(1),
   'one power of two': (k) => Array<number>(k).fill(-0.5),
   any: (k) => Array.from({ length: k }, (_, i) => Math.fround(0.731 + 0.137 * (((i >> 1) * 7) % 11))),
+  'small and whole, of both signs': (k) => Array.from({ length: k }, (_, i) => [-0.5, 1, 0.5, 8, 0.5, 0.5][i % 6]!),
+  'small and whole, one of them three': (k) => Array.from({ length: k }, (_, i) => (i === 5 ? 3 : 1)),
   'with a middle': (k) => Array.from({ length: k }, (_, i) => (i === 0 ? 1 + 2 ** -8 : 1)),
   'of both signs, far apart': (k) =>
     Array.from({ length: k }, (_, i) =>
@@ -190,6 +192,26 @@ test.each([4, 6, 12])(
       expect(averageOf(weights, 0x7f80)).toBe(false)
       expect(averageOf(weights, 0xffc0, 1)).toBe(false)
     }
+  },
+)
+
+test.each([4, 6, 12])(
+  '[KRN-13] of %i bf16 with small whole weights the largest and the smallest have their bits',
+  (k) => {
+    const random = numbersFrom(k)
+    const columns = Array.from({ length: 160 }, (_, i) => {
+      const one = () => (1 + Math.floor(random() * 128) / 128) * 2 ** (120 + Math.floor(random() * 8))
+      const [great, other] = [one(), one()]
+      const small = () => Math.round((random() - 0.5) * 256) * 2 ** -133
+      const pair = i % 16 < 8 ? [great, -great] : [great, -other]
+      return [...pair, ...Array.from({ length: k - 2 }, small)]
+    })
+    for (const weights of [
+      [2, 2, ...Array<number>(k - 2).fill(1)],
+      [16, 16, ...Array<number>(k - 2).fill(8)],
+      [1, 1, ...Array<number>(k - 2).fill(16)],
+    ])
+      expect(differs(averagesOf('BF16', columns, weights, 64, 'anyScales'))).toBe('nothing')
   },
 )
 

@@ -1,11 +1,11 @@
 /** Averages of eight elements of any scales (any-scales.ts, bins.ts), from bytes to bytes: nothing is left open. */
 import { descend, descendFurther, rows, SORTED_MAX, sortTerms, sumSorted } from './any-scales'
 import { besideMiddles, dividedAny } from './average-rounding'
-import { averageSortedCodes, CODES_MAX } from './average-sorted'
+import { averageSortedCodes } from './average-sorted'
 import { sumInBins } from './bins'
 import { BF16, bytesOf, F16, F16_SCALE, F32, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
 import { NARROW_TERMS_MAX, sumInNarrowBins } from './narrow-bins'
-import { areAlike, greatestOf, isWide, leastOf } from './plan'
+import { greatestOf, isWide, leastOf, rowCountOf } from './plan'
 
 const sums: usize = memory.data(64, 16)
 
@@ -96,7 +96,10 @@ function anyScales(form: i32, table: usize, weights: usize, k: i32, by: v128, te
 /** The same, called from where it is rare. */
 export function anyEight(form: i32, table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, at: usize, out: usize): bool {
   const by = f64x2.splat(divisor)
-  if (form == BF16 && k <= CODES_MAX && areAlike(plan)) return averageSortedCodes(table, weights, k, divisor, at, at + 16, out - at)
+  if (form == BF16 && rowCountOf(plan) > 0) {
+    const done = averageSortedCodes(table, divisor, plan, at, out)
+    if (done != 0) return done > 0
+  }
   if (form == BF16) return anyScales(BF16, table, weights, k, by, terms, plan, at, out)
   if (form == F16) return anyScales(F16, table, weights, k, by, terms, plan, at, out)
   return anyScales(F32, table, weights, k, by, terms, plan, at, out)
@@ -104,8 +107,14 @@ export function anyEight(form: i32, table: usize, weights: usize, k: i32, diviso
 
 @inline
 function anyLoop(form: i32, table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
-  if (form == BF16 && k <= CODES_MAX && areAlike(plan)) return averageSortedCodes(table, weights, k, divisor, from, to, out) ? 0 : -1
   const by = f64x2.splat(divisor)
+  if (form == BF16 && rowCountOf(plan) > 0) {
+    for (let at = from; at < to; at += 16) {
+      const done = averageSortedCodes(table, divisor, plan, at, out + at)
+      if (done < 0 || (done == 0 && !anyScales(BF16, table, weights, k, by, terms, plan, at, out + at))) return -1
+    }
+    return 0
+  }
   for (let at = from; at < to; at += bytesOf(form))
     if (!anyScales(form, table, weights, k, by, terms, plan, at, out + at)) return -1
   return 0

@@ -1,15 +1,13 @@
 /**
- * Averages of eight bf16 elements of few inputs whose weights are one power of two, whatever the scales: codes are sorted
- * as they are. Added from the greatest down, elements of 8 bits lose nothing as long as anything of the sum can still cancel.
+ * Averages of eight bf16 elements of few inputs whose weights are small whole numbers times a power of two, whatever the
+ * scales: codes are sorted as they are, or doubled, and those of a weight like 3 twice. Added from the greatest down, elements of 8 bits lose nothing as long as anything of the sum can still cancel.
  */
 import { besideMiddles, careA, careB } from './average-rounding'
 import { lowTwo, highTwo, streamOf, upper, upperNext } from './codes'
 import { encodeAnyEight } from './encode'
 import { addThreeDown } from './levels'
+import { rowCountOf, rowOf, rowScaleOf } from './plan'
 import { sortRows } from './sort-keys'
-
-/** Inputs up to which sorting is the cheapest way. */
-@inline export const CODES_MAX: i32 = 16
 
 /** Rows of eight codes, each turned left by one so that the sign is last. */
 const ranks: usize = memory.data(16 * 16, 16)
@@ -17,22 +15,44 @@ const ranks: usize = memory.data(16 * 16, 16)
 /** 2⁻¹¹⁸, turned: of no smaller elements, no sum of f32 is subnormal, as is slow on many machines. */
 @inline const TINY: i16 = 0x0900
 
-/** Answers whether none is tiny but zeros. */
+/** 2¹²⁴, turned: no smaller element overflows for being doubled four times. */
+@inline const LARGE: i16 = <i16>0xfb00
+
+const MIXED: i32 = 0
+const NORMAL: i32 = 1
+const TOO_LARGE: i32 = 2
+
+/** A code turned left, times two. */
 @inline
-function sortCodes(table: usize, k: i32, at: usize): bool {
+function doubled(turned: v128): v128 {
+  // a subnormal one is its fraction, and any other goes up one binade
+  return i16x8.add(turned, i16x8.min_u(v128.and(turned, i16x8.splat(-2)), i16x8.splat(0x100)))
+}
+
+/** Answers whether none is tiny but zeros, or whether one is too large to be doubled, and then nothing is sorted. */
+@inline
+function sortCodes(table: usize, k: i32, plan: usize, at: usize): i32 {
   const two = i16x8.splat(2)
   let least = i16x8.splat(-1)
+  let most = i16x8.splat(0)
   for (let i = 0; i < k; i++) {
-    const codes = v128.load(streamOf(table, i, at))
-    const turned = v128.or(i16x8.shl(codes, 1), i16x8.shr_u(codes, 15))
+    const row = rowOf(plan, i)
+    const codes = v128.load(streamOf(table, row >> 5, at))
+    let turned = v128.or(i16x8.shl(codes, 1), i16x8.shr_u(codes, 15))
+    if ((row & 31) != 0) {
+      most = i16x8.max_u(most, turned)
+      for (let times = (row >> 1) & 15; times > 0; times--) turned = doubled(turned)
+      turned = v128.xor(turned, i16x8.splat(<i16>(row & 1)))
+    }
     least = i16x8.min_u(least, i16x8.sub(turned, two)) // a zero becomes one of the greatest
     v128.store(ranks + (<usize>i << 4), turned)
   }
+  if (v128.any_true(i16x8.ge_u(most, i16x8.splat(LARGE)))) return TOO_LARGE
   const count = k <= 4 ? 4 : k <= 8 ? 8 : 16
   // as small as zeros, and so last
   for (let at = ranks + (<usize>k << 4); at < ranks + (<usize>count << 4); at += 16) v128.store(at, i16x8.splat(0))
   sortRows<u16>(ranks, count)
-  return !v128.any_true(i16x8.lt_u(least, i16x8.splat(TINY)))
+  return v128.any_true(i16x8.lt_u(least, i16x8.splat(TINY))) ? MIXED : NORMAL
 }
 
 @inline
@@ -195,13 +215,14 @@ function descendFurther(k: i32, scale: f64, divisor: f64, out: usize): bool {
 }
 const sums: usize = memory.data(64, 16)
 
-/** Whole eights; false where an input or a result is not finite. */
-export function averageSortedCodes(table: usize, weights: usize, k: i32, divisor: f64, from: usize, to: usize, out: usize): bool {
-  const scale = load<f64>(weights)
-  for (let at = from; at < to; at += 16) {
-    if (sortCodes(table, k, at) && descendInF32(k, scale, divisor, out + at)) continue
-    const done = descend(k, scale, divisor, out + at)
-    if (done < 0 || (done === 0 && !descendFurther(k, scale, divisor, out + at))) return false
-  }
-  return true
+/** Eight elements: 1, or −1 where an input or a result is not finite, or 0 where one is too large for rows of its weight. */
+export function averageSortedCodes(table: usize, divisor: f64, plan: usize, at: usize, out: usize): i32 {
+  const k = rowCountOf(plan)
+  const scale = rowScaleOf(plan)
+  const kind = sortCodes(table, k, plan, at)
+  if (kind == TOO_LARGE) return 0
+  if (kind == NORMAL && descendInF32(k, scale, divisor, out)) return 1
+  const done = descend(k, scale, divisor, out)
+  if (done != 0) return done
+  return descendFurther(k, scale, divisor, out) ? 1 : -1
 }

@@ -110,8 +110,18 @@ export function ratioReachOf(plan: usize): v128 {
 export function ratioDoubtOf(plan: usize): v128 {
   return v128.load_splat<u16>(plan, 100)
 }
-/** Whether weights are one power of two. */
+/** As how many rows of codes, each doubled or not, weights of a small whole sum can be sorted; 0 where they can't. */
 @inline
-export function areAlike(plan: usize): bool {
-  return load<i32>(plan, 92) != 0
+export function rowCountOf(plan: usize): i32 {
+  return load<i32>(plan, 92)
+}
+/** What a sum of such rows is multiplied by. */
+@inline
+export function rowScaleOf(plan: usize): f64 {
+  return load<f64>(plan, 104)
+}
+/** The stream of a row in the upper bits, how often it is doubled in four, and in the last whether its sign is turned. */
+@inline
+export function rowOf(plan: usize, row: i32): i32 {
+  return load<i32>(plan + (<usize>row << 2), 128)
 }

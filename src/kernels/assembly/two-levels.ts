@@ -7,7 +7,7 @@ import { anyEight } from './average-any'
 import { averageInCascade, CASCADE_MAX } from './average-cascade'
 import { divided, roundedAlike, storeEnds } from './average-rounding'
 import { BF16, bytesOf, F16, F16_SCALE, F32, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
-import { areAlike, dropOf, headOf, isWide, nextOf } from './plan'
+import { dropOf, headOf, isWide, nextOf, rowCountOf } from './plan'
 import { averageThree } from './three-terms'
 
 /** Constants of both levels, or sums, of eight elements. */
@@ -161,28 +161,20 @@ function slack(sum: v128, constant: v128, share: v128): v128 {
   return f64x2.add(f64x2.mul(constant, share), f64x2.mul(f64x2.abs(sum), f64x2.splat(8.881784197001252e-16)))
 }
 
-/**
- * Up to this many terms are sorted, or go to bins where they are too wide for that, sooner than they are split; more of bf16
- * whose weights are alike, since those need not be multiplied.
- */
+/** Up to this many terms are sorted, or go to bins where they are too wide for that, sooner than they are split. */
 @inline const FEW: i32 = 8
 @inline const FEW_WIDE: i32 = 4
-@inline const FEW_ALIKE: i32 = 16
-
-@inline
-function areFew(form: i32, plan: usize, k: i32): bool {
-  return k <= (isWide(plan) ? FEW_WIDE : form == BF16 && areAlike(plan) ? FEW_ALIKE : FEW)
-}
 
 @inline
 function openOne(form: i32, table: usize, weights: usize, k: i32, by: v128, terms: usize, plan: usize, at: usize, out: usize): i32 {
-  if (k == 3) return averageThree(form, table, weights, by, at, out) ? 0 : -1
-  if (form == BF16 && k <= CASCADE_MAX && !areAlike(plan)) {
-    const divisor = f64x2.extract_lane(by, 0)
+  const divisor = f64x2.extract_lane(by, 0)
+  if (form == BF16 && rowCountOf(plan) > 0) return anyEight(form, table, weights, k, divisor, terms, plan, at, out) ? 0 : -1
+  if (form == BF16 && k <= CASCADE_MAX) {
     if (averageInCascade(table, weights, k, divisor, at, out)) return 0
-    return anyEight(form, table, weights, k, divisor, terms, plan, at, out) ? 1 : -1
+    if (k > 3) return anyEight(form, table, weights, k, divisor, terms, plan, at, out) ? 1 : -1
   }
-  if (areFew(form, plan, k)) return anyEight(form, table, weights, k, f64x2.extract_lane(by, 0), terms, plan, at, out) ? 0 : -1
+  if (k == 3) return averageThree(form, table, weights, by, at, out) ? 0 : -1
+  if (k <= (isWide(plan) ? FEW_WIDE : FEW)) return anyEight(form, table, weights, k, divisor, terms, plan, at, out) ? 0 : -1
   return twoLevels(form, table, weights, k, by, terms, plan, at, out)
 }
 
