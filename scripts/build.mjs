@@ -85,9 +85,16 @@ async function bundle() {
     const made = await rolldown({ input, platform: 'node', external: isOutside, plugins: [keepPlace] })
     const ending = format === 'cjs' ? 'cjs' : 'js'
     const names = { entryFileNames: `[name].${ending}`, chunkFileNames: `part-[name]-[hash].${ending}` }
-    await made.write({ dir: folder, format, codeSplitting, ...names })
+    const { output } = await made.write({ dir: folder, format, codeSplitting, ...names })
+    for (const { type, fileName, code } of output)
+      if (type === 'chunk') writeFileSync(join(folder, fileName), inAscii(code))
     await made.close()
   }
+}
+
+/** V8 keeps text with any other character in twice the bytes, and takes three times as long to read it. */
+function inAscii(code) {
+  return code.replace(/(?<!\\)[^\x00-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /** Modules that are loaded with these, and these. */
