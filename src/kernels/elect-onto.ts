@@ -6,7 +6,7 @@
 import type { ProgramStep, StripProgram } from './strip-program.ts'
 
 type StepOf<Do extends ProgramStep['do']> = Extract<ProgramStep, { readonly do: Do }>
-type Scale = StepOf<'scale'>
+export type Scale = StepOf<'scale'>
 
 export interface Ending {
   /** What the one step stands for. */
@@ -32,9 +32,13 @@ const LEAST = 2 ** -16
 const MOST = 2 ** 16
 /** The bits of 2⁻⁷⁰. */
 const LARGE_KEY = 0x1c800000
-/** Of one rounding to f32; and for what is lost where shares are computed with. */
-const ROUNDING = 2 ** -24
-const SLACK = 1 + 2 ** -16
+/** Of one rounding to f32. */
+export const ROUNDING = 2 ** -24
+/**
+ * For what is lost where shares are computed with, and where a result and the middle that it is held against lie in different
+ * binades: then it may be rounded twice as coarsely, and an error is at least 2⁻⁹ of either.
+ */
+export const SLACK = 1 + 2 ** -6
 
 export function endingOf({ steps, dtype }: StripProgram): Ending | undefined {
   const [elect, widen, plus, write] = steps.slice(-4)
@@ -86,7 +90,7 @@ const NARROW: ReadonlySet<ProgramStep['do']> = new Set([
 ] as const)
 
 /** The step that made a narrow plane what it is, where that is known, and no other has looked at it since. */
-function makerOf(steps: readonly ProgramStep[], plane: number): ProgramStep | undefined {
+export function makerOf(steps: readonly ProgramStep[], plane: number): ProgramStep | undefined {
   for (const step of steps.toReversed()) {
     if (!NARROW.has(step.do)) return undefined
     const looks = ('a' in step && step.a === plane) || ('b' in step && step.b === plane)
@@ -99,11 +103,13 @@ function makerOf(steps: readonly ProgramStep[], plane: number): ProgramStep | un
 export const factorOf = (scale: Scale | undefined): number =>
   scale === undefined ? 1 : scale.op === 'times' ? scale.by : 1 / scale.by
 
+/** A number that f32 holds to a share of it, in whatever it multiplies. */
+export const isFit = (number: number): boolean => number >= LEAST && number <= MOST
+
 /** Undefined where nothing is proved of such numbers. */
 function planOf({ weights, divisors }: Ending['elect'], scales: Ending['scales']): readonly number[] | undefined {
   if (!weights.every((weight) => Math.fround(weight) === weight)) return undefined
   const factors = weights.map((weight, i) => weight * factorOf(scales[i]))
-  const isFit = (number: number): boolean => number >= LEAST && number <= MOST
   if (![...weights, ...factors, ...scales.map(factorOf)].every(isFit)) return undefined
   const weightOf = (members: number): number =>
     weights.reduce((sum, weight, i) => (members & (1 << i) ? sum + weight : sum), 0)

@@ -57,6 +57,7 @@ export const OP = codes(
     'electOntoF32',
     'readChange',
     'sumChanges',
+    'sumOnto',
   ],
   1,
 )

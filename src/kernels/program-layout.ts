@@ -6,6 +6,7 @@ import { areaBytes, isOfEveryPair, readForPairs, SUM_BYTES } from './pair-area.t
 import { BINARY, BLOCK_SUM, COMPARE, DTYPES, OP, UNARY } from './program-codes.ts'
 import { keepBelow } from './reference.ts'
 import { type ChangeStep, withStreamChanges } from './stream-changes.ts'
+import { type SumEnding, sumEndingOf } from './sum-onto.ts'
 import { type Fused, isFused, type Measure, type ProgramStep, type StripProgram } from './strip-program.ts'
 import type { Address } from './wasm-instance.ts'
 
@@ -65,11 +66,13 @@ export class ProgramLayout {
     this.#packed = readForPairs(program.steps)
     if (this.#packed) this.#area = this.#take(areaBytes(this.#packed.length))
     const ending = endingOf(program)
+    const sumEnding = sumEndingOf(program)
     for (const step of withStreamChanges(program)) {
       if (step.do === 'readChange' || step.do === 'sumChanges') this.#change(step, program)
-      else if (!ending?.steps.has(step)) this.#encode(step, program)
+      else if (ending?.steps.has(step) !== true && sumEnding?.steps.has(step) !== true) this.#encode(step, program)
     }
     this.#end(ending)
+    this.#endWithSum(sumEnding)
     this.words.push(0)
     this.code = this.#take(4 * this.words.length)
     this.bytes = this.#next - start
@@ -250,15 +253,28 @@ export class ProgramLayout {
       return
     }
     const { isLarge, plan } = proof
-    const address = this.#take(4 * plan.length)
-    this.tables.push({ address, words: [...new Uint32Array(Float32Array.from(plan).buffer)] })
-    this.words.push(OP.electOnto, planes, this.plane(base), address, this.plane(elect.out))
+    this.words.push(OP.electOnto, planes, this.plane(base), this.#floats(plan), this.plane(elect.out))
     this.words.push(weights, elect.planes.length, elect.divisors ? this.#list(elect.divisors) : 0)
-    this.words.push(this.#list(scales.map((scale) => scale?.by ?? 1)))
-    this.words.push(
-      scales.reduce((bits, scale, i) => bits | (scale?.op === 'over' ? 1 << i : 0), 0),
-      isLarge ? 1 : 0,
-    )
+    this.words.push(...this.#scales(scales), isLarge ? 1 : 0)
+  }
+
+  #endWithSum(ending: SumEnding | undefined): void {
+    if (!ending) return
+    const { planes, weights, scales, base, plan } = ending
+    this.words.push(OP.sumOnto, this.#table(planes), this.plane(base), this.#floats(plan))
+    this.words.push(this.#list(weights), planes.length, ...this.#scales(scales))
+  }
+
+  /** What planes are multiplied by, and, as bits, which are divided instead. */
+  #scales(scales: Ending['scales']): readonly number[] {
+    const overs = scales.reduce((bits, scale, i) => bits | (scale?.op === 'over' ? 1 << i : 0), 0)
+    return [this.#list(scales.map((scale) => scale?.by ?? 1)), overs]
+  }
+
+  #floats(numbers: readonly number[]): Address {
+    const address = this.#take(4 * numbers.length)
+    this.tables.push({ address, words: [...new Uint32Array(Float32Array.from(numbers).buffer)] })
+    return address
   }
 
   #list(numbers: readonly number[]): Address {

@@ -157,6 +157,16 @@ describe.each(named)('%s', (_, formula) => {
     expect(wrong(formula, hardest(formula, 'ofVote', even))).toBeUndefined()
   })
 
+  test('[KRN-99] shares are no less than the roundings add up to, with room for a result that is rounded in the next binade', () => {
+    const [ofVote, ofResult] = endingOf(programOf(formula, 'BF16'))!.proof!.plan
+    // of a term one, of a scaled one two more; two additions; of a share two additions and the quotient
+    const roundings = (scales.length > 0 ? 3 : 1) + 2
+    const bound = (count: number) => (1 + 2 ** -7) * (Math.pow(1 - 2 ** -24, -count) - 1)
+    expect(ofVote).toBeGreaterThan(2 * bound(roundings))
+    expect(ofResult).toBeGreaterThan(bound(roundings + (divides ? 3 : 0)))
+    expect(ofResult).toBeLessThan(1.02 * bound(roundings + (divides ? 3 : 0)))
+  })
+
   test('[KRN-99] zeros of both signs, what is subnormal and what is huge are as the primitives have them', () => {
     const zero = (next: () => number) => (next() < 0.5 ? 0 : -0)
     const small = (next: () => number) => (next() < 0.3 ? zero(next) : anyBelow(next, 20))
@@ -184,6 +194,12 @@ describe.each(named)('%s', (_, formula) => {
         mixed(8_000, 7, (next) => beside(next, 2 ** -130)),
       ),
     ).toBeUndefined()
+    const tiny = [2 ** -133, 2 ** -134, 2 ** -134 * 1.5, 2 ** -135, 2 ** -149].flatMap((one) => [one, -one])
+    for (const base of [...tiny, -0]) {
+      const row = (values: readonly number[]) => [base, values[0]!, values[1]!, values[2]!] as const
+      expect(wrong(formula, [...mixed(15, 8, ordinary), row([0, 0, 0])])).toBeUndefined()
+      expect(wrong(formula, [...mixed(15, 9, ordinary), row([-0, 0, -0])])).toBeUndefined()
+    }
     const tooGreat = Array.from({ length: 16 }, (): Row => [0, 1.9 * 2 ** 127, 0, -1])
     expect(wrong(formula, tooGreat)).toBeUndefined()
     const next = numbersFrom(6)

@@ -8,23 +8,7 @@ import { elect } from './elect'
 import { binary, PLUS } from './element-wise'
 import { encodeBf16 } from './encode'
 import { scale, widen } from './narrow'
-
-/** Loaded where they are used, for the compiler makes a constant again in every turn of a loop. */
-const constants: usize = memory.data<u32>([
-  0x80000000,
-  0xffffffff,
-  // just below half a code, and half a code
-  0x7fff,
-  0x8000,
-  // twice the bits of 2⁻⁷⁰, less one
-  0x38ffffff,
-])
-@inline
-function constantOf(place: usize): v128 {
-  return v128.load_splat<u32>(constants + 4 * place)
-}
-/** Twice the code of 2⁶⁴: what is below, and shown, comes of nothing that is infinite on the way. */
-@inline const MOST: i16 = <i16>0xbf00
+import { codes, constantOf, gather, gatheredBase, gatheredPlanes, MOST, places, rankOf, RESTING, scatter } from './unsure'
 
 /**
  * Of the plan at hand, which elect-onto.ts made: how far off a vote, and a result, may be, in parts of what won; the least
@@ -34,12 +18,6 @@ const parts: usize = memory.data(48, 16)
 @inline
 function partOf(place: usize): v128 {
   return v128.load_splat<u32>(parts + 4 * place)
-}
-
-/** Twice the bits of a magnitude, less one: so zeros, which are welcome, are the greatest. */
-@inline
-function rankOf(values: v128): v128 {
-  return i32x4.add(i32x4.shl(values, 1), constantOf(1))
 }
 
 /** What is positive; never −0. */
@@ -71,42 +49,16 @@ function exactly(table: usize, args: usize, base: usize, spare: usize, out: usiz
   return encodeBf16(spare, out, n) < 0
 }
 
-/** Places of fours with elements that are not shown, a bit for each of these; and their number. */
-const places: usize = memory.data(4 * 129, 16)
-let count: i32 = 0
-/** Those elements side by side: three planes and the base, where they come from, and their codes. */
-const rows: usize = memory.data(4 * 4 * 512 + 16, 16)
-const sources: usize = memory.data(4 * 512, 16)
-const codes: usize = memory.data(2 * 512, 16)
-const table: usize = memory.data<u32>([0, 0, 0])
-@inline const ROW: usize = 4 * 512
-for (let i: usize = 0; i < 3; i++) store<u32>(table + 4 * i, <u32>(rows + ROW * i))
-
 /** What is not shown, together. */
 function exactlyThose(from: usize, args: usize, base: usize, spare: usize, out: usize): bool {
-  const a = planeOf(from, 0)
-  const b = planeOf(from, 1)
-  const c = planeOf(from, 2)
-  let next: usize = 0
-  for (let i = 0; i < count; i++) {
-    const place = load<i32>(places + (<usize>i << 2))
-    for (let bits = place & 15; bits != 0; bits &= bits - 1) {
-      const at = <usize>((place & ~15) + (ctz(bits) << 2))
-      store<u32>(rows + next, load<u32>(a + at))
-      store<u32>(rows + next, load<u32>(b + at), ROW)
-      store<u32>(rows + next, load<u32>(c + at), 2 * ROW)
-      store<u32>(rows + next, load<u32>(base + at), 3 * ROW)
-      store<u32>(sources + next, <u32>at)
-      next += 4
-    }
-  }
-  // rows of four are whole
-  for (let i: usize = 0; i < 3; i++) v128.store(rows + next + ROW * i, i32x4.splat(0))
-  if (!exactly(table, args, rows + 3 * ROW, spare, codes, <i32>(next >> 2))) return false
-  for (let at: usize = 0; at < next; at += 4)
-    store<u16>(out + (<usize>load<u32>(sources + at) >> 1), load<u16>(codes + (at >> 1)))
+  const count = gather(from, 3, base, end)
+  if (!exactly(gatheredPlanes, args, gatheredBase, spare, codes, count)) return false
+  scatter(out, count)
   return true
 }
+
+/** Of the places that are not shown. */
+let end: usize = 0
 
 /**
  * Rows of four; answers how many elements are not shown. Where the sign of the vote is right, the side that lost is no greater
@@ -151,25 +103,23 @@ function open(isLarge: bool, divides: bool, from: usize, base: usize, plan: usiz
     }
     const result = f32x4.add(v128.load(base + at), v128.xor(won, flip))
     const error = v128.xor(f32x4.mul(won, partOf(1)), v128.and(result, constantOf(0)))
-    // a result of −0 is not shown: only one of both is +0
     const near = i32x4.shr_u(i32x4.add(f32x4.sub(result, error), constantOf(2)), 16)
     const far = i32x4.shr_u(i32x4.add(f32x4.add(result, error), constantOf(3)), 16)
     const codes = i16x8.narrow_i32x4_u(far, far)
     greatest = i16x8.max_u(greatest, i16x8.shl(codes, 1))
     v128.store_lane<u64>(out + (at >> 1), codes, 0)
-    isSure = v128.and(isSure, i32x4.eq(near, far))
+    // a code of −0 is not shown: what is that small is +0
+    isSure = v128.andnot(v128.and(isSure, i32x4.eq(near, far)), i32x4.eq(far, constantOf(3)))
     // which ones they are no processor foresees: so without a branch
     const bits = i32x4.bitmask(isSure) ^ 15
     store<u32>(next, <u32>at | bits)
     next += <usize>(bits != 0) << 2
     unsure += popcnt(bits)
   }
-  count = <i32>(next - places) >> 2
+  end = next
   return v128.any_true(i16x8.ge_u(greatest, i16x8.splat(MOST))) ? n : unsure
 }
 
-/** Strips that are made the exact way after one of which much was not shown, so that trying costs next to nothing. */
-@inline const RESTING: i32 = 31
 let resting: i32 = 0
 
 /**

@@ -16,6 +16,7 @@ import { BF16, clearRest, elementsOf, F16, read, readNarrow, write } from './pro
 import { keep } from './random'
 import { aboveCutoff, histogram } from './selection'
 import { sort } from './sort'
+import { sumOnto } from './sum-onto'
 import { votes } from './votes'
 
 /** Elements of one strip: whole rows of every kernel. */
@@ -60,6 +61,7 @@ import { votes } from './votes'
 @inline const ELECT_ONTO_F32: i32 = 35
 @inline const READ_CHANGE: i32 = 36
 @inline const SUM_CHANGES: i32 = 37
+@inline const SUM_ONTO: i32 = 38
 
 @inline
 function word(pc: usize, i: usize): i32 {
@@ -261,6 +263,12 @@ export function runProgram(code: usize, streams: usize, out: usize, first: f64, 
           const to = out + (<usize>at << 1)
           if (!electOnto(address(pc, 1), pc + 20, address(pc, 2), address(pc, 3), address(pc, 4), to, n)) return false
           pc += 44
+          break
+        }
+        case SUM_ONTO: {
+          const to = out + (<usize>at << 1)
+          if (!sumOnto(address(pc, 1), pc + 16, address(pc, 2), address(pc, 3), to, n)) return false
+          pc += 32
           break
         }
         case ELECT_ONTO_F32: {
