@@ -1,4 +1,11 @@
 /** Bytes of a file to f64, exactly. Each answers whether all elements are finite. */
+import { PAGE_BYTES, touch } from './touch'
+
+/** Whether so many elements are a page, or a whole number of them; then the next one of that many bytes each is asked for. */
+@inline
+function ask(from: usize, left: i32, bytes: usize): void {
+  if (((<usize>left * bytes) & (PAGE_BYTES - 1)) == 0) touch(from, from + PAGE_BYTES)
+}
 
 @inline
 function storeFour(out: usize, values: v128): void {
@@ -12,6 +19,7 @@ export function decodeBf16(from: usize, out: usize, n: i32): bool {
   let bad = zero
   let left = n
   for (; left >= 8; left -= 8) {
+    ask(from, left, 2)
     const codes = v128.load(from)
     bad = v128.or(bad, i16x8.eq(v128.and(codes, exponent), exponent))
     storeFour(out, v128.shuffle<i16>(zero, codes, 0, 8, 1, 9, 2, 10, 3, 11))
@@ -60,6 +68,7 @@ export function decodeF16(from: usize, out: usize, n: i32): bool {
   let finite = true
   let left = n
   for (; left >= 8; left -= 8) {
+    ask(from, left, 2)
     const codes = v128.load(from)
     if (v128.any_true(i16x8.eq(v128.and(codes, exponent), exponent))) {
       finite = false
@@ -79,17 +88,21 @@ export function decodeF16(from: usize, out: usize, n: i32): bool {
 }
 
 export function decodeF32(from: usize, out: usize, n: i32): bool {
-  const exponent = i32x4.splat(0x7f800000)
-  let bad = i32x4.splat(0)
+  const size = i32x4.splat(0x7fffffff)
+  let most = i32x4.splat(0)
   let left = n
-  for (; left >= 4; left -= 4) {
-    const values = v128.load(from)
-    bad = v128.or(bad, i32x4.eq(v128.and(values, exponent), exponent))
-    storeFour(out, values)
-    from += 16
-    out += 32
+  for (; left >= 8; left -= 8) {
+    ask(from, left, 4)
+    most = i32x4.max_s(most, i32x4.max_s(v128.and(v128.load(from), size), v128.and(v128.load(from, 16), size)))
+    // read like this, widening is one operation
+    v128.store(out, f64x2.promote_low_f32x4(v128.load_zero<u64>(from)))
+    v128.store(out, f64x2.promote_low_f32x4(v128.load_zero<u64>(from, 8)), 16)
+    v128.store(out, f64x2.promote_low_f32x4(v128.load_zero<u64>(from, 16)), 32)
+    v128.store(out, f64x2.promote_low_f32x4(v128.load_zero<u64>(from, 24)), 48)
+    from += 32
+    out += 64
   }
-  let finite = !v128.any_true(bad)
+  let finite = !v128.any_true(i32x4.ge_s(most, i32x4.splat(0x7f800000)))
   for (; left > 0; left--) {
     const value = <f64>load<f32>(from)
     if (value - value != 0) finite = false

@@ -5,6 +5,7 @@
 export { binary, choose, fill, unary } from './element-wise'
 export { blockSum } from './block-sums'
 export * from './exact'
+export * from './kept-sums'
 export * from './random'
 export * from './selection'
 export * from './sort'
