@@ -74,7 +74,7 @@ const SPAN_BINADES_MIN = { F16: 32, F32: 11 } as const
 /** Of so few terms no proof is cheaper than what takes any scales; of fewer, levels need none (assembly/two-levels.ts). */
 const FEW = 8
 const FEW_WIDE = 4
-const CASCADE_MAX = 16
+const CASCADE_MAX = 32
 const ROWS_MAX = 16
 /** A row is doubled no more often. */
 const DOUBLINGS_MAX = 4

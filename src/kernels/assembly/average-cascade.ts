@@ -7,7 +7,7 @@ import { BF16, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
 import { lostTwo } from './error-free'
 
 /** Inputs up to which it is the cheapest way. */
-@inline export const CASCADE_MAX: i32 = 16
+@inline export const CASCADE_MAX: i32 = 32
 
 const sums: usize = memory.data(64, 16)
 
