@@ -76,7 +76,7 @@ function taskOf(strategy, params, own, dtype, streams, elements, withBase) {
     merge: '00'.repeat(32),
     seed: '11'.repeat(32),
     inputs: streams.slice(1).map((_, i) => ({ content: `${i}`.padStart(64, '0'), label: `m${i}` })),
-    tileBytes: 2 ** 20,
+    tileBytes: 2 ** 19,
     tensors: [
       {
         name: 'layer.weight',
