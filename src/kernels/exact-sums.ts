@@ -18,10 +18,21 @@ interface Rest {
 
 /** Terms that the parts could not take before there is one part more, and terms are kept as they are. */
 const SPILLS_MAX = 8
+/** Elements of a part that are looked at. */
+const SAMPLES = 64
 /** Sums that kept terms are cleared as often before it is seen again whether they must. */
 const WIDE_ROUNDS = 16
 
 const isNotZero = (value: number): boolean => value !== 0
+
+/** Whether more than some of a part are not zero, so that most additions took a way round. */
+function isFilled(part: Float64Array | undefined): boolean {
+  if (!part) return false
+  const step = Math.ceil(part.length / SAMPLES)
+  let filled = 0
+  for (let i = 0; i < part.length; i += step) if (part[i] !== 0) filled += step
+  return 8 * filled > part.length
+}
 
 /** Tells of a term that high and low can't take: what they would become, and what is left below. */
 export type Spill = (i: number, term: number, high: number, low: number, rest: number) => void
@@ -165,9 +176,10 @@ export class CascadeSums implements ExactSums<Float64Array> {
     if (this.#lowered) this.#low.fill(0)
     this.#added = false
     this.#lowered = false
+    if (this.#wide > 0) this.#wide -= 1
+    else if (this.#cascade.keptMax > 0 && isFilled(this.#parts[0])) this.#wide = WIDE_ROUNDS
     this.#spares.push(...this.#parts.splice(0))
     this.#spills = 0
-    if (this.#wide > 0) this.#wide -= 1
     this.#rests.clear()
   }
 
