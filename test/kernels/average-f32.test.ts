@@ -130,9 +130,9 @@ const huge = (k: number): readonly Column[] =>
 
 /** Ordinary elements with others here and there among them, then whole blocks of those, then ordinary ones again. */
 function mixed(k: number, hard: readonly Column[]): readonly Column[] {
-  const among = hard.flatMap((column, i) => [column, ...Array.from({ length: (i * 7) % 17 }, () => usual(k))])
-  const many = Array.from({ length: Math.ceil(1100 / hard.length) }, () => hard).flat()
-  return [...among, ...many, ...Array.from({ length: 1029 }, () => usual(k))]
+  const among = hard.flatMap((column, i) => [column, ...Array.from({ length: (i * 7) % 11 }, () => usual(k))])
+  const many = Array.from({ length: Math.ceil(1030 / hard.length) }, () => hard).flat()
+  return [...among, ...many, ...Array.from({ length: 261 }, () => usual(k))]
 }
 
 const KINDS: Readonly<Record<string, (k: number, divisor: bigint) => readonly Column[]>> = {
@@ -159,10 +159,10 @@ test.each([3, 4, 5, 9])(
   (k) => {
     const weights = Array.from({ length: k }, (_, i) => (i === 0 ? 1 + 2 ** -23 : 1))
     const at = (where: number, first: number, second: number) =>
-      Array.from({ length: 2100 }, (_, i) =>
+      Array.from({ length: 1051 }, (_, i) =>
         i === where ? [first, second, ...Array<number>(k - 2).fill(0)] : usual(k),
       )
-    for (const where of [0, 5, 1023, 1024, 2099]) {
+    for (const where of [0, 1023, 1050]) {
       expect(firstWrong(at(where, 0, MOST), weights, 1, 'inInterval')).toBe('none')
       expect(firstWrong(at(where, 0, -MOST), weights, 1)).toBe('none')
       expect(firstWrong(at(where, 2 ** -40, MOST), weights, 1, 'inInterval')).toBe('none')
