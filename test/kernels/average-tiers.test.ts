@@ -167,6 +167,7 @@ test.each([4, 6, 12])(
   '[KRN-13] of %i bf16 of any scales the greatest result is finite, and what lies beyond it is none',
   (k) => {
     const kernels = createWasmKernels({ memoryBytes: 4 << 20 })
+    let tier: AverageTier = 'anyScales'
     const averageOf = (weights: readonly number[], ...codes: readonly number[]) => {
       const streams = weights.map((_, i) => {
         const stream = kernels.allocateBytes(32)
@@ -174,7 +175,7 @@ test.each([4, 6, 12])(
         return stream
       })
       const out = kernels.allocateBytes(32)
-      asked.tier = 'anyScales'
+      asked.tier = tier
       return (
         kernels.average('BF16', streams, [...weights], 1, out) &&
         new DataView(out.buffer, out.byteOffset).getInt16(30, true)
@@ -182,7 +183,9 @@ test.each([4, 6, 12])(
     }
     const last = 0x7f7f
     const half = 0x7f7f - (8 << 7) - 0x7f // of its last place
-    for (const weights of [Array<number>(k).fill(1), [1, 1, ...Array<number>(k - 2).fill(3)]]) {
+    const weighting = [Array<number>(k).fill(1), [1, 1, ...Array<number>(k - 2).fill(3)]]
+    for (const weights of weighting.flatMap((one) => [one, [...one]])) {
+      tier = tier === 'anyScales' ? 'besideMiddles' : 'anyScales'
       expect(averageOf(weights, last)).toBe(last)
       expect(averageOf(weights, last | 0x8000)).toBe(last - 0x8000)
       expect(averageOf(weights, last, half - 1)).toBe(last)
@@ -214,6 +217,19 @@ test.each([4, 6, 12])(
       expect(differs(averagesOf('BF16', columns, weights, 64, 'anyScales'))).toBe('nothing')
   },
 )
+
+test('[KRN-13] a sum of bf16 in f64 that rounded beside a middle, or past one, is not taken', () => {
+  const [half, t] = [2 ** -31, 2 ** -32 * (1 + 2 ** -6)]
+  const beside = [2 ** 22, 1, 2 ** -8, -half * (1 + 2 ** -7), t, t, -(2 ** 22)]
+  const lost = Array<number>(5).fill(-(2 ** -19) * (1 - 2 ** -8))
+  const past = [2 ** 34, 1, 2 ** -8, 2 ** -18, ...lost, -(2 ** 34)]
+  for (const column of [beside, past])
+    for (const sign of [1, -1]) {
+      const columns = Array<Column>(8).fill(column.map((value) => sign * value))
+      const weights = Array<number>(column.length).fill(1)
+      expect(differs(averagesOf('BF16', columns, weights, 1, 'besideMiddles'))).toBe('nothing')
+    }
+})
 
 test.each([49, 103, 3])(
   '[KRN-13] sums on a middle of two codes by %i go to the even one, though the inverse is rounded',
