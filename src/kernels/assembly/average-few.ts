@@ -3,7 +3,7 @@
  * ones are widened apart, which leaves nothing to put in order. Whether magnitudes lie where the proofs hold is asked once a
  * block; a block where they don't is left to the loops of average.ts.
  */
-import { BLOCK_BYTES, manyInF32, manyInInterval, mostlyTiny, oneEight, tinyOr } from './average'
+import { BLOCK_BYTES, manyInF32, manyInInterval, mostlyTiny, oneEight } from './average'
 import { streamOf } from './codes'
 import { divisorInF32Of, errorInF32Of, narrowOf, scaledOf } from './plan'
 
@@ -85,15 +85,9 @@ function inF32(k: i32, isPlain: bool, table: usize, weights: usize, divisor: f64
       }
     }
     if (isWithin(least, most, false)) continue
-    // and with it those that follow, as long as they are alike
-    while (block < to) {
-      const end = min(to, block + BLOCK_BYTES)
-      const again = tinyOr(table, weights, k, divisor, terms, plan, block, end, out)
-      if (again < 0) return -1
-      open += again
-      if (again < <i32>((end - block) >> 5)) break
-      block += BLOCK_BYTES
-    }
+    // what follows such a block is left to the loop that looks before it goes on
+    const again = manyInF32(table, weights, k, divisor, terms, plan, block, to, out)
+    return again < 0 ? -1 : open + again
   }
   return open
 }

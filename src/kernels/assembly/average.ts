@@ -232,7 +232,7 @@ export function manyInF32(table: usize, weights: usize, k: i32, divisor: f64, te
 }
 
 /** A block in f32 where that is not slow. */
-export function tinyOr(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
+function tinyOr(table: usize, weights: usize, k: i32, divisor: f64, terms: usize, plan: usize, from: usize, to: usize, out: usize): i32 {
   if (!mostlyTiny(table, k, from, to)) return blockInF32(table, weights, k, divisor, terms, plan, from, to, out)
   return tinyInSpan(table, weights, k, divisor, terms, plan, from, to, out)
 }
