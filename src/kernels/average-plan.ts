@@ -145,7 +145,7 @@ export function planAverage(dtype: AverageDtype, weights: readonly number[], div
 
 /** Of a weight as many rows as it has bits, and of all together no more than are sorted at the price of one for each. */
 function rowsOf(weights: readonly number[], whole: readonly bigint[], unit: bigint): CodeRows | undefined {
-  if (weights.length < 3 || weights.length > ROWS_MAX || whole.includes(0n)) return undefined
+  if (weights.length < 4 || weights.length > ROWS_MAX || whole.includes(0n)) return undefined
   const all = whole.map((n) => n / unit)
   if (all.some((n) => n >= 2n << BigInt(DOUBLINGS_MAX))) return undefined
   const bits = Array.from({ length: DOUBLINGS_MAX + 1 }, (_, doublings) => doublings)

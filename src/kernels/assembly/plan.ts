@@ -75,6 +75,11 @@ export function errorInF32Of(plan: usize): v128 {
 export function divisorInF32Of(plan: usize): v128 {
   return v128.load_splat<u32>(plan, 56)
 }
+/** Whether there are any, so that weights are, or nearly are, as small whole numbers. */
+@inline
+export function areWhole(plan: usize): bool {
+  return load<f32>(plan, 56) != 0
+}
 /** How far below the greatest element an f64 sum is sure enough beside the middles of two codes, in places of those. */
 @inline
 export function middleReachOf(plan: usize): i32 {

@@ -7,7 +7,7 @@ import { anyEight } from './average-any'
 import { averageInCascade, CASCADE_MAX } from './average-cascade'
 import { divided, roundedAlike, storeEnds } from './average-rounding'
 import { BF16, bytesOf, F16, F16_SCALE, F32, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
-import { dropOf, headOf, isWide, nextOf, rowCountOf } from './plan'
+import { areWhole, dropOf, headOf, isWide, nextOf, rowCountOf } from './plan'
 import { averageThree } from './three-terms'
 
 /** Constants of both levels, or sums, of eight elements. */
@@ -169,7 +169,8 @@ function slack(sum: v128, constant: v128, share: v128): v128 {
 function openOne(form: i32, table: usize, weights: usize, k: i32, by: v128, terms: usize, plan: usize, at: usize, out: usize): i32 {
   const divisor = f64x2.extract_lane(by, 0)
   if (form == BF16 && rowCountOf(plan) > 0) return anyEight(form, table, weights, k, divisor, terms, plan, at, out) ? 0 : -1
-  if (form == BF16 && k <= CASCADE_MAX) {
+  // of three whole weights, most quotients that get here lie on middles
+  if (form == BF16 && k <= CASCADE_MAX && (k > 3 || !areWhole(plan))) {
     if (averageInCascade(table, weights, k, divisor, at, out)) return 0
     if (k > 3) return anyEight(form, table, weights, k, divisor, terms, plan, at, out) ? 1 : -1
   }
