@@ -15,6 +15,8 @@ const { createWasmKernels } = await import(join(root, 'dist', 'src', 'kernels', 
 const MIB = 2 ** 20
 const COLD_BYTES = Number(process.argv[2] ?? 480) * MIB
 const RUNS = 3
+/** A machine that others use is slow for seconds: all is measured again and again, and the best of each kept. */
+const PASSES = 5
 const HOT = 32 * 1024
 const BLOCK = 4096
 const GATE = 0.8
@@ -64,19 +66,21 @@ function coldElements(bytesEach) {
 }
 
 const STEP = 2 ** 18
-const copyElements = coldElements(2)
-const copyFrom = kernels.allocateBytes(copyElements)
-const copyTo = kernels.allocateBytes(copyElements)
-copyFrom.fill(1)
-copyTo.fill(2)
-const copy = 2 * rate(copyElements, 2 * STEP, (at, n) => copyTo.set(copyFrom.subarray(at, at + n), at))
-console.log(`memory copy: ${copy.toFixed(1)} GB/s read and written\n`)
-console.log('| kernel | Gel/s | bytes each | of copy | target | gate | met | what reached the target |')
-console.log('| --- | ---: | ---: | ---: | ---: | ---: | --- | --- |')
-function row(name, gels, bytesEach, reached, target, peer) {
-  const met = reached >= GATE * target ? 'yes' : 'no'
-  const [share, wanted, gate] = [reached, target, GATE * target].map((value) => value.toFixed(2))
-  console.log(`| ${name} | ${gels.toFixed(3)} | ${bytesEach} | ${share} | ${wanted} | ${gate} | ${met} | ${peer} |`)
+
+/** GB/s read and written. */
+function copyRate() {
+  const elements = coldElements(2)
+  const from = kernels.allocateBytes(elements)
+  const to = kernels.allocateBytes(elements)
+  from.fill(1)
+  to.fill(2)
+  return 2 * rate(elements, 2 * STEP, (at, n) => to.set(from.subarray(at, at + n), at))
+}
+
+const rows = new Map()
+/** `isCold`: its target is a share of a copy of so many bytes an element, and not Gel/s. */
+function row(name, gels, bytesEach, target, peer, isCold = true) {
+  rows.set(name, { gels: Math.max(gels, rows.get(name)?.gels ?? 0), bytesEach, target, peer, isCold })
 }
 
 /** A program over cold streams of one dtype; `stepsOf` says what comes after the reads. */
@@ -103,23 +107,10 @@ function programRow(
     const part = (bytes) => bytes.subarray(size * first, size * (first + n))
     if (!run(inputs.map(part), first, n, out && part(out))) throw new Error(`${name} stopped`)
   })
-  row(name, gels, bytesEach, (gels * bytesEach) / copy, target, peer)
+  row(name, gels, bytesEach, target, peer)
 }
 
 const CUTOFF = 0x3a000000
-programRow('TIES count, one of BF16 and its base', 0.31, 'the same', {
-  streams: 2,
-  writes: false,
-  buffers: 3,
-  stepsOf() {
-    const range = { low: CUTOFF, high: CUTOFF + 0xffff, shift: 0 }
-    const measure = { measure: 'histogram', range, counts: kernels.allocateCounts(1 + 2 ** 17) }
-    return [
-      { do: 'change', a: 1, b: 0, out: 2 },
-      { do: 'measure', measure, planes: [2], narrow: true },
-    ]
-  },
-})
 const DIVISORS = Array.from({ length: 8 }, (_, members) =>
   members === 0 ? 1 : WEIGHTS.reduce((sum, weight, i) => (members & (1 << i) ? sum + weight : sum), 0),
 )
@@ -129,43 +120,10 @@ const end = (base) => [
   { do: 'binary', op: 'plus', a: base, b: 4, out: 4 },
   { do: 'write', a: 4 },
 ]
-for (const [dtype, target] of [
-  ['BF16', 0.25],
-  ['F32', 0.25],
-])
-  programRow(`TIES merge, k = 3 and a base, ${dtype}`, target, 'sums and divides in f32, rounding at each step', {
-    dtype,
-    streams: 4,
-    buffers: 6,
-    stepsOf: () => [
-      ...changes,
-      ...[1, 2, 3].map((a) => ({ do: 'trim', a, key: CUTOFF, lastTie: 1e6, offset: 0, out: a })),
-      { do: 'elect', planes: [1, 2, 3], weights: WEIGHTS, divisors: DIVISORS, out: 4 },
-      ...end(5),
-    ],
-  })
-programRow('DARE, Philox of 32 bits, BF16 and a base', 0.15, 'multiplies and adds in f32, rounding at each step', {
-  streams: 2,
-  buffers: 6,
-  stepsOf: () => [
-    { do: 'change', a: 1, b: 0, out: 1 },
-    { do: 'drop', key: { low: 1, high: 2 }, probability: 0.5, a: 1, out: 1 },
-    { do: 'scale', op: 'over', a: 1, by: 0.5, out: 1 },
-    { do: 'widen', a: 1, out: 4 },
-    ...end(5),
-  ],
-})
-programRow('SLERP, a dot and two norms, BF16', 0.3, 'the same', {
-  streams: 2,
-  writes: false,
-  buffers: 2,
-  stepsOf() {
-    const pairs = [[0, 0], [0, 1], [1, 1]] // prettier-ignore
-    const measure = { measure: 'sums', op: 'dot', pairs, totals: new Float64Array(3) }
-    return [{ do: 'measure', measure, planes: [0, 1], narrow: true }]
-  },
-})
-
+const PLAIN = 'sums in f64, rounding at each step'
+/** Kept sums have a second plane, which is moved where something was lost; the kernels of the targets have none. */
+const FLAGGED = 'one plane of f64; tells where a sum was not exact, and loses it'
+const UNROUNDED = 'one plane of f64; sums of F16 are exact there'
 function averageRow(name, dtype, weights, target, peer) {
   const size = BYTES[dtype]
   const elements = coldElements(4 * size)
@@ -177,41 +135,105 @@ function averageRow(name, dtype, weights, target, peer) {
     const part = (bytes) => bytes.subarray(size * first, size * (first + n))
     if (!kernels.average(dtype, inputs.map(part), own, divisor, part(out))) throw new Error(`${name} stopped`)
   })
-  row(name, gels, 4 * size, (gels * 4 * size) / copy, target, peer)
+  row(name, gels, 4 * size, target, peer)
 }
-const PLAIN = 'sums in f64, rounding at each step'
-averageRow('average, k = 3, F32, any weights', 'F32', [0.731, 1.137, 0.881], 0.78, PLAIN)
-averageRow('average, k = 3, BF16, 0.3, 0.5, 0.2, one rounding', 'BF16', [0.3, 0.5, 0.2], 0.33, PLAIN)
 
-kernels.reset()
-const hot = [1, 2, 3].map((piece) => streamOf('F16', HOT, piece))
-const hotOut = kernels.allocateBytes(2 * HOT)
-const hotRate = rate(2 ** 26, HOT, () => kernels.average('F16', hot, WEIGHTS, TOTAL, hotOut))
-row('average, k = 3, F16, in cache: Gel/s', hotRate, 8, hotRate, 0.49, `${PLAIN}, the output twice`)
+function measureAll() {
+  programRow('TIES count, one of BF16 and its base', 0.31, 'the same', {
+    streams: 2,
+    writes: false,
+    buffers: 3,
+    stepsOf() {
+      const range = { low: CUTOFF, high: CUTOFF + 0xffff, shift: 0 }
+      const measure = { measure: 'histogram', range, counts: kernels.allocateCounts(1 + 2 ** 17) }
+      return [
+        { do: 'change', a: 1, b: 0, out: 2 },
+        { do: 'measure', measure, planes: [2], narrow: true },
+      ]
+    },
+  })
+  for (const [dtype, target] of [
+    ['BF16', 0.25],
+    ['F32', 0.25],
+  ])
+    programRow(`TIES merge, k = 3 and a base, ${dtype}`, target, 'sums and divides in f32, rounding at each step', {
+      dtype,
+      streams: 4,
+      buffers: 6,
+      stepsOf: () => [
+        ...changes,
+        ...[1, 2, 3].map((a) => ({ do: 'trim', a, key: CUTOFF, lastTie: 1e6, offset: 0, out: a })),
+        { do: 'elect', planes: [1, 2, 3], weights: WEIGHTS, divisors: DIVISORS, out: 4 },
+        ...end(5),
+      ],
+    })
+  programRow('DARE, Philox of 32 bits, BF16 and a base', 0.15, 'multiplies and adds in f32, rounding at each step', {
+    streams: 2,
+    buffers: 6,
+    stepsOf: () => [
+      { do: 'change', a: 1, b: 0, out: 1 },
+      { do: 'drop', key: { low: 1, high: 2 }, probability: 0.5, a: 1, out: 1 },
+      { do: 'scale', op: 'over', a: 1, by: 0.5, out: 1 },
+      { do: 'widen', a: 1, out: 4 },
+      ...end(5),
+    ],
+  })
+  programRow('SLERP, a dot and two norms, BF16', 0.3, 'the same', {
+    streams: 2,
+    writes: false,
+    buffers: 2,
+    stepsOf() {
+      const pairs = [[0, 0], [0, 1], [1, 1]] // prettier-ignore
+      const measure = { measure: 'sums', op: 'dot', pairs, totals: new Float64Array(3) }
+      return [{ do: 'measure', measure, planes: [0, 1], narrow: true }]
+    },
+  })
 
-/** Kept sums have a second plane, which is moved where something was lost; the kernels of the targets have none. */
-const FLAGGED = 'one plane of f64; tells where a sum was not exact, and loses it'
-const UNROUNDED = 'one plane of f64; sums of F16 are exact there'
-for (const [dtype, target] of [
-  ['BF16', 0.74],
-  ['F32', 0.93],
-  ['F16', 0.8],
-]) {
-  const size = BYTES[dtype]
-  const elements = coldElements(16 + size)
-  const stream = streamOf(dtype, elements, 1)
-  const sums = Array.from({ length: elements / BLOCK }, () => kernels.exactSums(BLOCK))
-  const plane = kernels.allocate(BLOCK)
-  const gels = rate(elements, BLOCK, (first) => {
-    kernels.decode(dtype, stream.subarray(size * first, size * (first + BLOCK)), plane)
-    sums[first / BLOCK].addScaled(plane, 1, 1)
-  })
-  const peer = dtype === 'F16' ? UNROUNDED : FLAGGED
-  row(`${dtype} added to kept exact sums`, gels, 16 + size, (gels * (16 + size)) / copy, target, peer)
-  if (dtype !== 'BF16') continue
-  const read = rate(elements, BLOCK, (first) => {
-    sums[first / BLOCK].read(plane)
-    kernels.encode(dtype, plane, stream.subarray(size * first, size * (first + BLOCK)))
-  })
-  row('BF16 read from kept exact sums', read, 8 + size, (read * (8 + size)) / copy, 0.44, 'one plane of f64')
+  averageRow('average, k = 3, F32, any weights', 'F32', [0.731, 1.137, 0.881], 0.78, PLAIN)
+  averageRow('average, k = 3, BF16, 0.3, 0.5, 0.2, one rounding', 'BF16', [0.3, 0.5, 0.2], 0.33, PLAIN)
+
+  kernels.reset()
+  const hot = [1, 2, 3].map((piece) => streamOf('F16', HOT, piece))
+  const hotOut = kernels.allocateBytes(2 * HOT)
+  const hotRate = rate(2 ** 26, HOT, () => kernels.average('F16', hot, WEIGHTS, TOTAL, hotOut))
+  row('average, k = 3, F16, in cache: Gel/s', hotRate, 8, 0.49, `${PLAIN}, the output twice`, false)
+
+  for (const [dtype, target] of [
+    ['BF16', 0.74],
+    ['F32', 0.93],
+    ['F16', 0.8],
+  ]) {
+    const size = BYTES[dtype]
+    const elements = coldElements(16 + size)
+    const stream = streamOf(dtype, elements, 1)
+    const sums = Array.from({ length: elements / BLOCK }, () => kernels.exactSums(BLOCK))
+    const plane = kernels.allocate(BLOCK)
+    const gels = rate(elements, BLOCK, (first) => {
+      kernels.decode(dtype, stream.subarray(size * first, size * (first + BLOCK)), plane)
+      sums[first / BLOCK].addScaled(plane, 1, 1)
+    })
+    const peer = dtype === 'F16' ? UNROUNDED : FLAGGED
+    row(`${dtype} added to kept exact sums`, gels, 16 + size, target, peer)
+    if (dtype !== 'BF16') continue
+    const read = rate(elements, BLOCK, (first) => {
+      sums[first / BLOCK].read(plane)
+      kernels.encode(dtype, plane, stream.subarray(size * first, size * (first + BLOCK)))
+    })
+    row('BF16 read from kept exact sums', read, 8 + size, 0.44, 'one plane of f64')
+  }
+}
+
+let copy = 0
+for (let pass = 0; pass < PASSES; pass++) {
+  copy = Math.max(copy, copyRate())
+  measureAll()
+}
+console.log(`memory copy: ${copy.toFixed(1)} GB/s read and written\n`)
+console.log('| kernel | Gel/s | bytes each | of copy | target | gate | met | what reached the target |')
+console.log('| --- | ---: | ---: | ---: | ---: | ---: | --- | --- |')
+for (const [name, { gels, bytesEach, target, peer, isCold }] of rows) {
+  const reached = isCold ? (gels * bytesEach) / copy : gels
+  const met = reached >= GATE * target ? 'yes' : 'no'
+  const [share, wanted, gate] = [reached, target, GATE * target].map((value) => value.toFixed(2))
+  console.log(`| ${name} | ${gels.toFixed(3)} | ${bytesEach} | ${share} | ${wanted} | ${gate} | ${met} | ${peer} |`)
 }
