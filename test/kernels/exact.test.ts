@@ -1,6 +1,5 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { CascadeSums, plainCascade } from '../../src/kernels/exact-sums.ts'
 import { exactSum, nearest, units } from '../../src/kernels/exact.ts'
 import type { ExactSums } from '../../src/kernels/kernels.ts'
 import { referenceKernels as kernels } from '../../src/kernels/reference.ts'
@@ -333,37 +332,4 @@ test('[NUM-7] a quotient is of two rounded sums: weights 1, 1, 2 of bf16 4080, 3
   expect(sum[0]).toBe(4 + 2 ** -6)
   expect(bf16(sum[0]! / exactSum([1, 1, 2]))).toBe(0x3f80)
   expect(bf16(1 + 2 ** -8 + 2 ** -52)).toBe(0x3f81) // the true quotient lies above the midpoint
-})
-
-test('[NUM-3] sums whose parts were filled keep their terms once they are cleared, and stay exact', () => {
-  let kept = 0
-  const cascade = {
-    ...plainCascade,
-    partsMax: 4,
-    keptMax: 8,
-    keep(plane: Float64Array, weight: Float64Array | 1, scale: number, out: Float64Array) {
-      kept += 1
-      out.set(plane.map((value, i) => scale * (value * (weight === 1 ? 1 : weight[i]!))))
-      return true
-    },
-  }
-  const sums = new CascadeSums(8, cascade)
-  for (const filled of [8, 1, 8]) {
-    const planes = [2 ** 120, 1, 2 ** -120].map((value, at) =>
-      Float64Array.from({ length: 8 }, (_, i) => (at < 2 || i < filled ? value : 0)),
-    )
-    planes.push(
-      planes[0]!.map((value) => -value),
-      planes[1]!.map((value) => -value),
-    )
-    for (const plane of planes) sums.addScaled(plane, 1, 1)
-    expect(sums.read()).toEqual(Float64Array.from({ length: 8 }, (_, i) => (i < filled ? 2 ** -120 : 0)))
-    sums.clear()
-  }
-  expect(kept).toBe(10)
-  const others = new CascadeSums(8, cascade)
-  others.addScaled(column(1, 2, 3, 4, 5, 6, 7, 8), 1, 1)
-  others.clear()
-  others.addScaled(column(1, 2, 3, 4, 5, 6, 7, 8), 1, 1)
-  expect([kept, others.read()[7]]).toEqual([10, 8])
 })

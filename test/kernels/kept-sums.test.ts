@@ -1,5 +1,6 @@
 /** Kept sums where some elements of eight lose what others don't: what is lost is looked for, and kept, eight by eight. */
 import { describe, expect, test } from 'vitest'
+import { CascadeSums, plainCascade } from '../../src/kernels/exact-sums.ts'
 import { exactSum } from '../../src/kernels/exact.ts'
 import { createWasmKernels } from '../../src/kernels/wasm.ts'
 import { numbersFrom } from '../merge-strategies/world.ts'
@@ -78,4 +79,37 @@ test('[KRN-102] sums that lose nothing and were cleared are +0, whatever was los
     sums.clear()
     expect(sums.read()).toEqual(new Float64Array(24))
   }
+})
+
+test('[NUM-3] sums whose parts were filled keep their terms once they are cleared, and stay exact', () => {
+  let kept = 0
+  const cascade = {
+    ...plainCascade,
+    partsMax: 4,
+    keptMax: 8,
+    keep(plane: Float64Array, weight: Float64Array | 1, scale: number, out: Float64Array) {
+      kept += 1
+      out.set(plane.map((value, i) => scale * (value * (weight === 1 ? 1 : weight[i]!))))
+      return true
+    },
+  }
+  const sums = new CascadeSums(8, cascade)
+  for (const filled of [8, 1, 8]) {
+    const planes = [2 ** 120, 1, 2 ** -120].map((value, at) =>
+      Float64Array.from({ length: 8 }, (_, i) => (at < 2 || i < filled ? value : 0)),
+    )
+    planes.push(
+      planes[0]!.map((value) => -value),
+      planes[1]!.map((value) => -value),
+    )
+    for (const plane of planes) sums.addScaled(plane, 1, 1)
+    expect(sums.read()).toEqual(Float64Array.from({ length: 8 }, (_, i) => (i < filled ? 2 ** -120 : 0)))
+    sums.clear()
+  }
+  expect(kept).toBe(10)
+  const others = new CascadeSums(8, cascade)
+  others.addScaled(Float64Array.of(1, 2, 3, 4, 5, 6, 7, 8), 1, 1)
+  others.clear()
+  others.addScaled(Float64Array.of(1, 2, 3, 4, 5, 6, 7, 8), 1, 1)
+  expect([kept, others.read()[7]]).toEqual([10, 8])
 })
