@@ -176,8 +176,8 @@ function eights(table: usize, weights: usize, k: i32, divisor: f64, terms: usize
       s2 = f64x2.add(s2, f64x2.mul(weight, lowTwo(b)))
       s3 = f64x2.add(s3, f64x2.mul(weight, highTwo(b)))
     }
-    const o0 = f32x4.add(v128.shuffle<i64>(f32x4.demote_f64x2_zero(s0), f32x4.demote_f64x2_zero(s1), 0, 2), f32x4.splat(0))
-    const o1 = f32x4.add(v128.shuffle<i64>(f32x4.demote_f64x2_zero(s2), f32x4.demote_f64x2_zero(s3), 0, 2), f32x4.splat(0))
+    const o0 = narrowed(s0, s1)
+    const o1 = narrowed(s2, s3)
     v128.store(out + at, o0)
     v128.store(out + at, o1, 16)
     if (!v128.any_true(v128.or(nearMiddle(s0, s1, o0, m0, places), nearMiddle(s2, s3, o1, m1, places)))) continue
