@@ -20,6 +20,8 @@ export interface AveragePlan {
   readonly sumError: number
   /** A weight is no f32 value, so that products may have more than 48 bits. */
   readonly isWide: boolean
+  /** No product has more than 32 bits. */
+  readonly isNarrow: boolean
   /** For bf16 with weights of a small whole sum: the codes that are sorted in their stead (assembly/average-sorted.ts). */
   readonly rows?: CodeRows
   /** For bf16: how many binades below the greatest element an f64 sum may lie whose code is known beside a middle. */
@@ -74,8 +76,14 @@ const SPAN_BINADES_MIN = { F16: 32, F32: 11 } as const
 /** Of so few terms no proof is cheaper than what takes any scales; of fewer, levels need none (assembly/two-levels.ts). */
 const FEW = 8
 const FEW_WIDE = 4
+/** bf16 of so many inputs have a cascade, and up to so many go to bins sooner than to levels. */
 const CASCADE_MAX = 32
-const ROWS_MAX = 16
+const NARROW_TERMS_MAX = 64
+/** Bits of a product that such a bin takes. */
+const NARROW_BITS = 32
+/** As many rows as are sorted together. */
+const ROWS = [4, 8, 16, 24, 32]
+const ROWS_MAX = 32
 /** A row is doubled no more often. */
 const DOUBLINGS_MAX = 4
 /** An f64 sum is looked at more closely where it is this many binades below the greatest element. */
@@ -119,14 +127,13 @@ export function planAverage(dtype: AverageDtype, weights: readonly number[], div
   const scales = { least: FORMS[dtype].least * Math.min(1, ...sizes), greatest: Math.max(0, ...sizes) }
   const sumError = (weights.length + 6) * 2 ** -53 * sizes.reduce((so, weight) => so + weight, 0) * 1.001
   const isWide = weights.some((weight) => Math.fround(weight) !== weight)
+  const isNarrow = weights.every((weight) => bitLength(oddPart(weight)) + mantissaBits < NARROW_BITS)
   const middleReach = dtype === 'BF16' ? middleReachOf(sumError / Math.abs(divisor)) : 0
   const rows = dtype === 'BF16' ? rowsOf(weights, whole, unit) : undefined
-  const always = { span, levels, scales, sumError, isWide, middleReach, ...(rows && { rows }) }
+  const always = { span, levels, scales, sumError, isWide, isNarrow, middleReach, ...(rows && { rows }) }
   const beside: readonly AverageTier[] = middleReach > 0 && weights.length > 2 ? ['besideMiddles'] : []
 
-  const few = rows ? ROWS_MAX : dtype === 'BF16' && weights.length <= CASCADE_MAX ? 3 : isWide ? FEW_WIDE : FEW
-  const last: readonly AverageTier[] =
-    weights.length > few ? ['inLevels', 'anyScales'] : weights.length > 3 ? ['anyScales'] : ['inLevels']
+  const last = lastTiers(dtype, weights.length, isWide, rows !== undefined)
 
   const inF32 =
     dtype === 'BF16' ? (inF32Of(weights, divisor) ?? inF32Of(...inLeastTerms(weights, whole, divisor))) : undefined
@@ -143,6 +150,14 @@ export function planAverage(dtype: AverageDtype, weights: readonly number[], div
   return { tiers, ...always, inInterval, ...(inParts && { inParts }), ...(inRatio && { inRatio }) }
 }
 
+/** Where all proofs have failed. */
+function lastTiers(dtype: AverageDtype, k: number, isWide: boolean, areRows: boolean): readonly AverageTier[] {
+  if (k <= 3) return ['inLevels']
+  if (areRows || (dtype !== 'BF16' && k <= (isWide ? FEW_WIDE : FEW))) return ['anyScales']
+  const areBins = dtype === 'BF16' && !isWide && k > CASCADE_MAX && k <= NARROW_TERMS_MAX
+  return areBins ? ['anyScales'] : ['inLevels', 'anyScales']
+}
+
 /** Of a weight as many rows as it has bits, and of all together no more than are sorted at the price of one for each. */
 function rowsOf(weights: readonly number[], whole: readonly bigint[], unit: bigint): CodeRows | undefined {
   if (weights.length < 4 || weights.length > ROWS_MAX || whole.includes(0n)) return undefined
@@ -154,7 +169,7 @@ function rowsOf(weights: readonly number[], whole: readonly bigint[], unit: bigi
       .filter((doublings) => (all[stream]! >> BigInt(doublings)) % 2n === 1n)
       .map((doublings) => ({ stream, doublings, isTurned: weight < 0 })),
   )
-  const sorted = [4, 8, ROWS_MAX].find((count) => weights.length <= count)!
+  const sorted = ROWS.find((count) => weights.length <= count)!
   return rows.length <= sorted ? { scale: Math.abs(weights[0]!) / Number(all[0]), rows } : undefined
 }
 

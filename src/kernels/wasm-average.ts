@@ -5,7 +5,7 @@ import type { Address, WasmWords } from './wasm-instance.ts'
 /** Streams of one average that the tables have room for. */
 export const STREAMS_MAX = 256
 const EIGHT_BYTES_MAX = 32
-const PLAN_BYTES = 192
+const PLAN_BYTES = 256
 const TABLES_BYTES = STREAMS_MAX * (8 + 4 + 4 + 8 + 8 + 64 + EIGHT_BYTES_MAX) + PLAN_BYTES + EIGHT_BYTES_MAX
 
 /** A tier is tried on a few eights, and then on more; where a greater share of them stays open, the next one is faster. */
@@ -18,13 +18,22 @@ const OPEN_SHARE_MAX: Readonly<Record<AverageTier, number>> = {
   inInterval: 0.31,
   inParts: 0.2,
   inRatio: 0.2,
-  besideMiddles: 0.25,
-  inSpan: 0.25,
-  inLevels: 0.5,
+  besideMiddles: 0.45,
+  inSpan: 0.4,
+  inLevels: 0.33,
   anyScales: 1,
 }
+/** Of few, levels save next to nothing. */
+const OPEN_LEVELS_MAX = 0.12
+const FEW = 16
 /** Parts before the cheaper tier is tried again; twice as many each time it fails at once. */
 const REST_PARTS = [14, 112] as const
+
+/** So much that no f64 sum has a code beside a middle. */
+const NO_REACH = -(2 ** 30)
+
+const shareOf = (tier: AverageTier, k: number) =>
+  tier === 'inLevels' && k <= FEW ? OPEN_LEVELS_MAX : OPEN_SHARE_MAX[tier]
 
 const ELEMENT_BYTES = { BF16: 2, F16: 2, F32: 4 } as const
 
@@ -109,6 +118,7 @@ export class WasmAverage {
     cells.setFloat64(72, plan.scales.greatest, true)
     cells.setFloat64(80, plan.sumError, true)
     cells.setInt32(88, plan.isWide ? 1 : 0, true)
+    cells.setInt32(112, plan.isNarrow ? 1 : 0, true)
     cells.setInt32(92, plan.rows?.rows.length ?? 0, true)
     cells.setFloat64(104, plan.rows?.scale ?? 0, true)
     plan.rows?.rows.forEach(({ stream, doublings, isTurned }, i) => {
@@ -116,7 +126,7 @@ export class WasmAverage {
     })
     cells.setFloat32(52, plan.inInterval?.error ?? 0, true)
     cells.setFloat32(56, wholes?.divisor ?? 0, true)
-    cells.setInt32(60, plan.middleReach << 20, true)
+    cells.setInt32(60, plan.middleReach > 0 ? plan.middleReach << 20 : NO_REACH, true)
     cells.setInt32(96, inRatio?.reach ?? 0, true)
     cells.setInt32(100, inRatio?.doubt ?? 0, true)
     const { inParts } = plan
@@ -136,7 +146,7 @@ export class WasmAverage {
       to = Math.min(bytes, from + eight * this.#eights)
       const open = this.#run(tier, this.#table, k, from, to, out)
       if (open < 0) return false
-      const holds = open * eight <= OPEN_SHARE_MAX[tier] * (to - from)
+      const holds = open * eight <= shareOf(tier, k) * (to - from)
       if (!holds && this.#tier + 1 < tiers.length) {
         this.#tier += 1
         this.#eights = PROBE_EIGHTS

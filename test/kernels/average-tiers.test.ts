@@ -312,6 +312,45 @@ test.each([
   },
 )
 
+test.each([24, 48, 56])(
+  '[KRN-120] bins of 16 binades hold %i terms of F32 whose weights have eight bits, and their last places',
+  (great) => {
+    const { columns, weights } = fullBins('F32', great, 8)
+    expect(differs(averagesOf('F32', columns, weights, 1, 'anyScales'))).toBe('nothing')
+  },
+)
+
+describe.each(['BF16', 'F16', 'F32'] as const)('averages of %s', (dtype) => {
+  test.each([5, 10, 20, 23, 24, 25, 28, 31, 32, 33, 48])(
+    '[KRN-120] of %i streams that are sorted, or too many for that, have their bits',
+    (k) => {
+      for (const [weighting, weigh] of Object.entries(WEIGHTS)) {
+        const weights = weigh(k)
+        const columns = columnsOf(dtype, k, 96)
+        const all = averagesOf(dtype, columns, weights, 256, 'anyScales')
+        expect([weighting, differs(all)]).toEqual([weighting, 'nothing'])
+      }
+    },
+  )
+})
+
+test('[KRN-121] where weights cancel, or are divided by little, no f64 sum of bf16 is taken for a code', () => {
+  const random = numbersFrom(4)
+  const one = () => (1 + Math.floor(random() * 128) / 128) * (random() < 0.5 ? -1 : 1)
+  for (const [weights, divisor] of [
+    [[1, -1, 1, 2 ** -40 - 1], 2 ** -40],
+    [[1, 1, -2, 2 ** -20], 2 ** -46],
+    [[0.3, 0.5, 0.2, 0.7].map(Math.fround), 2 ** -31],
+  ] as const) {
+    const columns = Array.from({ length: 320 }, (_, i) => {
+      const [great, small] = [one(), one() * 2 ** -(30 + (i % 29))]
+      return i % 2 === 0 ? [great, great, small, great] : [great, small, great * 2 ** -9, -small]
+    })
+    for (const tier of ['besideMiddles', 'inSpan', 'inLevels', 'anyScales'] as const)
+      expect([tier, differs(averagesOf('BF16', columns, [...weights], divisor, tier))]).toEqual([tier, 'nothing'])
+  }
+})
+
 test.each([
   ['BF16', 12],
   ['BF16', 20],

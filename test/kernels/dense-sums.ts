@@ -4,7 +4,6 @@ import { nearest, units } from '../../src/kernels/exact.ts'
 import { numbersFrom } from '../merge-strategies/world.ts'
 
 const BITS = { BF16: 8, F32: 24 } as const
-const FACTOR = 1 - 2 ** -24
 
 /** The units as values of so many bits, which add up to them: no more than `most`. */
 function chunksOf(left: bigint, bits: number, most: number): number[] {
@@ -25,7 +24,12 @@ const sumOf = (terms: readonly number[]) => terms.reduce((sum, term) => sum + un
  * So many terms of the greatest that a bin takes, all bits set, and one that reaches down to its last place or to that of
  * the bins below; others take all of it away again but that last place, so that an average shows whether it was lost.
  */
-export function fullBins(dtype: 'BF16' | 'F32', great: number): { columns: number[][]; weights: number[] } {
+export function fullBins(
+  dtype: 'BF16' | 'F32',
+  great: number,
+  factorBits = 24,
+): { columns: number[][]; weights: number[] } {
+  const factor = 1 - 2 ** -factorBits
   const bits = BITS[dtype]
   const digits = 2 ** bits - 1
   const away = [1, 2, 4, 8, 16, 32, 64, 128].filter((bit) => (great & bit) !== 0)
@@ -35,7 +39,7 @@ export function fullBins(dtype: 'BF16' | 'F32', great: number): { columns: numbe
     for (const down of dtype === 'BF16' ? [15, 16, 31, 32, 47] : [31, 32, 60]) {
       const top = digits * 2 ** scale
       const low = top * 2 ** -down
-      const left = units(2 ** (scale - down - 24)) - units(low * FACTOR)
+      const left = units(2 ** (scale - down - factorBits)) - units(low * factor)
       columns.push([
         ...Array<number>(great).fill(top),
         ...away.map((bit) => -top * bit),
@@ -43,7 +47,7 @@ export function fullBins(dtype: 'BF16' | 'F32', great: number): { columns: numbe
         ...chunksOf(left, bits, 5),
       ])
     }
-  const weights = [...Array<number>(great + away.length + 1).fill(FACTOR), ...Array<number>(5).fill(1)]
+  const weights = [...Array<number>(great + away.length + 1).fill(factor), ...Array<number>(5).fill(1)]
   return { columns, weights }
 }
 

@@ -4,15 +4,15 @@
  * exponents (bins.ts).
  */
 import { addThreeDown } from './levels'
-import { sortRows } from './sort-keys'
+import { sortedCount, sortRows } from './sort-keys'
 
 /** Terms of one sum up to which sorting is the cheaper way. */
-@inline export const SORTED_MAX: i32 = 16
+@inline export const SORTED_MAX: i32 = 32
 
 /** Where rows of eight terms lie that are to be sorted. */
-export const rows: usize = memory.data(64 * 16, 16)
+export const rows: usize = memory.data(64 * 32, 16)
 /** Of each row eight keys, an exponent over the row's number; once sorted, where the terms of this rank lie in `rows`. */
-const keys: usize = memory.data(16 * 16, 16)
+const keys: usize = memory.data(16 * 32, 16)
 
 /** Two neighbouring columns of one rank. */
 @inline
@@ -29,17 +29,17 @@ function storeKeys(k: i32): void {
     const a = v128.shuffle<i32>(v128.load(at), v128.load(at, 16), 1, 3, 5, 7)
     const b = v128.shuffle<i32>(v128.load(at, 32), v128.load(at, 48), 1, 3, 5, 7)
     const upper = v128.shuffle<i16>(a, b, 1, 3, 5, 7, 9, 11, 13, 15)
-    v128.store(keys + (<usize>i << 4), v128.or(v128.and(upper, exponents), i16x8.splat(<i16>i)))
+    v128.store(keys + (<usize>i << 4), v128.or(i16x8.shl(v128.and(upper, exponents), 1), i16x8.splat(<i16>i)))
   }
 }
 
 /**
  * Not zero where the lower part does not tell how the sum is rounded. Once it has lost something it no more cancels, so that
- * sixteen roundings of it are less than 2⁻⁴⁶ of it.
+ * thirty roundings of it are less than 2⁻⁴³ of it.
  */
 @inline
 function doubtOf(high: v128, low: v128): v128 {
-  const error = f64x2.mul(low, f64x2.splat(1.4210854715202004e-14))
+  const error = f64x2.mul(low, f64x2.splat(2.2737367544323206e-13))
   return f64x2.ne(f64x2.add(high, f64x2.add(low, error)), f64x2.add(high, f64x2.sub(low, error)))
 }
 
@@ -146,13 +146,13 @@ export function descendFurther(k: i32, out: usize): bool {
 
 /** Puts the `k` rows in order. */
 export function sortTerms(k: i32): void {
-  const count = k <= 4 ? 4 : k <= 8 ? 8 : 16
+  const count = sortedCount(k)
   storeKeys(k)
   const zero = i16x8.splat(0)
   const end = keys + (<usize>k << 4)
   for (let at = end; at < keys + (<usize>count << 4); at += 16) v128.store(at, zero) // no greater than the key of a zero
   sortRows<u16>(keys, count)
-  const row = i16x8.splat(15)
+  const row = i16x8.splat(31)
   for (let at = keys; at < end; at += 16) v128.store(at, i16x8.shl(v128.and(v128.load(at), row), 6))
 }
 

@@ -5,7 +5,7 @@ import { averageSortedCodes } from './average-sorted'
 import { sumInBins } from './bins'
 import { BF16, bytesOf, F16, F16_SCALE, F32, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
 import { NARROW_TERMS_MAX, sumInNarrowBins } from './narrow-bins'
-import { greatestOf, isWide, leastOf, rowCountOf } from './plan'
+import { greatestOf, isNarrow, isWide, leastOf, rowCountOf } from './plan'
 
 const sums: usize = memory.data(64, 16)
 
@@ -77,7 +77,7 @@ function anyScales(form: i32, table: usize, weights: usize, k: i32, by: v128, te
   if (!productsOf(form, table, weights, k, sorted ? rows : terms, at)) return false
   if (sorted && form == BF16) return averageSorted(k, by, out)
   if (sorted) sumSorted(k, sums)
-  else if (form == BF16 && k <= NARROW_TERMS_MAX && !isWide(plan)) sumInNarrowBins(terms, k, leastOf(plan), most * greatestOf(plan), sums)
+  else if (k <= NARROW_TERMS_MAX && isNarrow(plan)) sumInNarrowBins(terms, k, leastOf(plan), most * greatestOf(plan), sums)
   else sumInBins(terms, k, leastOf(plan), most * greatestOf(plan), sums)
   let s0 = v128.load(sums)
   let s1 = v128.load(sums, 16)

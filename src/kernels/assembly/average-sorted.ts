@@ -7,10 +7,10 @@ import { lowTwo, highTwo, streamOf, upper, upperNext } from './codes'
 import { encodeAnyEight } from './encode'
 import { addThreeDown } from './levels'
 import { rowCountOf, rowOf, rowScaleOf } from './plan'
-import { sortRows } from './sort-keys'
+import { sortedCount, sortRows } from './sort-keys'
 
 /** Rows of eight codes, each turned left by one so that the sign is last. */
-const ranks: usize = memory.data(16 * 16, 16)
+const ranks: usize = memory.data(32 * 16, 16)
 
 /** 2⁻¹¹⁸, turned: of no smaller elements, no sum of f32 is subnormal, as is slow on many machines. */
 @inline const TINY: i16 = 0x0900
@@ -48,7 +48,7 @@ function sortCodes(table: usize, k: i32, plan: usize, at: usize): i32 {
     v128.store(ranks + (<usize>i << 4), turned)
   }
   if (v128.any_true(i16x8.ge_u(most, i16x8.splat(LARGE)))) return TOO_LARGE
-  const count = k <= 4 ? 4 : k <= 8 ? 8 : 16
+  const count = sortedCount(k)
   // as small as zeros, and so last
   for (let at = ranks + (<usize>k << 4); at < ranks + (<usize>count << 4); at += 16) v128.store(at, i16x8.splat(0))
   sortRows<u16>(ranks, count)

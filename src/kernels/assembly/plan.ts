@@ -100,6 +100,11 @@ export function greatestOf(plan: usize): f64 {
 export function isWide(plan: usize): bool {
   return load<i32>(plan, 88) != 0
 }
+/** Whether no product has more than 32 bits. */
+@inline
+export function isNarrow(plan: usize): bool {
+  return load<i32>(plan, 112) != 0
+}
 /** How far off an f64 sum can be, per unit of the greatest magnitude. */
 @inline
 export function sumErrorOf(plan: usize): f64 {

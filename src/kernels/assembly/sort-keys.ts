@@ -166,20 +166,51 @@ function mergeEight<T>(rows: usize): void {
   v128.store(rows, a7, 112)
 }
 
-/** Keys of 4, 8 or 16 rows. */
-export function sortRows<T>(rows: usize, count: i32): void {
-  if (count == 4) return sortFour<T>(rows)
+/** The greater of two rows go to the first of them. */
+@inline
+function compare<T>(a: usize, b: usize): void {
+  const x = v128.load(a)
+  const y = v128.load(b)
+  v128.store(a, v128.max<T>(x, y))
+  v128.store(b, v128.min<T>(x, y))
+}
+
+function sortSixteen<T>(rows: usize): void {
   sortEight<T>(rows)
-  if (count == 8) return
   sortEight<T>(rows + 128)
-  for (let low: usize = 0; low < 128; low += 16) {
-    const a = rows + low
-    const b = rows + 240 - low
-    const x = v128.load(a)
-    const y = v128.load(b)
-    v128.store(a, v128.max<T>(x, y))
-    v128.store(b, v128.min<T>(x, y))
-  }
+  for (let low: usize = 0; low < 128; low += 16) compare<T>(rows + low, rows + 240 - low)
   mergeEight<T>(rows)
   mergeEight<T>(rows + 128)
+}
+
+function mergeSixteen<T>(rows: usize): void {
+  for (let low: usize = 0; low < 128; low += 16) compare<T>(rows + low, rows + 128 + low)
+  mergeEight<T>(rows)
+  mergeEight<T>(rows + 128)
+}
+
+/** How many rows are sorted that are not fewer than k. */
+@inline
+export function sortedCount(k: i32): i32 {
+  return k <= 4 ? 4 : (k + 7) & ~7
+}
+
+/** Keys of 4, 8, 16, 24 or 32 rows. */
+export function sortRows<T>(rows: usize, count: i32): void {
+  if (count == 4) return sortFour<T>(rows)
+  if (count == 8) return sortEight<T>(rows)
+  sortSixteen<T>(rows)
+  if (count == 16) return
+  if (count == 24) {
+    // as if eight rows of the least followed
+    sortEight<T>(rows + 256)
+    for (let low: usize = 128; low < 256; low += 16) compare<T>(rows + low, rows + 496 - low)
+    mergeSixteen<T>(rows)
+    mergeEight<T>(rows + 256)
+    return
+  }
+  sortSixteen<T>(rows + 256)
+  for (let low: usize = 0; low < 256; low += 16) compare<T>(rows + low, rows + 496 - low)
+  mergeSixteen<T>(rows)
+  mergeSixteen<T>(rows + 256)
 }
