@@ -119,6 +119,14 @@ const cancelledToTiny = (k: number): readonly Column[] =>
     const value = 2 ** 23 + 2 ** 14 + below(2 ** 22)
     return [...Array<number>(k - 2).fill(0), value, 3 * (2 * below(2 ** 10) + 1) - value].map((n) => n * LEAST)
   })
+/** Elements far from the smallest whose sums, as near to them as a proof in f64 goes, by three are such middles. */
+const cancelledToJustTooSmall = (k: number): readonly Column[] =>
+  Array.from({ length: 120 }, () => {
+    const sum = 3 * (2 * below(2 ** 22) + 2 ** 23 + 1) // of 2⁻¹⁵⁰
+    const first = 2 ** 23 + (sum % 2 ** 12) + 2 ** 12 * below(2 ** 9)
+    const last = (sum - first) / 2 ** 12 - first
+    return [first, ...Array<number>(k - 2).fill(0), last].map((n) => n * 2 ** -138)
+  })
 const zeros = (k: number): readonly Column[] =>
   Array.from({ length: 64 }, (_, i) => Array.from({ length: k }, (_, j) => (i % 2 === 0 || j === 0 ? -0 : 0)))
 const huge = (k: number): readonly Column[] =>
@@ -153,6 +161,15 @@ describe.each([3, 4, 5, 9])('averages of %i streams of F32', (k) => {
     }
   })
 })
+
+test.each([3, 4, 5, 9])(
+  '[KRN-101] averages of %i streams that cancel to just below the normal ones are rounded as such',
+  (k) => {
+    const weights = Array.from({ length: k }, (_, i) => [1 + 2 ** -12, 1 + 2 ** -20][i] ?? 1)
+    const columns = mixed(k, cancelledToJustTooSmall(k))
+    expect(firstWrong(columns, weights, 3, 'inInterval')).toBe('none')
+  },
+)
 
 test.each([3, 4, 5, 9])(
   '[KRN-101] of %i streams the greatest average is finite, and what lies beyond is refused',

@@ -281,6 +281,19 @@ test.each([6, 8, 16])(
   },
 )
 
+test('[KRN-13] of many bf16 what is left far below two scales that cancel is not taken from sums that rounded off more', () => {
+  const lost = Array<number>(26).fill(2 ** -53 * (1 - 2 ** -8)) // of each, nothing is seen beside 1
+  const columns = Array.from({ length: 16 }, (_, i) => 2 ** (-22 - i)).flatMap((left) =>
+    [1, -1].flatMap((sign) =>
+      [14, 16, 17, 18, 19].map((beside) =>
+        [2 ** 60, 1, ...lost, left, left * 2 ** -8 - left * 2 ** -beside, -1, -(2 ** 60)].map((value) => sign * value),
+      ),
+    ),
+  )
+  const rounded = columns.map((column) => column.map((value) => Math.fround(value)))
+  expect(differs(averagesOf('BF16', rounded, Array<number>(32).fill(1), 1, 'inLevels'))).toBe('nothing')
+})
+
 test.each([2, 3, 4, 8])(
   '[KRN-13] of %i bf16 blocks of subnormal ones lie among others, and all have their bits',
   (k) => {
