@@ -37,6 +37,10 @@ const FORMULAS: readonly Pick<Asked, 'strategy' | 'params' | 'own'>[] = [
   { strategy: 'dare_linear', own: { density: 0.3 }, params: { rescale_mode: 'inverse_prob', normalize: true } },
   { strategy: 'dare_linear', own: { density: 0.25 }, params: { rescale_mode: 'inverse_prob' } },
   { strategy: 'dare_linear', own: { density: 0.3 }, params: { rescale_mode: 'none' } },
+  { strategy: 'dare_linear' },
+  { strategy: 'dare_ties' },
+  { strategy: 'dare_ties', params: { rescale_mode: 'linf', normalize: true } },
+  { strategy: 'ties', params: { rescale_mode: 'l1' } },
   { strategy: 'dare_ties', own: { density: 0.5 } },
   { strategy: 'dare_ties', own: { density: 0.7 }, params: { rescale_mode: 'inverse_prob', consensus: 'count' } },
   { strategy: 'slerp' },
@@ -111,6 +115,24 @@ test('[KRN-41] changes, what is left of them and votes are single steps of a pro
   expect(stepsOf({ ...asked, strategy: 'dare_ties' })).toEqual(
     expect.arrayContaining(['change', 'pick', 'scale', 'elect']),
   )
+})
+
+test('[KRN-130] masks of all elements are no steps, sums over what they leave are made once, and nothing else changes', () => {
+  for (const params of [{}, { rescale_mode: 'inverse_prob' }, { rescale_mode: 'l2' }, { rescale_mode: 'none' }])
+    for (const strategy of ['dare_linear', 'dare_ties'])
+      for (const own of [{}, { density: 1 - 2 ** -34 }]) {
+        const asked = { strategy, params, own, count: 3, elements: [5_003, 12], value: odd }
+        const { kernels, seen } = watched()
+        expect(outcome(asked, kernels)).toEqual(outcome(asked, referenceKernels))
+        const steps = seen.programs.flatMap((program) => program.steps)
+        expect(steps.some((step) => ['keep', 'drop', 'draw', 'pick', 'choose', 'unary'].includes(step.do))).toBe(false)
+        const measured = seen.programs.filter((program) => program.steps.some((step) => step.do === 'measure'))
+        for (const program of measured) expect(program.steps.filter((step) => step.do === 'measure')).toHaveLength(3)
+      }
+  const trimmed = { strategy: 'ties', count: 3, elements: [5_003], value: odd }
+  const { kernels, seen } = watched()
+  expect(outcome(trimmed, kernels)).toEqual(outcome(trimmed, referenceKernels))
+  expect(seen.programs.flatMap((program) => program.steps).map((step) => step.do)).not.toContain('trim')
 })
 
 test('[KRN-41] votes that cancel, that need more than f64 or that are all of one sign elect as the primitives do', () => {

@@ -10,6 +10,13 @@ export interface Compilable {
   readonly streams: readonly StreamRef[]
   /** Of each mask of the program: its place among those that are kept. */
   readonly masks: readonly number[]
+  /** Totals that are those of others, once a run has ended. */
+  readonly copies: readonly Copy[]
+}
+
+interface Copy {
+  readonly from: Float64Array
+  readonly to: Float64Array
 }
 
 /** Masks that there is room for are drawn to be kept, or are there already. */
@@ -28,14 +35,39 @@ export function programOf<B>(
   const streams: StreamRef[] = []
   const masks: number[] = []
   const made: ProgramStep[] = []
+  const copies: Copy[] = []
   for (const step of steps) {
     const words = (use && wordsForDrop(step, use, masks)) ?? wordsFor(step, streams)
     if (!words) return undefined
-    made.push(...words)
+    const joined = joinedSums(made.at(-1), words)
+    if (!joined) made.push(...words)
+    else {
+      made[made.length - 1] = joined.step
+      copies.push(...joined.copies)
+    }
   }
   if (output !== undefined) made.push({ do: 'write', a: output })
   const program = { steps: made, constants, buffers, streams: streams.map(dtypeOf), dtype, masks: masks.length }
-  return { program, streams, masks }
+  return { program, streams, masks, copies }
+}
+
+/** One step in place of two that sum the same: what a mask of all elements leaves of a change, after all of it. */
+function joinedSums(before: ProgramStep | undefined, words: readonly ProgramStep[]) {
+  const [after] = words
+  if (words.length !== 1 || before?.do !== 'measure' || after?.do !== 'measure') return undefined
+  const [one, other] = [before.measure, after.measure]
+  if (one.measure !== 'sums' || other.measure !== 'sums' || one.op !== other.op) return undefined
+  const shape = (step: typeof after) => [step.narrow, ...step.planes].join()
+  if (shape(before) !== shape(after) || one.pairs.join() !== other.pairs.join()) return undefined
+  if (!one.tellBlocks || !other.tellBlocks)
+    return one.tellBlocks || other.tellBlocks
+      ? undefined
+      : { step: before, copies: [{ from: one.totals, to: other.totals }] }
+  const tellBlocks = (sums: Float64Array): void => {
+    one.tellBlocks!(sums)
+    other.tellBlocks!(sums)
+  }
+  return { step: { ...before, measure: { ...one, tellBlocks } }, copies: [] }
 }
 
 /** Undefined where it is none of these masks. Each is drawn once. */

@@ -64,6 +64,7 @@ export function explainPrepared(strategy: Strategy, params: unknown, own: unknow
     unchecked: () => true,
     key: () => ({ low: 0, high: 0 }),
     offset: () => 0,
+    elements: Infinity,
   })
   return {
     incremental: strategy.shape === 'sum',

@@ -8,18 +8,19 @@ import {
   type LaterNode,
   type Node,
   type NodeOf,
-  operandsOf,
   planesOf,
   type Reducing,
   type Site,
 } from '../../core/graph.ts'
 import type { RandomKey } from '../../core/philox.ts'
 import { sumsExactly } from '../../kernels/exact.ts'
+import { keepBelow } from '../../kernels/reference.ts'
 import type { Cutoff, OpenCutoff } from '../../kernels/selection.ts'
 import { elected } from './elected.ts'
 import type { StreamRef } from './evaluation.ts'
 import { layOut, type Origin, type Schedule, type Step } from './schedule.ts'
 import { narrowed, used, widenedLate } from './narrow.ts'
+import { holdsF32, isBounded, ownerOf } from './node-facts.ts'
 import type { Sink } from './sinks.ts'
 
 /** Contributions whose strips are held at once; beyond, one at a time. Either way gives the same bits. */
@@ -30,6 +31,8 @@ const ATONCE_MAX = 64
 /** What lowering asks about the tensor at hand. */
 export interface Surroundings {
   readonly sites: readonly Site[]
+  /** Of the tensor. */
+  readonly elements: number
   later(node: LaterNode): unknown
   /** For a pass over the whole tensor in order, the last tie may be left to that. */
   cutoff(node: CutoffNode, inTurn: boolean): Cutoff & Partial<OpenCutoff>
@@ -57,6 +60,8 @@ export class Lowering<B> {
   readonly #votes = new Map<number, readonly number[]>()
   readonly #steps: Step<B>[] = []
   readonly #values = new Map<Node, number>()
+  /** Values that are rounded to f32. */
+  readonly #rounds = new Set<number>()
   readonly #sorted = new Map<Node, readonly number[]>()
   readonly #constants = new Map<number, number>()
   #made = 0
@@ -151,6 +156,7 @@ export class Lowering<B> {
         return this.#emit((out) => ({ do: 'binary', op: 'minus', a: this.#constant(1), b, out }))
       }
       case 'choose':
+        if (this.#isWhole(node.mask)) return this.#value(node.a)
         return this.#choose(this.#value(node.mask), this.#value(node.a), this.#value(node.b))
       case 'keep': {
         const a = this.#value(node.probability)
@@ -188,6 +194,18 @@ export class Lowering<B> {
   #unary(op: 'abs' | 'sqrt' | 'f32', a: number): number {
     return this.#emit((out) => ({ do: 'unary', op, a, out }))
   }
+
+  /** A mask of all elements, whatever they are. */
+  #isWhole(mask: Node): boolean {
+    if (mask.kind === 'keep') {
+      const probability = this.#number(mask.probability)
+      return probability !== undefined && keepBelow(probability) === 2 ** 32
+    }
+    if (mask.kind !== 'aboveCutoff') return false
+    const { key, lastTie } = this.#about.cutoff(mask.cutoff, this.#inTurn)
+    return key === 0 && lastTie - this.#about.offset(mask.cutoff) >= this.#about.elements - 1
+  }
+
   #compare(op: 'above' | 'atLeast', a: number, b: number): number {
     return this.#emit((out) => ({ do: 'compare', op, a, b, out }))
   }
@@ -198,7 +216,10 @@ export class Lowering<B> {
   /** A plane rounded to f32; planes that hold f32 values already are left alone. */
   #rounded(node: Node): number {
     const a = this.#value(node)
-    return holdsF32(node) ? a : this.#unary('f32', a)
+    if (holdsF32(node) || this.#rounds.has(a)) return a
+    const rounded = this.#unary('f32', a)
+    this.#rounds.add(rounded)
+    return rounded
   }
 
   /** The number that all elements of this plane are, if that is known. */
@@ -294,56 +315,3 @@ export class Lowering<B> {
     return this.#emit((out) => ({ do: 'binary', op: 'plus', a: best, b: zero, out })) // −0 and +0 are one
   }
 }
-
-/** The contribution whose tensors alone a plane is computed from, the base aside. */
-function ownerOf(node: Node, sites: readonly Site[]): number | undefined {
-  const owners = new Set<number>()
-  const seen = new Set<Node>()
-  const visit = (one: Node): void => {
-    if (seen.has(one)) return
-    seen.add(one)
-    if (one.kind === 'input' && one.stream !== 'base') owners.add(one.stream.owner)
-    for (const operand of operandsOf(one, sites)) visit(operand)
-  }
-  visit(node)
-  const [owner, ...others] = owners
-  return others.length === 0 ? owner : undefined
-}
-
-/** Every element is an f32 value for certain. */
-function holdsF32(node: Node): boolean {
-  switch (node.kind) {
-    case 'input':
-    case 'compare':
-    case 'logic':
-    case 'not':
-    case 'keep':
-    case 'aboveCutoff':
-      return true
-    case 'number':
-      return Math.fround(node.value) === node.value
-    case 'unary':
-      return node.op === 'f32' || (node.op === 'abs' && holdsF32(node.a))
-    case 'binary':
-      return (node.op === 'min' || node.op === 'max') && holdsF32(node.a) && holdsF32(node.b)
-    case 'choose':
-      return holdsF32(node.a) && holdsF32(node.b)
-    case 'channel':
-      return node.part === 'largest'
-    case 'sorted':
-      return node.sort.planes.every(holdsF32)
-    case 'later':
-    case 'blend':
-    case 'sort':
-      return false
-  }
-}
-
-/** No element can be infinite, whatever finite tensors it is computed from. */
-function isBounded(node: Node): boolean {
-  if (node.kind === 'choose') return isBounded(node.a) && isBounded(node.b)
-  if (node.kind === 'unary') return node.op === 'abs' && isBounded(node.a)
-  return node.kind === 'input' || (node.kind === 'number' && holdsF32(node)) || MASKS.has(node.kind)
-}
-
-const MASKS: ReadonlySet<Node['kind']> = new Set(['compare', 'logic', 'not', 'keep', 'aboveCutoff'] as const)

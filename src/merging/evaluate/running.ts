@@ -32,7 +32,13 @@ export function compiled<B>(
   const dtypeOf = (stream: Parameters<ByteStreams['dtypeOf']>[0]) => source.dtypeOf(stream, tensor)
   const compilable = programOf(schedule, dtypeOf, dtype, masks && use && { masks, use })
   const run = compilable && kernels.compile(compilable.program)
-  return run && { compilable, run }
+  if (!run || compilable.copies.length === 0) return run && { compilable, run }
+  const copying: typeof run = (...range) => {
+    if (!run(...range)) return false
+    for (const { from, to } of compilable.copies) to.set(from)
+    return true
+  }
+  return { compilable, run: copying }
 }
 
 /** As it was compiled, where that may be for other tensors too. */

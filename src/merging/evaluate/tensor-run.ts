@@ -268,6 +268,9 @@ export class TensorRun<B> implements Surroundings {
   get sites() {
     return this.program.sites
   }
+  get elements(): number {
+    return this.tensor.elements
+  }
   get accumulated(): boolean {
     return this.#held !== undefined
   }
