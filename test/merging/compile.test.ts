@@ -24,7 +24,7 @@ function scheduleOf(first: Sums, second: Sums, planes: readonly [number, number]
     ({ do: 'sink', sink: sinkOf(measure), planes: [plane], origin: [0], offset: 0, narrow: true }) as const
   const read = { do: 'read', stream: { input: 0 }, check: true, narrow: true } as const
   const steps = [{ ...read, out: 0 }, { ...read, out: 1 }, sink(first, planes[0]), sink(second, planes[1])]
-  return { steps, constants: [], buffers: 2, sums: 0, output: undefined } as unknown as Schedule<Float64Array>
+  return { steps, constants: [], buffers: 2, sums: 0, output: undefined }
 }
 const measuresOf = (...given: Parameters<typeof scheduleOf>) =>
   programOf(scheduleOf(...given), () => 'BF16', undefined)!.program.steps.filter((step) => step.do === 'measure')
