@@ -70,6 +70,10 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
   memory.reserve(averageTables + WasmAverage.tablesBytes)
   const averages = new WasmAverage(wasm, memory.buffer, averageTables)
   const programs = new WasmPrograms(wasm, memory)
+  /** Of averages: the latest weights, whether they have a way, and where the streams begin. */
+  let averaged: readonly number[] | undefined
+  let isSimple = false
+  const averagedFrom: Address[] = []
 
   const at = (plane: Plane | Uint8Array | Uint32Array): Address => memory.addressOf(plane)
   function foreign(operation: string): Kernels<Plane> {
@@ -291,14 +295,21 @@ export function createWasmKernels({ memoryBytes = MEMORY_BYTES, onForeign }: Was
     average(dtype, streams, weights, divisor, out) {
       const known = dtype === 'BF16' || dtype === 'F16' || dtype === 'F32'
       if (!known || streams.length === 0 || streams.length > STREAMS_MAX) return false
-      const from = streams.map(at)
+      invariant(out.length % (dtype === 'F32' ? 4 : 2) === 0, 'whole elements')
+      if (weights !== averaged) {
+        averaged = weights
+        isSimple = canAverage(weights)
+      }
       const to = at(out)
-      const fits = divisor !== 0 && to >= 0 && from.every((address) => address >= 0)
-      invariant(
-        streams.every(({ length }) => length === out.length) && out.length % (dtype === 'F32' ? 4 : 2) === 0,
-        'streams of one length',
-      )
-      return fits && canAverage(weights) && averages.run(dtype, from, weights, divisor, to, out.length)
+      let fits = isSimple && divisor !== 0 && to >= 0
+      averagedFrom.length = 0
+      for (const stream of streams) {
+        invariant(stream.length === out.length, 'streams of one length')
+        const address = at(stream)
+        averagedFrom.push(address)
+        fits &&= address >= 0
+      }
+      return fits && averages.run(dtype, averagedFrom, weights, divisor, to, out.length)
     },
 
     compile: (program) => programs.compile(program),

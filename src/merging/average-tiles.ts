@@ -1,4 +1,7 @@
-/** Tensors that are no more than an average of streams of their own dtype: from bytes to bytes, a part of each at a time. */
+/**
+ * Tensors that are no more than an average of streams of their own dtype: from bytes to bytes, a part of each at a time.
+ * Little is made or called for a part: where it is, V8 compiles it, for as long as some hundred parts take.
+ */
 import type { Kernels } from '../kernels/kernels.ts'
 import { bytesPerElement, type Dtype } from '../tensors/dtypes.ts'
 import type { Mean } from './evaluate/mean.ts'
@@ -23,23 +26,25 @@ export function averageTiles(
   const readers = mean.streams.map((stream) => streams.reader(stream, tensor))
   const size = bytesPerElement(dtype)
   const step = TILE_STEP_BYTES * Math.max(1, Math.floor(AT_ONCE_BYTES / (readers.length + 1) / TILE_STEP_BYTES))
+  const lent: Uint8Array[] = []
+  let latest: Uint8Array | undefined
+  let parts: readonly Uint8Array[] = []
   return (begin, out) => {
-    for (let done = 0; done < out.length; done += step) {
-      const part = out.subarray(done, done + step)
-      const first = (begin + done) / size
+    if (out !== latest) {
+      latest = out
+      parts = partsOf(out, step)
+    }
+    let first = begin / size
+    for (const part of parts) {
       const count = part.length / size
       streams.until(first + count)
-      if (
-        !kernels.average(
-          dtype,
-          readers.map((read) => read(first, count)),
-          weights,
-          divisor,
-          part,
-        )
-      )
-        return false
+      for (let i = 0; i < readers.length; i++) lent[i] = readers[i]!(first, count)
+      if (!kernels.average(dtype, lent, weights, divisor, part)) return false
+      first += count
     }
     return true
   }
 }
+
+const partsOf = (bytes: Uint8Array, step: number): readonly Uint8Array[] =>
+  Array.from({ length: Math.ceil(bytes.length / step) }, (_, i) => bytes.subarray(i * step, (i + 1) * step))

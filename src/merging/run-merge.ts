@@ -219,7 +219,7 @@ class MergeRun {
     const { scalars, average } = this.#about(place, tensor.dtype)
     let done = begin
     while (done < end) {
-      const out = this.#out.subarray(0, Math.min(this.#out.length, end - done))
+      const out = end - done < this.#out.length ? this.#out.subarray(0, end - done) : this.#out
       if (average?.(done, out) !== true && !this.#directly(tensor, place, done, out)) break
       this.#put(tensor.target, done, out, hasher)
       done += out.length

@@ -13,6 +13,8 @@ import type { MergeRule, TensorSlice } from './task.ts'
 /** One buffer, and what of which stream lies in it. */
 interface Tile {
   readonly bytes: Uint8Array
+  /** As much of it as was read, made anew only where that is another length: views are garbage. */
+  read: Uint8Array
   slice: TensorSlice | undefined
   begin: number
   end: number
@@ -81,12 +83,15 @@ export class TileStreams implements ByteStreams {
   #tileOf(slice: TensorSlice, place: number, begin: number, end: number): Uint8Array {
     const tile = this.#tile(place)
     if (tile.slice !== slice || begin < tile.begin || end > tile.end) this.#fill(tile, slice, begin)
+    if (begin === tile.begin && end === tile.end) return tile.read
     return tile.bytes.subarray(begin - tile.begin, end - tile.begin)
   }
 
   #tile(place: number): Tile {
-    while (this.#tiles.length <= place)
-      this.#tiles.push({ bytes: this.#kernels.allocateBytes(this.#tileBytes), slice: undefined, begin: 0, end: 0 })
+    while (this.#tiles.length <= place) {
+      const bytes = this.#kernels.allocateBytes(this.#tileBytes)
+      this.#tiles.push({ bytes, read: bytes, slice: undefined, begin: 0, end: 0 })
+    }
     return at(this.#tiles, place)
   }
 
@@ -94,7 +99,8 @@ export class TileStreams implements ByteStreams {
     this.#pace.check()
     const end = Math.min(begin + this.#tileBytes, slice.bytes, this.#until * bytesPerElement(slice.dtype))
     tile.slice = undefined
-    this.#files.read(slice.path, tile.bytes.subarray(0, end - begin), slice.offset + begin)
+    if (tile.read.length !== end - begin) tile.read = tile.bytes.subarray(0, end - begin)
+    this.#files.read(slice.path, tile.read, slice.offset + begin)
     tile.slice = slice
     tile.begin = begin
     tile.end = end

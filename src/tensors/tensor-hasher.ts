@@ -30,8 +30,9 @@ export class TensorHasher {
     invariant(!this.#finished, 'a finished tensor takes no more bytes')
     this.#bytes += bytes.length
     for (let offset = 0; offset < bytes.length;) {
-      const part = bytes.subarray(offset, offset + CHUNK_BYTES - this.#openBytes)
-      offset += part.length
+      const end = Math.min(bytes.length, offset + CHUNK_BYTES - this.#openBytes)
+      const part = offset === 0 && end === bytes.length ? bytes : bytes.subarray(offset, end)
+      offset = end
       if (part.length === CHUNK_BYTES) this.#close(leafHash(part))
       else this.#extend(part)
     }
