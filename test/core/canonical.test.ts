@@ -43,6 +43,11 @@ test('[CAN-1] the order in which a record was filled leaves no trace', () => {
   expect(canonical.canonicalText({ b: 1, a: { d: [2, 1], c: true } })).toBe('{"a":{"c":true,"d":[2,1]},"b":1}')
 })
 
+test('[CAN-1] a record may have no prototype', () => {
+  const bare = Object.assign(Object.create(null) as Record<string, string>, { b: 'x', a: 'y' })
+  expect(canonical.canonicalText({ bare })).toBe('{"bare":{"a":"y","b":"x"}}')
+})
+
 test('[CAN-6] what was written is read back as the same value from the same bytes', () => {
   fc.assert(
     fc.property(anyValue, (value) => {

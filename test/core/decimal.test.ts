@@ -46,6 +46,12 @@ test('[DEC-2] what people write may be a number or its text, in any of JSON’s 
   expect(decimal.parseDecimal('1e-400')).toBe(0)
 })
 
+test('[DEC-2] text of a decimal has 64 characters at most', () => {
+  const longest = `0.${'1'.repeat(62)}`
+  expect(decimal.parseDecimal(longest)).toBe(0.1111111111111111)
+  expect(refusalOf(() => decimal.parseDecimal(`${longest}1`)).code).toBe('DECIMAL_INVALID')
+})
+
 const refused = ['', ' 1', '1 ', '+1', '.5', '5.', '01', '0x10', '1_000', '1,5', 'NaN', 'Infinity', '-', '1e', '٣']
 const never: unknown[] = [...refused, '1e400', NaN, Infinity, null, undefined, true, [], {}, 1n, `0.${'1'.repeat(70)}`]
 test.each(never.map((given) => [inspect(given), given]))('[DEC-2] %s is no decimal', (_, given) => {

@@ -178,7 +178,8 @@ test('[MRK-4] a path that is too short or too long for the size proves nothing, 
 })
 
 test('[MRK-4] asking for a proof of a leaf that is not there is a bug of the caller', () => {
-  expect(() => merkle.inclusionProof(leavesOf([Uint8Array.of(1)]), 1)).toThrow(InvariantError)
+  for (const index of [1, -1])
+    expect(() => merkle.inclusionProof(leavesOf([Uint8Array.of(1)]), index)).toThrow(InvariantError)
   expect(() => merkle.inclusionProof([], 0)).toThrow(InvariantError)
 })
 

@@ -235,6 +235,7 @@ test('[OP-9] what proves nothing is no evidence', () => {
     evidenceOf(first, then), // two places
     evidenceOf(first, aWriter(2, 1).add(space)), // two epochs
     evidenceOf(first, aWriter(3).add(space)), // two authors
+    evidenceOf(then, { ...makeOp(record({ g: 1 }, twin.record) as OpRecord), signature: twin.signature }), // two generations
     evidenceOf(one, two), // another space
     { a, b: base64url(utf8('{}')) },
   ]

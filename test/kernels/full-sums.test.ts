@@ -22,13 +22,18 @@ function firstWrong(columns: readonly Column[]): string {
 }
 
 /** The same terms, and then others that leave so much of their sum that f64 holds it. */
-function cancelled(terms: Column, more: number, left = 0): Column {
+function cancelled(terms: Column, more: number, left = 0, cut = (term: number) => term): number[] {
   const all = [...terms]
   for (let i = 0; i < more; i++) {
-    const rest = exactSum([...all, -left])
+    const rest = cut(exactSum([...all, -left]))
     all.push(rest === 0 ? 0 : -rest)
   }
   return all
+}
+/** The nearest value of 48 bits, as products of two f32 have. */
+const to48 = (value: number): number => {
+  const far = value * 33
+  return far - (far - value)
 }
 
 /** Of bins of 32 binades, which begin where the exponent is one more than a multiple of 32. */
@@ -59,7 +64,9 @@ describe('[KRN-98] as many terms as bins take lose no last place', () => {
           cancelled(terms, 4, scale * unit),
           terms.concat(0, 0, 0, 0),
         ]
-        expect([count, scale, firstWrong([...columns, ...columns])]).toEqual([count, scale, 'none'])
+        // beside what two parts don't hold, so that bins are asked at all
+        const wide = terms.map((_, i) => [2 ** 200, 1, 2 ** -200][i] ?? 0).concat(0, 0, 0, 0)
+        expect([count, scale, firstWrong([wide, ...columns, wide, column, wide])]).toEqual([count, scale, 'none'])
       }
   })
 })
@@ -73,6 +80,24 @@ test.each([6, 9, 16, 17, 40, 300])(
       const span = [4, 20, 34, 66, 100, 160][i % 6]!
       const terms = Array.from({ length: count - 5 }, () => dense() * 2 ** Math.floor(next() * span - 40))
       return cancelled(terms, 5, i % 2 === 0 ? 0 : 2 ** -120 * dense())
+    })
+    expect(firstWrong(columns)).toBe('none')
+  },
+)
+
+test.each([6, 9, 12, 16, 17, 24, 25, 32])(
+  '[KRN-98] of %i terms of 48 bits, at many scales, what is left when they cancel, or tie, is exact',
+  (count) => {
+    const next = numbersFrom(count)
+    const dense = () => to48((next() < 0.5 ? -1 : 1) * (1 + (Math.floor(next() * 2 ** 26) + next()) / 2 ** 26))
+    const columns = Array.from({ length: 240 }, (_, i) => {
+      const span = [4, 20, 34, 49, 66, 100, 160][i % 7]!
+      const terms = Array.from({ length: count - 5 }, () => dense() * 2 ** Math.floor(next() * span - 40))
+      const left = [0, 2 ** -120 * dense(), 1, 2 ** -30][i % 4]!
+      const all = cancelled(terms, i % 4 < 2 ? 5 : 3, left, to48)
+      // beside a middle of two f64, or on one
+      if (i % 4 >= 2) all.push(left * (i % 3 === 0 ? -1 : 1) * 2 ** -53, left * ((i % 5) - 2) * 2 ** -(80 + (i % 40)))
+      return all
     })
     expect(firstWrong(columns)).toBe('none')
   },
