@@ -176,6 +176,16 @@ test('[SET-60] what an admin takes whose own standing is undecided counts, and w
   expect([...grow([], [removal]).slots.keys()]).toEqual(['cleos'])
 })
 
+test('[SET-60] with the grant to an author of papers goes what those papers said', () => {
+  const space = aSpace({ access: 'members' })
+  const { creator } = space
+  const [ana, ben] = [aWriter(1), aWriter(2)]
+  const promoted = creator.grant(space, ana, 'admin')
+  const grow = growing([space.init, promoted, ana.grant(space, ben), ben.add(space, { name: 'bens' })])
+  expect(grow([], [promoted]).members.map(({ rid }) => rid)).toEqual([creator.rid])
+  expect([...grow([promoted]).slots.keys()]).toEqual(['bens'])
+})
+
 test('[SET-60] a space whose rules are not known grows without being judged', () => {
   const space = aSpace({ rules: 9 })
   const [ana, ben] = [aWriter(1), aWriter(2)]

@@ -162,6 +162,12 @@ describe.each([3, 4, 5, 9])('averages of %i streams of F32', (k) => {
   })
 })
 
+test.each([3, 4, 5, 9])('[KRN-101] averages of %i streams by a divisor far below the weights are as exact', (k) => {
+  const weights = weightsOf(k).map((weight) => weight * 2 ** 16)
+  const columns = mixed(k, [...middles(k, 3n), ...cancelled(k, 3n)])
+  expect(firstWrong(columns, weights, 3, 'inInterval')).toBe('none')
+})
+
 test.each([3, 4, 5, 9])(
   '[KRN-101] averages of %i streams that cancel to just below the normal ones are rounded as such',
   (k) => {
