@@ -186,6 +186,18 @@ test('[SET-60] with the grant to an author of papers goes what those papers said
   expect([...grow([promoted]).slots.keys()]).toEqual(['bens'])
 })
 
+test('[SET-60] a paper that went and comes back is judged by what its author may then', () => {
+  const space = aSpace({ access: 'members' })
+  const { creator } = space
+  const [ana, ben] = [aWriter(1), aWriter(2)]
+  const granted = creator.grant(space, ana, 'admin')
+  const paper = ana.grant(space, ben)
+  const grow = growing([space.init, granted, paper, ben.add(space, { name: 'bens' })])
+  expect(grow([], [paper]).slots.size).toBe(0)
+  grow([creator.expel(space, ana, { last_ep: 0, last_seq: -1 })])
+  expect(grow([paper]).ignored.has(paper.id)).toBe(true)
+})
+
 test('[SET-60] a space whose rules are not known grows without being judged', () => {
   const space = aSpace({ rules: 9 })
   const [ana, ben] = [aWriter(1), aWriter(2)]

@@ -48,8 +48,8 @@ describe('[KRN-98] as many terms as bins take lose no last place', () => {
     'just below two units of it': () => BIN + 2 * half - unit,
     'just above half a unit of it': () => BIN + half / 2 + unit,
     'the greatest of a bin': () => (2 - 2 ** -52) * 2 ** 30 * BIN,
-    'the greatest of a bin but for what it leaves': () => (2 ** 32 - half) * (BIN / 2),
-    'the greatest and the smallest of a bin': (i) => (i === 3 ? BIN + unit : (2 ** 32 - half / 4) * (BIN / 2)),
+    'the greatest of a bin but for a last place of it': () => (2 ** 32 - 2 ** -12) * BIN,
+    'the greatest and the smallest of a bin': (i) => (i === 3 ? BIN + unit : (2 ** 32 - 2 ** -10) * BIN),
     'the greatest of a bin, and of the one below what it carries': (i) =>
       i % 3 !== 0 ? (2 - 2 ** -52) * 2 ** 30 * BIN : (1 + ((i * 2654435761) >>> 0) / 2 ** 32) * (BIN / 4),
     'the greatest of a bin and those of the next': (i) =>

@@ -143,6 +143,18 @@ describe.each([['F32'], ['BF16']] as const)('%s', (dtype) => {
   })
 })
 
+test('[KRN-111] changes as great as f32 has them are finite', () => {
+  for (const dtype of ['F32', 'BF16'] as const)
+    for (const value of [2 ** 127, 1.75 * 2 ** 127, -1.5 * 2 ** 127]) {
+      const made = world(['F32', dtype, dtype], 77, () => value)
+      const write: readonly ProgramStep[] = [
+        { do: 'widen', a: 1, out: 5 },
+        { do: 'write', a: 5 },
+      ]
+      expect(ran(made, [read(0, 0), read(1, 1), change(1, 0, 1), ...write], 'F32')).toEqual(zeroed(changeOf(made, 1)))
+    }
+})
+
 test('[KRN-111] signed zeros and what is subnormal are as the steps have them', () => {
   const made = world(['F32', 'F32', 'F32'], 64, (i) => (i % 3 === 0 ? -0 : 2 ** -149 * (i % 5)))
   made.bytes[0]!.fill(0)
