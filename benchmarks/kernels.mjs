@@ -76,36 +76,95 @@ row('memory copy in cache', copyTo.length, 2, () => copyTo.set(copyFrom))
 const hotCopy = rows[0].bytes
 
 const { memory, words } = plainModule()
-const WEIGHTS = { equal: [1, 1, 1], '0.3, 0.5, 0.2': [0.3, 0.5, 0.2], 'any weights': [0.731, 1.137, 0.881] }
-for (const [dtype, plainWord] of [
-  ['BF16', 'plainBf16'],
-  ['F16', 'plainF16'],
-]) {
-  const streams = [0, 1, 2].map(() => {
-    const plane = kernels.allocate(HOT)
-    for (let i = 0; i < HOT; i++) plane[i] = base[i] + bell() * 0.0017
-    const bytes = kernels.allocateBytes(2 * HOT)
+/** Where the plain module has its table of streams, its weights and the streams. */
+const [TABLE, LIST, FIRST] = [1024, 2048, 4096]
+const ANY = [0.731, 1.137, 0.881]
+const TWO_DIGITS = Array.from({ length: 64 }, (_, i) => (1 + ((i * 37) % 99)) / 100)
+const WEIGHTS = { equal: [1, 1, 1], '0.3, 0.5, 0.2': [0.3, 0.5, 0.2], 'any weights': ANY }
+const totalOf = (weights) => weights.reduce((sum, weight) => sum + weight, 0)
+
+/** A base, and what was trained from it. */
+function streamsOf(dtype, size, count, elements = HOT) {
+  return Array.from({ length: count }, (_, i) => {
+    const plane = kernels.allocate(elements)
+    for (let at = 0; at < elements; at++) plane[at] = base[at] + (i === 0 ? 0 : bell() * 0.0017)
+    const bytes = kernels.allocateBytes(size * elements)
     kernels.encode(dtype, plane, bytes)
     return bytes
   })
-  const out = kernels.allocateBytes(2 * HOT)
-  const first = 4096
-  new Uint32Array(memory.buffer, 2048, 3).set(streams.map((_, i) => first + i * 2 * HOT))
-  streams.forEach((bytes, i) => new Uint8Array(memory.buffer).set(bytes, first + i * 2 * HOT))
-  new Float64Array(memory.buffer, 3072, 3).set([0.3, 0.5, 0.2])
-  const target = first + 3 * 2 * HOT
-  const plain = rate(HOT, () => words[plainWord](2048, 3072, 3, 1, target, 2 * HOT))
-  rows.push({ name: `${dtype}, k = 3, plain f64 sums (another law)`, rate: plain, bytes: plain * 8, plain })
+}
+
+/** Gel/s of a plain word on the same streams. */
+function plainRate(streams, weights, elements, call) {
+  new Uint32Array(memory.buffer, TABLE, streams.length).set(streams.map((bytes, i) => FIRST + i * bytes.length))
+  streams.forEach((bytes, i) => new Uint8Array(memory.buffer).set(bytes, FIRST + i * bytes.length))
+  new Float64Array(memory.buffer, LIST, weights.length).set(weights)
+  return rate(elements, () => call(FIRST + streams.length * streams[0].length, streams[0].length))
+}
+
+for (const [dtype, plainWord, size] of [
+  ['BF16', 'plainBf16', 2],
+  ['F16', 'plainF16', 2],
+  ['F32', 'plainF32', 4],
+]) {
+  const streams = streamsOf(dtype, size, 4).slice(1)
+  const out = kernels.allocateBytes(size * HOT)
+  const plain = plainRate(streams, [0.3, 0.5, 0.2], HOT, (to, bytes) => words[plainWord](TABLE, LIST, 3, 1, to, bytes))
+  rows.push({ name: `${dtype}, k = 3, plain f64 sums (another law)`, rate: plain, bytes: plain * 4 * size, plain })
   for (const [name, list] of Object.entries(WEIGHTS)) {
     const weights = list.map(Math.fround)
-    const total = weights.reduce((sum, weight) => sum + weight, 0)
-    row(`${dtype}, k = 3, average, ${name}`, HOT, 8, () => kernels.average(dtype, streams, weights, total, out), plain)
+    const average = () => kernels.average(dtype, streams, weights, totalOf(weights), out)
+    row(`${dtype}, k = 3, average, ${name}`, HOT, 4 * size, average, plain)
   }
+  if (dtype === 'F32') continue
   const plane = kernels.allocate(STRIP)
   row(`${dtype}, decode to f64`, STRIP, 10, () => kernels.decode(dtype, streams[0].subarray(0, 2 * STRIP), plane))
   row(`${dtype}, encode from f64, one rounding`, STRIP, 10, () =>
     kernels.encode(dtype, plane, out.subarray(0, 2 * STRIP)),
   )
+}
+{
+  const streams = streamsOf('F32', 4, 65, STRIP).slice(1)
+  const out = kernels.allocateBytes(4 * STRIP)
+  const weights = TWO_DIGITS.map(Math.fround)
+  const total = totalOf(weights)
+  const call = (to, bytes) => words.plainF32(TABLE, LIST, 64, total, to, bytes)
+  const plain = plainRate(streams, weights, STRIP, call)
+  rows.push({ name: 'F32, k = 64, plain f64 sums (another law)', rate: plain, bytes: plain * 65 * 4, plain })
+  row(
+    'F32, k = 64, average, two digits',
+    STRIP,
+    65 * 4,
+    () => kernels.average('F32', streams, weights, total, out),
+    plain,
+  )
+}
+{
+  const streams = streamsOf('BF16', 2, 4)
+  const out = kernels.allocateBytes(2 * HOT)
+  const weights = [0.3, 0.5, 0.2].map(Math.fround)
+  const key = 0x3a000000
+  const cutoff = new Float32Array(Uint32Array.of(key).buffer)[0]
+  const plain = plainRate(streams, weights, HOT, (to, bytes) => words.plainTies(TABLE, LIST, cutoff, to, bytes))
+  rows.push({ name: 'BF16, k = 3 and a base, plain TIES in f64', rate: plain, bytes: plain * 10, plain })
+  const divisors = Array.from({ length: 8 }, (_, members) => totalOf(weights.filter((_, i) => members & (1 << i))) || 1)
+  const three = [1, 2, 3]
+  const run = kernels.compile({
+    steps: [
+      ...[0, ...three].map((i) => ({ do: 'read', stream: i, narrow: true, out: i })),
+      ...three.map((a) => ({ do: 'change', a, b: 0, out: a })),
+      ...three.map((a) => ({ do: 'trim', a, key, lastTie: 1e6, offset: 0, out: a })),
+      { do: 'elect', planes: three, weights, divisors, out: 4 },
+      { do: 'widen', a: 0, out: 5 },
+      { do: 'binary', op: 'plus', a: 5, b: 4, out: 4 },
+      { do: 'write', a: 4 },
+    ],
+    constants: [],
+    buffers: 6,
+    streams: ['BF16', 'BF16', 'BF16', 'BF16'],
+    dtype: 'BF16',
+  })
+  row('BF16, k = 3 and a base, TIES', HOT, 10, () => run(streams, 0, HOT, out), plain)
 }
 
 const strip = () => {
