@@ -26,7 +26,10 @@ export interface AveragePlan {
   readonly rows?: CodeRows
   /** For bf16: how many binades below the greatest element an f64 sum may lie whose code is known beside a middle. */
   readonly middleReach: number
-  /** For bf16 with weights that are as whole numbers of a small sum: those in f32, and the divisor to go with them. */
+  /**
+   * For bf16 with weights that are as whole numbers of a small sum, and f16 with equal ones: those in f32, and the divisor to
+   * go with them.
+   */
   readonly inF32?: { readonly span: number; readonly weights: Float32Array; readonly divisor: number }
   /** For two or three of bf16 with weights that are nearly as whole numbers of a small sum: see average-ratio.ts. */
   readonly inRatio?: {
@@ -84,6 +87,8 @@ const NARROW_BITS = 32
 /** As many rows as are sorted together. */
 const ROWS = [4, 8, 16, 24, 32]
 const ROWS_MAX = 32
+/** Of more, too many sums of f16 lie too far apart for f32. */
+const EQUAL_F16_MAX = 8
 /** A row is doubled no more often. */
 const DOUBLINGS_MAX = 4
 /** An f64 sum is looked at more closely where it is this many binades below the greatest element. */
@@ -107,7 +112,7 @@ function sumOf(whole: readonly bigint[]): { readonly unit: bigint; readonly sum:
 
 /** Greatest difference of two codes at which no partial sum rounds, where so many bits are left to weights and binades. */
 const spanOf = (bits: number, sum: bigint, mantissaBits: number): number =>
-  Math.max(0, bits - bitLength(sum) - 1) * 2 ** mantissaBits
+  Math.max(0, bits - (sum > 1n ? bitLength(sum - 1n) : 0)) * 2 ** mantissaBits
 
 /** Beyond f32, weights whose products with any element are exact or rounded to 53 bits, and none is lost. */
 export const canAverage = (weights: readonly number[]): boolean =>
@@ -135,8 +140,7 @@ export function planAverage(dtype: AverageDtype, weights: readonly number[], div
 
   const last = lastTiers(dtype, weights.length, isWide, rows !== undefined)
 
-  const inF32 =
-    dtype === 'BF16' ? (inF32Of(weights, divisor) ?? inF32Of(...inLeastTerms(weights, whole, divisor))) : undefined
+  const inF32 = dtype === 'F32' ? undefined : inF32Of(dtype, weights, whole, divisor)
   if (inF32) return { tiers: ['inF32', ...beside, 'inSpan', ...last], ...always, inF32 }
   const spanIsBest = dtype !== 'BF16' && (weights.length <= 2 || spanBits - bitLength(sum) >= SPAN_BINADES_MIN[dtype])
   const inInterval = spanIsBest ? undefined : intervalOf(dtype, weights, divisor)
@@ -270,8 +274,23 @@ function binades(value: number): number {
 
 const near = (value: number) => value === 0 || (Math.abs(value) >= 2 ** -8 && Math.abs(value) <= 2 ** 8)
 
+function inF32Of(
+  dtype: 'BF16' | 'F16',
+  weights: readonly number[],
+  whole: readonly bigint[],
+  divisor: number,
+): AveragePlan['inF32'] {
+  const least = inLeastTerms(weights, whole, divisor)
+  if (dtype === 'BF16') return bf16InF32Of(weights, divisor) ?? bf16InF32Of(...least)
+  const [terms, own] = least
+  const fits = terms.length <= EQUAL_F16_MAX && terms.every((weight) => weight === 1)
+  // a sum that is no normal f16 must not come out as one
+  if (!fits || !(own >= 1 && own <= 2 ** 8) || oddPart(own) > 1n << 11n) return undefined
+  return { span: spanOf(13, BigInt(terms.length), FORMS.F16.mantissaBits), weights: new Float32Array(), divisor: own }
+}
+
 /** Whole weights of a small sum, and a divisor whose quotients lie on a middle of two codes or well beside it. */
-function inF32Of(weights: readonly number[], divisor: number): AveragePlan['inF32'] {
+function bf16InF32Of(weights: readonly number[], divisor: number): AveragePlan['inF32'] {
   const { sum } = sumOf(weights.map((weight) => size(units(weight))))
   const fits = sum > 0n && sum <= 16n && weights.every(near) && divisor > 0 && near(divisor)
   return fits && oddPart(divisor) <= 1n << 15n

@@ -172,7 +172,7 @@ export class WasmAverage {
     const form = AVERAGE_DTYPES.indexOf(dtype)
     switch (tier) {
       case 'inF32':
-        return wasm.averageInF32(...all)
+        return dtype === 'F16' ? wasm.averageF16InF32(...all) : wasm.averageInF32(...all)
       case 'inInterval':
         if (dtype === 'F32') return wasm.averageF32InInterval(...all)
         return dtype === 'F16' ? wasm.averageF16InInterval(...all) : wasm.averageInInterval(...all)

@@ -55,6 +55,7 @@ export interface WasmWords {
   averageBesideMiddles(...more: [...Average]): number
   averageInRatio(...more: [...Average]): number
   averageInSpan(form: number, ...more: [...Average]): number
+  averageF16InF32(...more: [...Average]): number
   averageF16InInterval(...more: [...Average]): number
   averageF32InInterval(...more: [...Average]): number
   averageF32InSpan(...more: [...Average]): number

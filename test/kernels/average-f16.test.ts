@@ -1,6 +1,6 @@
 /** Averages of F16 where their proof ends: middles of two codes, cancellation, and both ends of the range. */
 import { describe, expect, test, vi } from 'vitest'
-import type { AverageTier } from '../../src/kernels/average-plan.ts'
+import { type AverageTier, planAverage } from '../../src/kernels/average-plan.ts'
 import { nearest, units } from '../../src/kernels/exact.ts'
 import { referenceKernels as reference } from '../../src/kernels/reference.ts'
 import { createWasmKernels } from '../../src/kernels/wasm.ts'
@@ -90,7 +90,14 @@ const KINDS: Readonly<Record<string, (k: number) => Column>> = {
     const [half, third] = [(middle - 1) / 2, below(64)]
     return [half + 1, half - third, third, ...Array<number>(k - 3).fill(0)].map((n) => n * 2 ** -8)
   },
+  'whose fourth is beside a middle by what f32 would lose': (k) => {
+    const [fourfold, gap] = [4 + (2 * below(32) + 1) * 2 ** -9, 2 ** -(12 + below(2))]
+    const columns = [1.9375, fourfold - gap - 3.875, gap * (1 + 2 ** -10), 1.9375]
+    const scale = 2 ** below(8)
+    return Array.from({ length: k }, (_, i) => (columns[i] ?? 0) * scale)
+  },
   subnormal: (k) => Array.from({ length: k }, () => (below(2 ** 11) - 2 ** 10) * LEAST),
+  'at the least normal one': (k) => Array.from({ length: k }, () => (2 ** 10 + below(12) - 6) * LEAST),
   'of zeros of either sign': (k) => Array.from({ length: k }, () => (below(2) === 0 ? -0 : 0)),
   'near the greatest': (k) => Array.from({ length: k }, () => Math.min(65504, one(14 + below(2))) / (k > 3 ? 2 : 1)),
 }
@@ -120,6 +127,70 @@ describe.each([3, 4, 9])('averages of %i streams of F16', (k) => {
           ])
     }
   })
+})
+
+/** Sums by them lie on a middle, beside one as near as can be, or far from it. */
+const DIVISORS = (k: number) => [k, 1, 2, 3, 7, 1.5 * k, 2047 / 16]
+
+describe.each([2, 3, 4, 8, 9])('equal weights of %i streams of F16', (k) => {
+  test.each(Object.keys(KINDS))('[KRN-104] %s have the bits of arbitrary precision', (kind) => {
+    const own = () => KINDS[kind]!(Math.max(3, k)).slice(0, k)
+    const columns = [
+      ...Array.from({ length: 80 }, () => rounded(own())),
+      ...Array.from({ length: 41 }, () => usual(k)),
+      ...Array.from({ length: 80 }, () => rounded(own().map((_, i, column) => column[(i + below(2)) % k]!))),
+    ]
+    const comesToMore = kind === 'near the greatest' || kind === 'whose third is a middle far below them'
+    for (const [i, divisor] of DIVISORS(k).entries()) {
+      if (divisor < k && comesToMore) continue
+      const weight = [1, 0.75, 18000][i % 3]!
+      const weights = Array<number>(k).fill(weight)
+      for (const tier of k > 8 ? [undefined] : (['inF32', undefined] as const)) {
+        const wrong = firstWrong(columns, weights, divisor * weight, tier)
+        expect([divisor, tier, wrong]).toEqual([divisor, tier, 'none'])
+      }
+    }
+  })
+
+  test('[KRN-104] any codes have the bits of arbitrary precision, and what is not finite is refused', () => {
+    const code = () => below(0x7c00) | (below(2) << 15)
+    const [bytes, values] = [new Uint16Array(k), new Float64Array(k)]
+    const columns = Array.from({ length: 2048 }, (): Column => {
+      const [least, shared] = [below(0x7c00), below(3)]
+      for (let i = 0; i < k; i++) bytes[i] = shared === 0 ? code() : Math.min(0x7bff, least + below(0x1000))
+      reference.decode('F16', new Uint8Array(bytes.buffer), values)
+      return [...values]
+    })
+    const weights = Array<number>(k).fill(1)
+    expect(firstWrong(columns, weights, k)).toBe('none')
+    for (const where of [0, 7, 8, 2047])
+      for (const bad of [Infinity, -Infinity, NaN]) {
+        const among = columns.map((column, i) => (i === where ? [...column.slice(1), bad] : column))
+        expect([where, bad, averageOf(among, weights, k)]).toEqual([where, bad, false])
+      }
+    for (const [other, isFinite] of [
+      [15.9921875, true],
+      [16, false],
+      [65504, false],
+    ] as const) {
+      const rest = Array<number>(k - 2).fill(0)
+      const among = columns.map((column, i) => (i === 9 ? [65504, other, ...rest] : column.map((value) => value / 16)))
+      expect([other, averageOf(among, weights, 1) !== false]).toEqual([other, isFinite])
+    }
+  })
+})
+
+test('[KRN-104] equal weights of up to eight F16 are added in f32, however they are written', () => {
+  const first = (weights: number[], divisor: number) => planAverage('F16', weights, divisor).tiers[0]
+  for (const k of [2, 3, 8])
+    expect([first(Array<number>(k).fill(1), k), first(Array<number>(k).fill(0.375), 0.375 * k)]).toEqual([
+      'inF32',
+      'inF32',
+    ])
+  expect(first([1, 1, 2], 4)).not.toBe('inF32')
+  expect(first(Array<number>(9).fill(1), 9)).not.toBe('inF32')
+  // what is no normal f16 would come out as one
+  expect(first([1, 1, 1], 0.75)).not.toBe('inF32')
 })
 
 test.each([3, 4, 9])('[KRN-103] of %i streams the greatest average is finite, and what lies beyond is refused', (k) => {
