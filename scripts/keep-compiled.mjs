@@ -1,8 +1,10 @@
 /**
  * Preloaded (`--import`) into a run of the built program: keeps beside each of its parts what V8 compiled of it, those of
  * its functions that this run called included. A thread keeps its own when it has done a task.
+ * The flags of V8 stay as they are: what it compiled counts for those it was compiled with.
  */
 import { syncBuiltinESMExports } from 'node:module'
+import v8 from 'node:v8'
 import vm from 'node:vm'
 import { isMainThread, parentPort } from 'node:worker_threads'
 import { keepCompiled } from '../dist/src/parts.js'
@@ -14,6 +16,7 @@ vm.Script = class extends vm.Script {
     parts.push({ script: this, path: options.filename })
   }
 }
+v8.setFlagsFromString = () => undefined
 syncBuiltinESMExports()
 
 const keep = () => {

@@ -25,7 +25,7 @@ export interface Merger {
   readonly resources: Resources
   merge(task: MergeTask, watch?: Watch): Promise<readonly TensorOutcome[]>
   digest(task: DigestTask, watch?: Watch): Promise<readonly DigestOutcome[]>
-  /** A task that reads so many bytes comes soon: whatever takes time to start may start now. */
+  /** One task comes soon, which reads so many bytes, and little after it: whatever takes time to start may start now. */
   warm?(bytes: number): void
   /** No task is expected any more: what takes time to stop may stop now. One that comes all the same is served. */
   dismiss?(): void

@@ -59,4 +59,5 @@ export function serveMerges(port: MessagePort, engine: Engine): void {
       reply({ kind: 'failed', failure: failureOf(error), unit })
     }
   })
+  reply({ kind: 'loaded' })
 }

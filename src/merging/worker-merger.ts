@@ -6,6 +6,7 @@
 import type { Worker } from 'node:worker_threads'
 import { TributaryError } from '../core/errors.ts'
 import { boardOfDigest, boardOfMerge } from './boards.ts'
+import { optimizeLate } from './late-optimizing.ts'
 import { type MergeThread, startMergeThread } from './merge-thread.ts'
 import type { Merger, Resources, Watch } from './merger.ts'
 import type { RunBoard } from './run-board.ts'
@@ -70,7 +71,7 @@ export function createWorkerMerger(entry: URL, resources: Resources, early?: Mer
     const crew = crewOf(workers)
     const packed = job.kind === 'merge' ? { kind: job.kind, task: packTask(job.task) } : job
     const request: Request = { job: packed, board: board.shared, workers }
-    const ends = await Promise.all(crew.map((thread) => share(thread, request, board, hear)))
+    const ends = await Promise.all(crew.map(({ worker }) => share(worker, request, board, hear)))
     signal?.removeEventListener('abort', cancel)
     const error = firstFailure(ends)
     if (error) throw isStopping() ? stopped() : error
@@ -79,18 +80,21 @@ export function createWorkerMerger(entry: URL, resources: Resources, early?: Mer
   }
 
   /** Dying while idle is no failure of any task. */
-  const crewOf = (workers: number): readonly Worker[] =>
+  const crewOf = (workers: number): readonly MergeThread[] =>
     Array.from({ length: workers }, (_, place) => {
       const known = threads[place]
       const thread = known?.isAlive() === true ? known : startMergeThread(entry)
       threads[place] = thread
-      return thread.worker
+      return thread
     })
 
   return {
     resources,
     warm(bytes) {
-      if (!stopping) crewOf(workersWorth(bytes, resources.workers))
+      if (stopping) return
+      const crew = crewOf(workersWorth(bytes, resources.workers))
+      // no more threads are to start
+      void Promise.all(crew.map(({ loaded }) => loaded)).then(optimizeLate)
     },
     merge: async (task, watch = {}) => (await run({ kind: 'merge', task }, watch)) as readonly TensorOutcome[],
     digest: async (task, watch = {}) => (await run({ kind: 'digest', task }, watch)) as readonly DigestOutcome[],

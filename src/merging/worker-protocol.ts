@@ -16,6 +16,8 @@ export interface Request {
 }
 
 export type Reply =
+  /** Before all others: all that the thread runs is loaded. */
+  | { readonly kind: 'loaded' }
   | { readonly kind: 'progress'; readonly bytesDone: number }
   | {
       readonly kind: 'tensors'

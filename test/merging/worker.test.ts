@@ -1,6 +1,8 @@
 import { once } from 'node:events'
+import { syncBuiltinESMExports } from 'node:module'
+import v8 from 'node:v8'
 import { MessageChannel, Worker } from 'node:worker_threads'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { strategies } from '../../merge-strategies/index.ts'
 import { TributaryError } from '../../src/core/errors.ts'
 import { referenceKernels } from '../../src/kernels/reference.ts'
@@ -95,6 +97,7 @@ test('[MRG-53] a task crosses whole, and what tensors share they share there', (
 test("[MRG-10] the worker's side answers outcomes, failures and cancellation", async () => {
   const { port1, port2 } = new MessageChannel()
   serveMerges(port2, { files: new MemoryTileFiles(), kernels: () => referenceKernels, strategies })
+  expect(await once(port1, 'message')).toMatchObject([{ kind: 'loaded' }])
   const ask = async (word: number, job: Job): Promise<Reply> => {
     const board = new RunBoard([0])
     if (word !== 0) board.cancel()
@@ -254,6 +257,41 @@ test('[MRG-90] a thread that was started before the merger works for it, and one
     const id = (await merger.merge(large))[0]?.scalars[0]
     expect(id === threadId).toBe(isIt)
     await merger.close()
+  }
+})
+
+test('[MRG-92] V8 optimizes late once all threads of the expected task are loaded, and no sooner', async () => {
+  const set = vi.spyOn(v8, 'setFlagsFromString').mockImplementation(() => undefined)
+  syncBuiltinESMExports()
+  const turn = new BroadcastChannel('loading')
+  const entry = thread(`const turn = new BroadcastChannel('loading')
+    turn.onmessage = ({ data }) => { port.postMessage({ kind: data }); turn.close() }
+    port.postMessage({ kind: 'progress', bytesDone: 0 })
+    port.on('message', () => port.postMessage({ kind: 'done' }))`)
+  const early = startMergeThread(entry)
+  const merger = createWorkerMerger(entry, { workers: 2 }, early)
+  try {
+    await once(early.worker, 'message')
+    const first = early.loaded
+    turn.postMessage('loaded')
+    await first
+    await merger.merge({ ...task, tensors: [empty] })
+    merger.warm?.(1)
+    expect(set).not.toHaveBeenCalled() // told a turn later, and only of a task that is expected
+    await early.loaded
+    await Promise.resolve()
+    expect(set.mock.calls).toEqual(
+      process.versions.v8.startsWith('11.') ? [[expect.stringMatching(/budget=\d+$/)]] : [],
+    )
+    set.mockClear()
+    merger.warm?.(2 ** 30)
+    await merger.merge({ ...task, tensors: [empty] })
+    expect(set).not.toHaveBeenCalled()
+  } finally {
+    turn.close()
+    await merger.close()
+    set.mockRestore()
+    syncBuiltinESMExports()
   }
 })
 
