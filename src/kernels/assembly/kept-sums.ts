@@ -196,7 +196,7 @@ export function addScaled(high: usize, low: usize, plane: usize, scale: f64, n: 
   return addLoop(SCALED, high, low, plane, plane, scale, n, parts)
 }
 
-/** 2⁹⁰⁰: terms below it can be parts of kept sums; larger ones are quicker in high. Which they are leaves no trace. */
+/** 2⁹⁰⁰: terms below it can be parts of kept sums, far from where one overflows. Any finite bound gives the same bits. */
 @inline const KEPT_MAX: f64 = 8.452712498170644e270
 
 @inline
