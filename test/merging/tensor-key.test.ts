@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { strategies } from '../../merge-strategies/index.ts'
 import { utf8 } from '../../src/core/bytes.ts'
 import { sha256Hex } from '../../src/core/digest.ts'
@@ -174,6 +174,21 @@ describe('the key of a tensor', () => {
     expect(keysOf(pair({ inputs: crossed }))).not.toEqual(keys) // streams of other inputs are measured together
     const average = tensor({ strategy: 'weight_average', params: {} }, { name: 'q' })
     expect(keysOf(task([tensor(PAPER), tensor(PAPER, { name: 'z' }), average]))).toEqual(keys)
+  })
+
+  test('[MRG-20] another numeric profile makes other keys', async () => {
+    vi.resetModules()
+    vi.doMock('../../src/core/numeric-profile.ts', () => ({ NUMERIC_PROFILE: 'another' }))
+    const later = await import('../../src/merging/tensor-key.ts')
+    vi.doUnmock('../../src/core/numeric-profile.ts')
+    const keys = later.tensorKeys(task([tensor()]), strategies).get('layer.w')
+    expect(keys?.anyOrder).toMatch(/^[0-9a-f]{64}$/)
+    expect(keys?.anyOrder).not.toBe(plain)
+  })
+
+  test('[MRG-20] numbers that only their sign tells apart, or text from a number, are other parameters', () => {
+    const keys = [0, -0, '0', '-0', [0], true, 'true'].map((lambda) => key(task([tensor({ params: { lambda } })])))
+    expect(new Set(keys).size).toBe(7)
   })
 
   test('[MRG-20] without the root of every stream there is no key, and a copy needs none', () => {
