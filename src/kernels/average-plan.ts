@@ -63,6 +63,8 @@ export interface AveragePlan {
 /** Each row is a stream, how often it is doubled, and whether its sign is turned; the sum of all is multiplied by `scale`. */
 export interface CodeRows {
   readonly scale: number
+  /** By which the sum of all is divided without the scale; 0 where that has too many bits. */
+  readonly divisor: number
   readonly rows: readonly { readonly stream: number; readonly doublings: number; readonly isTurned: boolean }[]
 }
 
@@ -79,9 +81,6 @@ const SPAN_BINADES_MIN = { F16: 32, F32: 11 } as const
 /** Of so few terms no proof is cheaper than what takes any scales; of fewer, levels need none (assembly/two-levels.ts). */
 const FEW = 8
 const FEW_WIDE = 4
-/** bf16 of so many inputs have a cascade, and up to so many go to bins sooner than to levels. */
-const CASCADE_MAX = 32
-const NARROW_TERMS_MAX = 64
 /** Bits of a product that such a bin takes. */
 const NARROW_BITS = 32
 /** As many rows as are sorted together. */
@@ -134,7 +133,7 @@ export function planAverage(dtype: AverageDtype, weights: readonly number[], div
   const isWide = weights.some((weight) => Math.fround(weight) !== weight)
   const isNarrow = weights.every((weight) => bitLength(oddPart(weight)) + mantissaBits < NARROW_BITS)
   const middleReach = dtype === 'BF16' ? middleReachOf(sumError / Math.abs(divisor)) : 0
-  const rows = dtype === 'BF16' ? rowsOf(weights, whole, unit) : undefined
+  const rows = dtype === 'BF16' ? rowsOf(weights, divisor, whole, unit) : undefined
   const always = { span, levels, scales, sumError, isWide, isNarrow, middleReach, ...(rows && { rows }) }
   const beside: readonly AverageTier[] = middleReach > 0 && weights.length > 2 ? ['besideMiddles'] : []
 
@@ -158,12 +157,16 @@ export function planAverage(dtype: AverageDtype, weights: readonly number[], div
 function lastTiers(dtype: AverageDtype, k: number, isWide: boolean, areRows: boolean): readonly AverageTier[] {
   if (k <= 3) return ['inLevels']
   if (areRows || (dtype !== 'BF16' && k <= (isWide ? FEW_WIDE : FEW))) return ['anyScales']
-  const areBins = dtype === 'BF16' && !isWide && k > CASCADE_MAX && k <= NARROW_TERMS_MAX
-  return areBins ? ['anyScales'] : ['inLevels', 'anyScales']
+  return ['inLevels', 'anyScales']
 }
 
 /** Of a weight as many rows as it has bits, and of all together no more than are sorted at the price of one for each. */
-function rowsOf(weights: readonly number[], whole: readonly bigint[], unit: bigint): CodeRows | undefined {
+function rowsOf(
+  weights: readonly number[],
+  divisor: number,
+  whole: readonly bigint[],
+  unit: bigint,
+): CodeRows | undefined {
   if (weights.length < 4 || weights.length > ROWS_MAX || whole.includes(0n)) return undefined
   const all = whole.map((n) => n / unit)
   if (all.some((n) => n >= 2n << BigInt(DOUBLINGS_MAX))) return undefined
@@ -174,7 +177,10 @@ function rowsOf(weights: readonly number[], whole: readonly bigint[], unit: bigi
       .map((doublings) => ({ stream, doublings, isTurned: weight < 0 })),
   )
   const sorted = ROWS.find((count) => weights.length <= count)!
-  return rows.length <= sorted ? { scale: Math.abs(weights[0]!) / Number(all[0]), rows } : undefined
+  const scale = Math.abs(weights[0]!) / Number(all[0])
+  const by = divisor / scale
+  const isShort = by >= 1 && by <= 2 ** 13 && oddPart(by) < 1n << 15n
+  return rows.length <= sorted ? { scale, divisor: isShort ? by : 0, rows } : undefined
 }
 
 /** Wholes of a greater divisor have few quotients on a middle, and then an interval is cheaper. */

@@ -121,6 +121,8 @@ export class WasmAverage {
     cells.setInt32(112, plan.isNarrow ? 1 : 0, true)
     cells.setInt32(92, plan.rows?.rows.length ?? 0, true)
     cells.setFloat64(104, plan.rows?.scale ?? 0, true)
+    cells.setFloat32(116, plan.rows?.divisor ?? 0, true)
+    cells.setFloat32(120, plan.rows?.divisor ? 1 / plan.rows.divisor : 0, true)
     plan.rows?.rows.forEach(({ stream, doublings, isTurned }, i) => {
       cells.setInt32(128 + 4 * i, (stream << 5) | (doublings << 1) | (isTurned ? 1 : 0), true)
     })

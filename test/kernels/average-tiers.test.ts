@@ -353,16 +353,59 @@ test('[KRN-121] where weights cancel, or are divided by little, no f64 sum of bf
   const random = numbersFrom(4)
   const one = () => (1 + Math.floor(random() * 128) / 128) * (random() < 0.5 ? -1 : 1)
   for (const [weights, divisor] of [
-    [[1, -1, 1, 2 ** -40 - 1], 2 ** -40],
-    [[1, 1, -2, 2 ** -20], 2 ** -46],
-    [[0.3, 0.5, 0.2, 0.7].map(Math.fround), 2 ** -31],
+    [[1, 1, -1, 2 ** -40 - 1], 2 ** -60],
+    [[1, 1, -1, -1], 2 ** -60],
+    [[0.3, 0.5, 0.3, 0.5].map(Math.fround), 2 ** -60],
   ] as const) {
     const columns = Array.from({ length: 320 }, (_, i) => {
-      const [great, small] = [one(), one() * 2 ** -(30 + (i % 29))]
-      return i % 2 === 0 ? [great, great, small, great] : [great, small, great * 2 ** -9, -small]
+      const [great, small] = [one(), one() * 2 ** -(40 + (i % 16))]
+      return weights[2] < 0 ? [great, small, great, small] : [great, small, -great, -small]
     })
     for (const tier of ['besideMiddles', 'inSpan', 'inLevels', 'anyScales'] as const)
       expect([tier, differs(averagesOf('BF16', columns, [...weights], divisor, tier))]).toEqual([tier, 'nothing'])
+  }
+})
+
+/** Values of eight bits that add up to n. */
+function bytesOf(n: number): number[] {
+  const low = n % 256
+  return n === 0 ? [] : n < 256 ? [n] : [...bytesOf(Math.floor(n / 256)).map((value) => value * 256), low]
+}
+
+test.each([5, 6, 8, 13, 24])(
+  '[KRN-122] of %i bf16 what a quotient leaves to the middle of its cell names its code, however little it is',
+  (k) => {
+    for (const divisor of [1, 3, 6, 24, 511, 8191, 8193]) {
+      const columns: number[][] = []
+      for (let middle = 257; middle < 512; middle += 10)
+        for (let down = 16; down < 72; down++)
+          for (const side of [1, -1, 0]) {
+            const scale = (middle % 100) - 20
+            const parts = [...bytesOf(middle * divisor), side * 2 ** -down].map((part) => part * 2 ** scale)
+            columns.push(
+              [...parts, ...Array<number>(k - parts.length).fill(0)].map((part) => (down % 2 ? part : -part)),
+            )
+          }
+      expect([divisor, differs(averagesOf('BF16', columns, Array<number>(k).fill(1), divisor, 'anyScales'))]).toEqual([
+        divisor,
+        'nothing',
+      ])
+    }
+  },
+)
+
+test.each([4, 7, 16])('[KRN-122] of %i bf16 that cancel, quotients below the normal ones are rounded once', (k) => {
+  for (const divisor of [1, 3, 64, 512, 513, 6144]) {
+    const columns = Array.from({ length: 2048 }, (_, i) => {
+      const [first, second] = [128 + (i % 128), 128 + ((i * 37) % 128)]
+      const pair = [first, i % 7 === 0 ? second * 2 ** (i % 23) : -second].map((value) => value * 2 ** -125)
+      const others = i % 3 === 0 ? [2 ** 30, -(2 ** 30)] : [0, 0]
+      return [...others, ...pair, ...Array<number>(k - 4).fill(0)]
+    })
+    expect([divisor, differs(averagesOf('BF16', columns, Array<number>(k).fill(1), divisor, 'anyScales'))]).toEqual([
+      divisor,
+      'nothing',
+    ])
   }
 })
 

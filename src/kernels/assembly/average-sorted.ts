@@ -2,11 +2,12 @@
  * Averages of eight bf16 elements of few inputs whose weights are small whole numbers times a power of two, whatever the
  * scales: codes are sorted as they are, or doubled, and those of a weight like 3 twice. Added from the greatest down, elements of 8 bits lose nothing as long as anything of the sum can still cancel.
  */
+import { encodeQuotients } from './average-remainder'
 import { besideMiddles, careA, careB } from './average-rounding'
 import { lowTwo, highTwo, streamOf, upper, upperNext } from './codes'
 import { encodeAnyEight } from './encode'
 import { addThreeDown } from './levels'
-import { rowCountOf, rowOf, rowScaleOf } from './plan'
+import { isDivisorShort, rowCountOf, rowOf, rowScaleOf } from './plan'
 import { sortedCount, sortRows } from './sort-keys'
 
 /** Rows of eight codes, each turned left by one so that the sign is last. */
@@ -64,21 +65,12 @@ function codesOf(rank: usize): v128 {
 /** Whether results are most likely on middles, as those before them: then a way round their exact rounding is no way. */
 let isTied: bool = false
 
-/** Where the lower part of four sums in f32 is none, or so far below the upper that in f64 it rounds away. */
-@inline
-function isAlone(high: v128, low: v128): v128 {
-  const size = i32x4.splat(0x7fffffff)
-  const l = v128.and(low, size)
-  const far = i32x4.gt_s(i32x4.sub(v128.and(high, size), l), i32x4.splat(56 << 23))
-  return v128.or(far, i32x4.eq(l, i32x4.splat(0)))
-}
-
 /**
- * The same in f32, of whose 24 bits elements of 8 bits need as few: a lower part is right but for 2⁻¹⁹ of it, and so the sum
- * but for 2⁻³⁰. False where more may matter, or a sum overflows.
+ * In f32, of whose 24 bits elements of 8 bits need as few: a lower part is right but for 2⁻¹⁹ of it. False where that does not
+ * tell all codes, or a sum overflows.
  */
 @inline
-function descendInF32(k: i32, scale: f64, divisor: f64, out: usize): bool {
+function descendInF32(k: i32, plan: usize, out: usize): bool {
   const end = ranks + (<usize>k << 4)
   let codes = codesOf(ranks)
   let g = upper(codes)
@@ -96,17 +88,7 @@ function descendInF32(k: i32, scale: f64, divisor: f64, out: usize): bool {
     g = sumX
     h = sumY
   }
-  const s0 = f64x2.add(lowTwo(g), lowTwo(l))
-  const s1 = f64x2.add(highTwo(g), highTwo(l))
-  const s2 = f64x2.add(lowTwo(h), lowTwo(m))
-  const s3 = f64x2.add(highTwo(h), highTwo(m))
-  const a = isAlone(g, l)
-  const b = isAlone(h, m)
-  if (isTied && v128.all_true<i32>(v128.and(a, b))) return encoded(s0, s1, s2, s3, scale, divisor, out)
-  isTied = !besideMiddles(s0, s1, s2, s3, scale / divisor, out)
-  if (!isTied) return true
-  if (v128.any_true(v128.or(v128.andnot(careA, a), v128.andnot(careB, b)))) return false
-  return encoded(s0, s1, s2, s3, scale, divisor, out)
+  return encodeQuotients(g, l, h, m, plan, out)
 }
 
 /** What an addition to a sum loses, where the sum is greater, or no more than a last place of the term can be lost. */
@@ -221,8 +203,17 @@ export function averageSortedCodes(table: usize, divisor: f64, plan: usize, at: 
   const scale = rowScaleOf(plan)
   const kind = sortCodes(table, k, plan, at)
   if (kind == TOO_LARGE) return 0
-  if (kind == NORMAL && descendInF32(k, scale, divisor, out)) return 1
+  if (kind == NORMAL && isDivisorShort(plan)) {
+    // what f32 did not tell is most likely followed by more of it
+    if (resting > 0) resting--
+    else if (descendInF32(k, plan, out)) return 1
+    else resting = RESTING
+  }
   const done = descend(k, scale, divisor, out)
   if (done != 0) return done
   return descendFurther(k, scale, divisor, out) ? 1 : -1
 }
+
+/** Eights for which f32 is not tried, after one that it did not tell. */
+@inline const RESTING: i32 = 15
+let resting: i32 = 0

@@ -16,19 +16,21 @@ import { openEight } from './two-levels'
 @inline const BF16_FIRST: i32 = 0x7f80
 @inline const F16_FIRST: i32 = 0x7c00
 
-/** Whether eight sums of f16, however wrong they can be, are rounded to what they must be, which then lies in `out`. */
-function farFromMiddles(s0: v128, s1: v128, s2: v128, s3: v128, most: v128, by: v128, plan: usize, out: usize): bool {
+/** Whether eight sums in f64, however wrong they can be, are rounded to what they must be, which then lies in `out`. */
+function farFromMiddles(form: i32, s0: v128, s1: v128, s2: v128, s3: v128, most: v128, by: v128, plan: usize, out: usize): bool {
   v128.store(greatest, most)
-  const error = f64x2.splat(sumErrorOf(plan) * F16_SCALE)
-  const low = lowFour(F16, greatest)
-  const high = highFour(F16, greatest)
+  const error = f64x2.splat(sumErrorOf(plan) * (form == F16 ? F16_SCALE : 1))
+  const low = form == F16 ? lowFour(F16, greatest) : lowFour(BF16, greatest)
+  const high = form == F16 ? highFour(F16, greatest) : highFour(BF16, greatest)
   storeEnds(0, s0, f64x2.mul(error, lowTwo(low)))
   storeEnds(16, s1, f64x2.mul(error, highTwo(low)))
   storeEnds(32, s2, f64x2.mul(error, lowTwo(high)))
   storeEnds(48, s3, f64x2.mul(error, highTwo(high)))
-  return roundedAlike(F16, f64x2.extract_lane(by, 0), out)
+  return roundedAlike(form, f64x2.extract_lane(by, 0), out)
 }
 const greatest: usize = memory.data(16)
+
+@inline const FEW: i32 = 12
 
 /** The same of bf16, without a division. */
 function besideMiddles(s0: v128, s1: v128, s2: v128, s3: v128, most: v128, divisor: f64, plan: usize, out: usize): bool {
@@ -70,9 +72,9 @@ function spanEight(form: i32, table: usize, weights: usize, k: i32, divisor: v12
     s3 = f64x2.mul(s3, scale)
   }
   if (!open) return divided(form, s0, s1, s2, s3, divisor, out) ? 0 : -1
-  if (form == BF16) {
-    if (besideMiddles(s0, s1, s2, s3, most, f64x2.extract_lane(divisor, 0), plan, out)) return 0
-  } else if (farFromMiddles(s0, s1, s2, s3, most, divisor, plan, out)) return 0
+  if (form == BF16 && besideMiddles(s0, s1, s2, s3, most, f64x2.extract_lane(divisor, 0), plan, out)) return 0
+  // of few bf16, no proof that fails is worth so many divisions
+  if ((form == F16 || k > FEW) && farFromMiddles(form, s0, s1, s2, s3, most, divisor, plan, out)) return 0
   return openEight(form, table, weights, k, f64x2.extract_lane(divisor, 0), terms, plan, at, out) ? 1 : -1
 }
 

@@ -130,6 +130,20 @@ export function rowCountOf(plan: usize): i32 {
 export function rowScaleOf(plan: usize): f64 {
   return load<f64>(plan, 104)
 }
+/** Whether such a sum can be divided by what `rowDivisorOf` answers, without a scale. */
+@inline
+export function isDivisorShort(plan: usize): bool {
+  return load<f32>(plan, 116) != 0
+}
+/** The divisor of a sum of such rows, of at most 15 bits, from 1 to 2¹³; and its inverse, rounded. */
+@inline
+export function rowDivisorOf(plan: usize): v128 {
+  return v128.load_splat<u32>(plan, 116)
+}
+@inline
+export function rowInverseOf(plan: usize): v128 {
+  return v128.load_splat<u32>(plan, 120)
+}
 /** The stream of a row in the upper bits, how often it is doubled in four, and in the last whether its sign is turned. */
 @inline
 export function rowOf(plan: usize, row: i32): i32 {

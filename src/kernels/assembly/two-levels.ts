@@ -7,8 +7,7 @@ import { anyEight } from './average-any'
 import { averageInCascade, CASCADE_MAX } from './average-cascade'
 import { divided, roundedAlike, storeEnds } from './average-rounding'
 import { BF16, bytesOf, F16, F16_SCALE, F32, highFour, highTwo, lowFour, lowTwo, streamOf } from './codes'
-import { NARROW_TERMS_MAX } from './narrow-bins'
-import { areWhole, dropOf, headOf, isNarrow, isWide, nextOf, rowCountOf } from './plan'
+import { areWhole, dropOf, headOf, isWide, nextOf, rowCountOf } from './plan'
 import { averageThree } from './three-terms'
 
 /** Constants of both levels, or sums, of eight elements. */
@@ -175,7 +174,6 @@ function openOne(form: i32, table: usize, weights: usize, k: i32, by: v128, term
     if (averageInCascade(table, weights, k, divisor, at, out)) return 0
     if (k > 3) return anyEight(form, table, weights, k, divisor, terms, plan, at, out) ? 1 : -1
   }
-  if (form == BF16 && k > CASCADE_MAX && k <= NARROW_TERMS_MAX && isNarrow(plan)) return anyEight(form, table, weights, k, divisor, terms, plan, at, out) ? 0 : -1
   if (k == 3) return averageThree(form, table, weights, by, at, out) ? 0 : -1
   if (k <= (isWide(plan) ? FEW_WIDE : FEW)) return anyEight(form, table, weights, k, divisor, terms, plan, at, out) ? 0 : -1
   return twoLevels(form, table, weights, k, by, terms, plan, at, out)
