@@ -28,7 +28,7 @@ export const mutants = [
   },
   {
     file: 'src/merging/memory.ts',
-    tests: ['test/merging/every-way.test.ts'],
+    tests: ['test/merging/memory.test.ts', 'test/merging/every-way.test.ts'],
     mutants: [
       ['TILES_BYTES / (streams + 1)', 'TILES_BYTES / streams'],
       ['Math.floor(bytes / TILE_STEP_BYTES)', 'Math.ceil(bytes / TILE_STEP_BYTES)'],

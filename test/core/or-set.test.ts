@@ -18,6 +18,12 @@ const ana = () => aWriter(1)
 const ben = () => aWriter(2)
 const cleo = () => aWriter(3)
 
+test('[OP-10] the chain of a key that has written nothing begins with the first place of epoch 0', () => {
+  const state = fold([aSpace().init])
+  expect(state.head(aWriter(9).rid)).toMatchObject({ ep: 0, nextSeq: 0 })
+  expect(state.head(aWriter(9).rid, 3)).toMatchObject({ ep: 3, nextSeq: 0 })
+})
+
 test('[SET-1] a space says what its first op says', () => {
   const space = aSpace({ name: 'legal', base: contentOf('llama') })
   const state = fold([space.init])
@@ -384,4 +390,10 @@ test('[SET-12] an author with very many epochs, forked or not, costs no more tha
   expect(state.head(ana().rid).ep).toBe(38_999)
   expect(state.ignored.size).toBe(40_000) // epoch 0 is forked, and so all of them are void
   expect(mayAdd(state, ana().rid, 200_000)).toBe(false)
+})
+
+test('[SET-7] of all names those that stand for several are in conflict', () => {
+  const space = aSpace()
+  const adds = [ana().add(space, { name: 'both', content: 'one' }), ben().add(space, { name: 'both', content: 'two' })]
+  expect(fold([space.init, ...adds, cleo().add(space, { name: 'alone' })]).conflicts).toEqual(['both'])
 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { exactSum, nearest, units } from '../../src/kernels/exact.ts'
+import { exactSum, nearest, sumsExactly, units } from '../../src/kernels/exact.ts'
 import type { ExactSums } from '../../src/kernels/kernels.ts'
 import { referenceKernels as kernels } from '../../src/kernels/reference.ts'
 import { addThree } from '../../src/kernels/add-three.ts'
@@ -66,6 +66,20 @@ describe('the specification', () => {
     expect(() => units(Infinity)).toThrow(/not a number of units/)
     expect(() => units(Number.NaN)).toThrow(/not a number of units/)
   })
+})
+
+test('[NUM-2] sums are known to lose nothing where all are few of one unit', () => {
+  expect([[], [0, -0], [0.5, -0.25], [2 ** 300, 2 ** 300], [2 ** 52, 2 ** 52 - 1]].map(sumsExactly)).not.toContain(
+    false,
+  )
+  expect(
+    [
+      [2 ** 53, 1],
+      [2 ** 53 - 1, -2],
+      [1, 2 ** -53],
+      [Number.MAX_VALUE, Number.MIN_VALUE],
+    ].map(sumsExactly),
+  ).not.toContain(true)
 })
 
 describe('exact sums', () => {
