@@ -81,6 +81,28 @@ test('[KRN-102] sums that lose nothing and were cleared are +0, whatever was los
   }
 })
 
+test('[KRN-102] what is not finite in one element leaves the others, where terms are kept as they are', () => {
+  for (const length of [1, 2, 7, 9])
+    for (let at = 0; at < length; at++)
+      for (const term of [Infinity, NaN]) {
+        const kernels = createWasmKernels({ memoryBytes: 4 << 20 })
+        const sums = kernels.exactSums(length)
+        for (const value of [2 ** 120, 1, 2 ** -120]) sums.addScaled(kernels.fill(length, value), 1, 1)
+        sums.clear()
+        sums.addScaled(kernels.fill(length, 3), 1, 1)
+        const broken = kernels.fill(length, 2)
+        broken[at] = term
+        sums.addScaled(broken, 1, 1)
+        expect(sums.read()).toEqual(Float64Array.from({ length }, (_, i) => (i === at ? NaN : 5)))
+        sums.add(broken, kernels.fill(length, 1), -1)
+        expect(sums.read()).toEqual(new Float64Array(length).fill(3))
+        // the other way round, by weights
+        sums.add(broken, kernels.fill(length, 1), 1)
+        sums.addScaled(broken, 1, -1)
+        expect(sums.read()).toEqual(new Float64Array(length).fill(3))
+      }
+})
+
 test('[NUM-3] sums whose parts were filled keep their terms once they are cleared, and stay exact', () => {
   let kept = 0
   const cascade = {

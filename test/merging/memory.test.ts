@@ -5,11 +5,12 @@ import {
   planMemory,
   PROGRAM_BYTES,
   type RuleFact,
-  type RuleFacts,
+  RuleFacts,
   streamsOf,
   tileBytesFor,
   WORKER_BYTES,
 } from '../../src/merging/memory.ts'
+import { strategies } from '../../merge-strategies/index.ts'
 import type { MergeRule, MergeTask } from '../../src/merging/task.ts'
 
 const KIB = 1024
@@ -84,4 +85,23 @@ test('[MRG-21] the planned peak is that of the tensor that needs most, on every 
       const shared = workers > 1 ? measuring + workers * plan.maskBytes : 0
       expect(plan.peakBytes).toBe(PROGRAM_BYTES + lists + workers * thread + shared)
     }
+})
+
+test('[MRG-21] what is known of a rule is that of its own params and inputs, whatever was asked before', () => {
+  const input = ruleOf(1).inputs[0]!
+  const own = { density: 0.5 }
+  const rule = (strategy: string, params: object, inputs: number): MergeRule => ({
+    ...{ kind: 'merge', strategy, params, base: slice },
+    inputs: Array.from({ length: inputs }, (_, i) => ({ ...input, input: i, params: own })),
+  })
+  const ties = { lambda: 1, normalize: true, consensus: 'sum', rescale_mode: 'none' }
+  const [plain, paper] = [
+    { ...ties, profile: 'mergekit' },
+    { ...ties, profile: 'paper' },
+  ]
+  const rules = [rule('ties', plain, 3), rule('ties', paper, 3), rule('ties', paper, 4), rule('ties', paper, 9)]
+  const facts = new RuleFacts(strategies)
+  const found = [...rules, ...rules.reverse()].map((one) => [facts.of(one), new RuleFacts(strategies).of(one)])
+  for (const [told, alone] of found) expect(told).toEqual(alone)
+  expect(new Set(found.map(([told]) => JSON.stringify(told))).size).toBeGreaterThan(2)
 })
