@@ -61,7 +61,12 @@ export function packTask({ tensors, ...task }: MergeTask): PackedTask {
   const rules = new Map<string, number>()
   const packed: PackedRule[] = []
   const numbers: number[] = []
+  let latest: { readonly rule: TaskTensor['rule']; readonly number: number } | undefined
   const ruleOf = (rule: TaskTensor['rule']): number => {
+    if (!latest || !isAlike(latest.rule, rule)) latest = { rule, number: numberOf(rule) }
+    return latest.number
+  }
+  const numberOf = (rule: TaskTensor['rule']): number => {
     const key = keyOf(rule, params)
     let known = rules.get(key)
     if (known === undefined) rules.set(key, (known = packed.push(withoutSlices(rule)) - 1))
@@ -79,6 +84,20 @@ export function packTask({ tensors, ...task }: MergeTask): PackedTask {
   const names = tensors.map(({ name }) => name)
   return { ...task, tensors: { names, paths: paths.all, rules: packed, numbers: Float64Array.from(numbers), recalled } }
 }
+
+/** As `keyOf` has them, of rules without sidecars; most follow one like them. */
+const isAlike = (a: TaskTensor['rule'], b: TaskTensor['rule']): boolean =>
+  a.kind === 'merge' &&
+  b.kind === 'merge' &&
+  a.strategy === b.strategy &&
+  a.params === b.params &&
+  (a.base === undefined) === (b.base === undefined) &&
+  a.inputs.length === b.inputs.length &&
+  a.inputs.every(({ input, weight, params, sidecars }, i) => {
+    const other = b.inputs[i]!
+    const isBare = sidecars === undefined && other.sidecars === undefined
+    return isBare && input === other.input && Object.is(weight, other.weight) && params === other.params
+  })
 
 function keyOf(rule: TaskTensor['rule'], params: Numbering<unknown>): string {
   if (rule.kind === 'copy') return ''

@@ -99,15 +99,14 @@ export const taskBytes = (task: MergeTask): number => task.tensors.reduce((sum, 
 /** Of every tensor that is read, once. */
 export const readBytes = (task: MergeTask): number => task.tensors.reduce((sum, { rule }) => sum + ruleBytes(rule), 0)
 
-export const ruleBytes = (rule: TaskTensor['rule']): number =>
-  slicesOf(rule).reduce((bytes, slice) => bytes + slice.bytes, 0)
-
-const slicesOf = (rule: CopyRule | MergeRule): readonly Slice[] =>
-  rule.kind === 'copy'
-    ? [rule.from]
-    : [
-        ...(rule.base ? [rule.base] : []),
-        ...rule.inputs.flatMap(({ value, sidecars }) => [value, ...Object.values(sidecars ?? {})]),
-      ]
+export function ruleBytes(rule: TaskTensor['rule']): number {
+  if (rule.kind === 'copy') return rule.from.bytes
+  let bytes = rule.base?.bytes ?? 0
+  for (const { value, sidecars } of rule.inputs) {
+    bytes += value.bytes
+    if (sidecars) for (const sidecar of Object.values(sidecars)) bytes += sidecar.bytes
+  }
+  return bytes
+}
 
 export const digestBytes = (task: DigestTask): number => task.tensors.reduce((sum, { slice }) => sum + slice.bytes, 0)

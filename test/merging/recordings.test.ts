@@ -2,10 +2,13 @@ import { Type } from 'typebox'
 import { expect, test } from 'vitest'
 import { strategies } from '../../merge-strategies/index.ts'
 import { sha256Hex } from '../../src/core/digest.ts'
+import type { ContentRoot } from '../../src/core/ids.ts'
+import type { Seed } from '../../src/core/seed.ts'
 import { defineSum, type Strategy } from '../../src/core/strategy.ts'
 import type { Kernels } from '../../src/kernels/kernels.ts'
 import { referenceKernels } from '../../src/kernels/reference.ts'
 import { createWasmKernels } from '../../src/kernels/wasm.ts'
+import { Recordings } from '../../src/merging/evaluate/recordings.ts'
 import { runMerge } from '../../src/merging/run-merge.ts'
 import type { MergeTask, TaskTensor } from '../../src/merging/task.ts'
 import { bytesPerElement, type Dtype, encode } from '../../src/tensors/dtypes.ts'
@@ -118,4 +121,24 @@ test('[MRG-41] what is shared leaves no trace: dtypes, weights and names of othe
     expect(run({ strategy, params, tensors }, createWasmKernels()), strategy).toEqual(
       run({ strategy, params, tensors }, referenceKernels),
     )
+})
+
+test('[MRG-41] the input that takes part decides it too, and params: of two that differ in one alone, each has its own', () => {
+  const { task } = world({ strategy: 'linear', params: {}, tensors: [['F32', 1]] })
+  const inputs = task.inputs.map((input, i) => ({ ...input, content: input.content as ContentRoot, role: `role ${i}` }))
+  const recordings = new Recordings({ seed: task.seed as Seed, inputs, tensors: [] })
+  const strategy = strategies.find(({ id }) => id === 'linear')!
+  const [params, own] = [{ normalize: false }, {}]
+  const of = (input: number, asked: object = params) =>
+    recordings.of({
+      name: 'w',
+      elements: 1,
+      strategy,
+      params: asked,
+      hasBase: false,
+      inputs: [{ input, weight: 1, params: own }],
+    })
+  expect(of(0)).toBe(of(0))
+  expect(of(1)).not.toBe(of(0))
+  expect(of(0, { normalize: true })).not.toBe(of(0))
 })

@@ -84,6 +84,9 @@ test('[MRG-53] a task crosses whole, and what tensors share they share there', (
       },
       { ...empty, name: 'd', rule: { ...rule, inputs: [{ ...inputs[0]!, sidecars: { fisher: slice(7) } }] } },
       { ...empty, name: 'e', rule: { ...rule, inputs: [inputs[0]!] } },
+      { ...empty, name: 'f', rule: { ...rule, inputs: [{ ...inputs[0]!, weight: 0.25 }] } },
+      { ...empty, name: 'g', rule: { ...rule, inputs: [{ ...inputs[0]!, weight: 0.25, input: 1 }] } },
+      { ...empty, name: 'h', rule: { ...rule, base: slice(2), inputs: [{ ...inputs[0]!, weight: 0.25, input: 1 }] } },
     ],
   }
   const crossed = unpackTask(structuredClone(packTask(all)))
@@ -91,7 +94,7 @@ test('[MRG-53] a task crosses whole, and what tensors share they share there', (
   const rules = crossed.tensors.flatMap((tensor) => (tensor.rule.kind === 'merge' ? [tensor.rule] : []))
   expect(new Set(rules.map((one) => one.params)).size).toBe(1)
   expect(new Set(rules.flatMap((one) => one.inputs.map((input) => input.params))).size).toBe(1)
-  expect(packTask(all).tensors.rules).toHaveLength(4)
+  expect(packTask(all).tensors.rules).toHaveLength(7)
 })
 
 test("[MRG-10] the worker's side answers outcomes, failures and cancellation", async () => {

@@ -28,6 +28,8 @@ export class Recording {
   readonly isPlain: boolean
   /** Of a plain one, by the dtypes of streams and output; undefined where kernels have none. */
   readonly compiled = new Map<string, Compiled | undefined>()
+  /** Of a plain one: numbers that weights and params lead to, as far as they were asked for. */
+  readonly known = new Map<LaterNode, unknown>()
   /** Of a plain one, once it is known. */
   mean: { readonly found: Mean | undefined } | undefined
   /** Those that enter the output, each once and in the order in which the formula wrote them. */
@@ -67,6 +69,17 @@ export function recordFor({ inputs }: Evaluation, tensor: EvaluationTensor): Pro
   return record(strategy, { params, hasBase, contributions })
 }
 
+/** Merged alike, by the same records. */
+const isAlike = (a: EvaluationTensor, b: EvaluationTensor): boolean =>
+  a.strategy === b.strategy &&
+  a.params === b.params &&
+  a.hasBase === b.hasBase &&
+  a.inputs.length === b.inputs.length &&
+  a.inputs.every(({ input, weight, params }, i) => {
+    const other = b.inputs[i]!
+    return input === other.input && Object.is(weight, other.weight) && params === other.params
+  })
+
 /** Where every tensor has its own rule, as with gradients over layers, the latest are as good as all. */
 const KEPT_MAX = 64
 
@@ -75,12 +88,21 @@ export class Recordings {
   readonly #known = new Map<string, Recording>()
   /** Tasks give tensors that are merged alike the same records. */
   readonly #ids = new Map<unknown, number>()
+  #latest: { readonly tensor: EvaluationTensor; readonly recording: Recording } | undefined
 
   constructor(evaluation: Evaluation) {
     this.#evaluation = evaluation
   }
 
   of(tensor: EvaluationTensor): Recording {
+    const latest = this.#latest
+    if (latest && isAlike(latest.tensor, tensor)) return latest.recording
+    const recording = this.#find(tensor)
+    this.#latest = { tensor, recording }
+    return recording
+  }
+
+  #find(tensor: EvaluationTensor): Recording {
     const key = this.#keyOf(tensor)
     const known = this.#known.get(key)
     if (known) return known

@@ -80,7 +80,7 @@ export class TensorRun<B> implements Surroundings {
   readonly #setting: Setting<B>
   readonly #recording: Recording | undefined
   readonly #depths: Depths
-  readonly #known = new Map<LaterNode, unknown>()
+  readonly #known: Map<LaterNode, unknown>
   readonly #measuring: Measuring<B>
   readonly #checked = new Set<string>()
   #masks: Masks | undefined
@@ -101,6 +101,7 @@ export class TensorRun<B> implements Surroundings {
       this.reached = purpose === 'terms' ? reachTerms(this.program) : reach(this.program, [this.program.output])
       this.#depths = new Depths(this.program)
     }
+    this.#known = this.#recording?.isPlain === true ? this.#recording.known : new Map<LaterNode, unknown>()
     this.#measuring = new Measuring(this, setting.kernels, setting.spares)
     this.#held = typeof purpose === 'object' ? purpose : undefined
   }

@@ -69,13 +69,16 @@ export function askedOnce(cache: DigestCache): DigestCache {
 function parse(text: string, { header }: WeightsFile): readonly DigestOutcome[] | undefined {
   const value: unknown = JSON.parse(text)
   if (!isRecord(value) || value['v'] !== 1 || !Array.isArray(value['tensors'])) return undefined
-  const outcomes = (value['tensors'] as readonly unknown[]).flatMap((entry): DigestOutcome[] => {
-    const [name, root, notFinite] = Array.isArray(entry) ? (entry as readonly unknown[]) : []
-    return typeof name === 'string' && typeof root === 'string' && isHex64(root) && typeof notFinite === 'number'
-      ? [{ name, root, notFinite }]
-      : []
-  })
-  const same =
-    outcomes.length === header.tensors.length && outcomes.every(({ name }, i) => name === header.tensors[i]?.name)
-  return same ? outcomes : undefined
+  const entries = value['tensors'] as readonly unknown[]
+  if (entries.length !== header.tensors.length) return undefined
+  const outcomes: DigestOutcome[] = []
+  for (const { name } of header.tensors) {
+    const entry = entries[outcomes.length]
+    if (!Array.isArray(entry)) return undefined
+    const [known, root, notFinite] = entry as readonly unknown[]
+    const isWell = known === name && typeof root === 'string' && isHex64(root) && typeof notFinite === 'number'
+    if (!isWell) return undefined
+    outcomes.push({ name, root, notFinite })
+  }
+  return outcomes
 }

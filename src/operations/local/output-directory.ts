@@ -97,6 +97,8 @@ export class OutputDirectory {
   readonly partial: string
 
   readonly #weights: string[] = []
+  /** Asked for every tensor. */
+  readonly #places = new Map<string, string>()
   /** What is being synced already, and what failed of it. */
   #syncing: Promise<readonly unknown[]> = Promise.resolve([])
   readonly journal: MergeJournal
@@ -154,7 +156,9 @@ export class OutputDirectory {
   }
 
   locate(path: string): string {
-    return join(this.partial, ...path.split('/'))
+    let place = this.#places.get(path)
+    if (place === undefined) this.#places.set(path, (place = join(this.partial, ...path.split('/'))))
+    return place
   }
 
   async write(path: string, bytes: Uint8Array): Promise<void> {
