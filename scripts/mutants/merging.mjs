@@ -57,7 +57,6 @@ export const mutants = [
     mutants: [
       ['Math.max(1, chunksOf(bytes))', 'chunksOf(bytes)'],
       ['bytes.length + (bytes.length % 2)', 'bytes.length'],
-      ['first <= unit ||', 'first < unit ||'],
       ['unit <= Atomics.load', 'unit < Atomics.load'],
       ['=== 0 && unit', '>= 0 && unit'],
       ['Math.min(CHUNK_BYTES, at(this.#bytes, tensor) - chunk * CHUNK_BYTES)', 'CHUNK_BYTES'],
@@ -101,7 +100,6 @@ export const mutants = [
     file: 'src/storage/fs/fs-blob-store.ts',
     tests: ['test/storage/crash.test.ts', 'test/storage/contracts.test.ts', 'test/operations/settled-bytes.test.ts'],
     mutants: [
-      ['    await files.syncDirectory(temporaries) // an', '    // an'],
       ["state = 'broken' // until the write", '// until the write'],
       ['        await file.sync()\n        await file.close()', '        await file.close()'],
       ['if (actual !== bytes)', 'if (actual < bytes)'],

@@ -105,3 +105,19 @@ test('[MRG-21] what is known of a rule is that of its own params and inputs, wha
   for (const [told, alone] of found) expect(told).toEqual(alone)
   expect(new Set(found.map(([told]) => JSON.stringify(told))).size).toBeGreaterThan(2)
 })
+
+test('[MRG-21] of inputs with params of their own those count that need most', () => {
+  const facts = new RuleFacts(strategies)
+  const ties = { lambda: 1, normalize: true, consensus: 'sum', rescale_mode: 'none', profile: 'mergekit' }
+  const of = (...densities: readonly number[]) =>
+    facts.of({
+      ...ruleOf(densities.length),
+      strategy: 'ties',
+      params: ties,
+      base: slice,
+      inputs: densities.map((density, input) => ({ input, weight: 1, params: { density }, value: slice })),
+    })
+  expect(of(1, 1).passes).toBeLessThan(of(0.5, 0.5).passes)
+  expect(of(1, 0.5)).toEqual(of(0.5, 1))
+  expect(of(1, 0.5).passes).toBe(of(0.5, 0.5).passes)
+})
