@@ -58,6 +58,7 @@ export const OP = codes(
     'readChange',
     'sumChanges',
     'sumOnto',
+    'electStreams',
   ],
   1,
 )

@@ -3,7 +3,9 @@ import { at, invariant } from '../core/invariant.ts'
 import { type Ending, endingOf, factorOf } from './elect-onto.ts'
 import { isNarrowSum } from './measures.ts'
 import { areaBytes, isOfEveryPair, readForPairs, SUM_BYTES } from './pair-area.ts'
+import { type ElectStreams, electStreamsOf } from './elect-streams.ts'
 import { BINARY, BLOCK_SUM, COMPARE, DTYPES, OP, UNARY } from './program-codes.ts'
+import type { AreaPlace, State, SumsPlace } from './program-places.ts'
 import { keepBelow } from './reference.ts'
 import { type ChangeStep, withStreamChanges } from './stream-changes.ts'
 import { type SumEnding, sumEndingOf } from './sum-onto.ts'
@@ -14,32 +16,6 @@ import type { Address } from './wasm-instance.ts'
 export const STRIP = 512
 /** A line of the cache more than a strip, lest many planes begin in the same place of it. */
 const PLANE_BYTES = 8 * STRIP + 64
-
-/** What a measure reads and writes, and where its state lies while a program runs. */
-interface State {
-  readonly array: Float64Array
-  /** Bytes from one number of the array to the next. */
-  readonly stride: number
-  readonly address: Address
-}
-
-type TellBlocks = Extract<Measure, { measure: 'sums' }>['tellBlocks']
-
-/** Sums side by side: lanes, a total, and where block sums go. */
-export interface SumsPlace {
-  readonly first: Address
-  readonly count: number
-  readonly tellBlocks: TellBlocks
-}
-
-/** Sums over every pair of planes: they go to `sums`, or where those of blocks go. */
-export interface AreaPlace {
-  readonly area: Address
-  readonly planes: number
-  readonly sums: Address
-  readonly count: number
-  readonly tellBlocks: TellBlocks
-}
 
 /** Where everything of a program lies, from an address on. */
 export class ProgramLayout {
@@ -67,6 +43,7 @@ export class ProgramLayout {
     if (this.#packed) this.#area = this.#take(areaBytes(this.#packed.length))
     const ending = endingOf(program)
     const sumEnding = sumEndingOf(program)
+    this.#quickly(electStreamsOf(program, ending), ending, program)
     for (const step of withStreamChanges(program)) {
       if (step.do === 'readChange' || step.do === 'sumChanges') this.#change(step, program)
       else if (ending?.steps.has(step) !== true && sumEnding?.steps.has(step) !== true) this.#encode(step, program)
@@ -221,9 +198,7 @@ export class ProgramLayout {
         put(OP.trim, plane(step.a), step.key, this.#number(step.lastTie - step.offset), plane(step.out))
         return
       case 'trimInTurn': {
-        const address = this.#take(16)
-        this.states.push({ array: step.ties, stride: 8, address })
-        put(OP.trimInTurn, plane(step.a), step.key, address, plane(step.out))
+        put(OP.trimInTurn, plane(step.a), step.key, this.#tiesOf(step.ties), plane(step.out))
         return
       }
       case 'drop': {
@@ -242,20 +217,46 @@ export class ProgramLayout {
     }
   }
 
+  /** The state of a last tie that is looked for, once. */
+  #tiesOf(ties: Float64Array): Address {
+    const known = this.states.find(({ array }) => array === ties)
+    if (known) return known.address
+    const address = this.#take(16)
+    this.states.push({ array: ties, stride: 8, address })
+    return address
+  }
+
+  /** All in one step, before those that it stands for. */
+  #quickly(quick: ElectStreams | undefined, ending: Ending | undefined, { streams }: StripProgram): void {
+    if (!quick || !ending) return
+    const { base, changes, mode, plan } = quick
+    this.words.push(OP.electStreams, this.#floats(plan), mode, this.plane(ending.elect.out), 0)
+    this.words.push(...this.#electing(ending), base, ending.proof?.isLarge ? 1 : 0)
+    for (const { stream, left } of changes)
+      if (!left) this.words.push(stream, 0, 0, 0)
+      else if (left.do === 'pick') this.words.push(stream, streams.length + left.mask, 0, 0)
+      else if (left.do === 'trim') this.words.push(stream, left.key, this.#number(left.lastTie - left.offset), 0)
+      else this.words.push(stream, left.key, 0, this.#tiesOf(left.ties))
+  }
+
+  #electing({ elect, scales }: Ending): readonly number[] {
+    const divisors = elect.divisors ? this.#list(elect.divisors) : 0
+    return [this.#list(elect.weights), elect.planes.length, divisors, ...this.#scales(scales)]
+  }
+
   #end(ending: Ending | undefined): void {
     if (!ending) return
     const { elect, scales, base, proof } = ending
     const planes = this.#table(elect.planes)
-    const weights = this.#list(elect.weights)
     if (!proof) {
+      const weights = this.#list(elect.weights)
       const factors = scales.some((scale) => scale !== undefined) ? this.#list(scales.map(factorOf)) : 0
       this.words.push(OP.electOntoF32, planes, this.plane(base), weights, factors)
       return
     }
     const { isLarge, plan } = proof
     this.words.push(OP.electOnto, planes, this.plane(base), this.#floats(plan), this.plane(elect.out))
-    this.words.push(weights, elect.planes.length, elect.divisors ? this.#list(elect.divisors) : 0)
-    this.words.push(...this.#scales(scales), isLarge ? 1 : 0)
+    this.words.push(...this.#electing(ending), isLarge ? 1 : 0)
   }
 
   #endWithSum(ending: SumEnding | undefined): void {

@@ -40,7 +40,7 @@ export function programOf({ weights, divides, scales = [], key }: Formula, dtype
 }
 
 /** By the primitives; undefined where an element is not finite. */
-function expected(formula: Formula, rows: readonly Row[], dtype: Output): Uint8Array | undefined {
+export function expected(formula: Formula, rows: readonly Row[], dtype: Output): Uint8Array | undefined {
   const { weights, divides, scales = [], key } = formula
   const n = rows.length
   const zero = new Float64Array(n)

@@ -34,7 +34,7 @@ function weighed(values: v128, weight: v128): v128 {
 const wide: usize = memory.data(8 * 512, 16)
 
 /** All of n elements by the steps that this one stands for. */
-function exactly(table: usize, args: usize, base: usize, spare: usize, out: usize, n: i32): bool {
+export function exactly(table: usize, args: usize, base: usize, spare: usize, out: usize, n: i32): bool {
   const k = load<i32>(args, 4)
   const scales = <usize>load<u32>(args, 12)
   const overs = load<i32>(args, 16)

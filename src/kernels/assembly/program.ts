@@ -9,6 +9,7 @@ import { draw, drop, pick } from './drop'
 import { elect } from './elect'
 import { electOnto } from './elect-onto'
 import { electOntoF32 } from './elect-onto-f32'
+import { electStreams } from './elect-streams'
 import { scaled, scaledPair, weightedSum } from './exact'
 import { pack, packFour, pairSums } from './gram'
 import { bracket, change, narrow, nth, scale, trim, widen } from './narrow'
@@ -62,6 +63,7 @@ import { votes } from './votes'
 @inline const READ_CHANGE: i32 = 36
 @inline const SUM_CHANGES: i32 = 37
 @inline const SUM_ONTO: i32 = 38
+@inline const ELECT_STREAMS: i32 = 39
 
 @inline
 function word(pc: usize, i: usize): i32 {
@@ -110,9 +112,17 @@ function readPacked(table: usize, k: i32, streams: usize, area: usize, at: i32, 
 /** Elements first … first + count − 1; answers false where something is not finite. */
 export function runProgram(code: usize, streams: usize, out: usize, first: f64, count: i32): bool {
   for (let at = 0; at < count; at += STRIP) {
+    let pc = code
+    if (word(code, 0) == ELECT_STREAMS) {
+      const made = electStreams(code, streams, out, first + at, at, count - at)
+      if (made > 0) {
+        at += made - STRIP
+        continue
+      }
+      pc += 96
+    }
     const n = min(STRIP, count - at)
     const ends = at + n == count || ((at + n) & (BLOCK - 1)) == 0
-    let pc = code
     for (;;) {
       const op = word(pc, 0)
       if (op == 0) break

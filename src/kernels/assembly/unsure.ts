@@ -39,7 +39,8 @@ export const places: usize = memory.data(4 * 129, 16)
 /** Those elements side by side: planes and the base, where they come from, and their codes. */
 const rows: usize = memory.data(5 * 4 * 512 + 16, 16)
 export const gatheredBase: usize = rows + PLANES_MAX * ROW
-const sources: usize = memory.data(4 * 512, 16)
+/** Where each comes from: twice the byte of its code. */
+export const sources: usize = memory.data(4 * 512, 16)
 export const codes: usize = memory.data(2 * 512, 16)
 /** The planes they are gathered in. */
 export const gatheredPlanes: usize = memory.data<u32>([0, 0, 0, 0])
