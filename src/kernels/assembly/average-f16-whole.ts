@@ -14,8 +14,8 @@ import { divisorInF32Of, narrowOf } from './plan'
 const constants: usize = memory.data<u32>([
   0x7fff7fff, 0x00010001, 0x8fffe000, 0x7fffffff, 0x38000000, 0x0fff, 1,
 ])
-/** The least normal code, from it to the greatest, that one, and the sign of each other code. */
-const bounds: usize = memory.data<u32>([0x04000400, 0x77ff77ff, 0x7bff7bff, 0x80000000, 0x8000])
+/** The least normal code, from it to the greatest, that one, the sign of each other code, and the places of the others. */
+const bounds: usize = memory.data<u32>([0x04000400, 0x77ff77ff, 0x7bff7bff, 0x80000000, 0x8000, 0xffff])
 
 /** Elements at even places as f32, 2⁻¹¹² times their values. */
 @inline
@@ -85,7 +85,9 @@ function equal(known: i32, table: usize, weights: usize, k: i32, divisor: f64, t
     // scaled by its exponent; a sum too small for that comes out below the normal codes
     a = f32x4.div(i32x4.add(a, rebias), d)
     b = f32x4.div(i32x4.add(b, rebias), d)
-    const cells = v128.or(codeOf(a, size, rebias, half, last), i32x4.shl(codeOf(b, size, rebias, half, last), 16))
+    // of a zero there is no code, and what comes out would reach into the one beside it
+    const evens = v128.and(codeOf(a, size, rebias, half, last), v128.load_splat<u32>(bounds, 20))
+    const cells = v128.or(evens, i32x4.shl(codeOf(b, size, rebias, half, last), 16))
     const signs = v128.or(v128.and(b, v128.load_splat<u32>(bounds, 12)), v128.and(i32x4.shr_u(a, 16), v128.load_splat<u32>(bounds, 16)))
     const none = i16x8.eq(most, zero)
     v128.store(out + at, v128.andnot(v128.or(cells, signs), none)) // of zeros alone: +0
