@@ -126,4 +126,12 @@ export const FOUND = {
     ...{ scales: 0.43, apart: 0.45, shift: 0.47, cancel: 0.26, near: 0.6, digits: 0.51, tiny: 0.85 },
     ...{ zero: 0.37, share: 0.69, period: 0.58 },
   },
+  'found by search, in any order': {
+    ...{ scales: 0.31, apart: 0.4, shift: 0.94, cancel: 0.04, near: 0.33, digits: 0.9, tiny: 0.07 },
+    ...{ zero: 0.47, share: 0.78, period: 0.55, order: 0.65 },
+  },
+  'found by search, many scales in any order': {
+    ...{ scales: 0.67, apart: 0.54, shift: 0.25, cancel: 0.98, near: 0.52, digits: 0.26, tiny: 0.32 },
+    ...{ zero: 0.94, share: 0.64, period: 0.17, order: 0.79 },
+  },
 }
