@@ -219,30 +219,37 @@ describe.each(named)('%s', (_, formula) => {
   })
 })
 
-test('[KRN-112] terms of which f32 loses more than a share, since they are subnormal, are not summed in f32', () => {
-  const weights = [f(0.3), f(0.7), f(0.2), f(0.9)]
-  const next = numbersFrom(11)
-  const rows: Row[] = []
-  for (let i = 0; i < 20_000; i++) {
-    // in units of the last place: all but one below the middle of two codes, where it truly is above
-    const below = (2 * Math.floor(next() * 60) + 1) * 2 ** 15 - 1
-    const counts = weights.slice(1).map(() => Math.floor(next() * 10_000))
-    const roughly = counts.reduce((sum, count, j) => sum + Math.round(weights[j + 1]! * count), 0)
-    const first = Math.round((below - roughly) / weights[0]!)
-    const all = [first, ...counts]
-    const rounded = all.reduce((sum, count, j) => sum + Math.round(weights[j]! * count), 0)
-    const exact = all.reduce((sum, count, j) => sum + weights[j]! * count, 0)
-    if (rounded === below && exact > below + 1.01) rows.push([0, ...all.map((count) => count * 2 ** -149)])
-  }
-  expect(rows.length).toBeGreaterThan(50)
-  const ordinary = Array.from({ length: 7 }, (): Row => [1, 0, 0, 0, 0])
-  expect(
-    wrong(
-      { weights },
-      rows.slice(0, 400).flatMap((row) => [row, ...ordinary]),
-    ),
-  ).toBeUndefined()
-})
+test.each([
+  ['they are', 0, 10_000],
+  ['their products are', 13, 2 ** 20],
+] as const)(
+  '[KRN-112] terms of which f32 loses more than a share, since %s subnormal, are not summed in f32',
+  (_, down, most) => {
+    const weights = [f(0.3), f(0.7), f(0.2), f(0.9)]
+    const scaled = weights.map((weight) => weight * 2 ** -down)
+    const next = numbersFrom(11)
+    const rows: Row[] = []
+    for (let i = 0; i < 20_000; i++) {
+      // in units of the last place: all but one below the middle of two codes, where it truly is above
+      const below = (2 * Math.floor(next() * 60) + 1) * 2 ** 15 - 1
+      const counts = weights.slice(1).map(() => Math.floor(next() * most))
+      const roughly = counts.reduce((sum, count, j) => sum + Math.round(weights[j + 1]! * count), 0)
+      const first = Math.round((below - roughly) / weights[0]!)
+      const all = [first, ...counts]
+      const rounded = all.reduce((sum, count, j) => sum + Math.round(weights[j]! * count), 0)
+      const exact = all.reduce((sum, count, j) => sum + weights[j]! * count, 0)
+      if (rounded === below && exact > below + 1.01) rows.push([0, ...all.map((count) => count * 2 ** (down - 149))])
+    }
+    expect(rows.length).toBeGreaterThan(50)
+    const ordinary = Array.from({ length: 7 }, (): Row => [1, 0, 0, 0, 0])
+    expect(
+      wrong(
+        { weights: scaled },
+        rows.slice(0, 400).flatMap((row) => [row, ...ordinary]),
+      ),
+    ).toBeUndefined()
+  },
+)
 
 test('[KRN-112] what the proof is not for is not made in one step', () => {
   const formula = FORMULAS[6]!
