@@ -376,13 +376,14 @@ function bytesOf(n: number): number[] {
 test.each([5, 6, 8, 13, 24])(
   '[KRN-122] of %i bf16 what a quotient leaves to the middle of its cell names its code, however little it is',
   (k) => {
-    for (const divisor of [1, 3, 6, 24, 511, 8191, 8193]) {
+    for (const divisor of [1, 3, 6, 24, 511, 8191, 8193, 511 + 2 ** -7]) {
       const columns: number[][] = []
-      for (let middle = 257; middle < 512; middle += 10)
-        for (let down = 16; down < 72; down++)
+      for (let down = 71; down >= 16; down--)
+        for (let middle = 257; middle < 512; middle += 10)
           for (const side of [1, -1, 0]) {
             const scale = (middle % 100) - 20
-            const parts = [...bytesOf(middle * divisor), side * 2 ** -down].map((part) => part * 2 ** scale)
+            const wholes = bytesOf(middle * divisor * 128).map((part) => part / 128)
+            const parts = [...wholes, side * 2 ** -down].map((part) => part * 2 ** scale)
             columns.push(
               [...parts, ...Array<number>(k - parts.length).fill(0)].map((part) => (down % 2 ? part : -part)),
             )
