@@ -156,8 +156,10 @@ describe.each([2, 3, 4, 8, 9])('equal weights of %i streams of F16', (k) => {
     const code = () => below(0x7c00) | (below(2) << 15)
     const [bytes, values] = [new Uint16Array(k), new Float64Array(k)]
     const columns = Array.from({ length: 2048 }, (): Column => {
-      const [least, shared] = [below(0x7c00), below(3)]
-      for (let i = 0; i < k; i++) bytes[i] = shared === 0 ? code() : Math.min(0x7bff, least + below(0x1000))
+      const [least, kind] = [below(0x7c00), below(4)]
+      // a column of zeros must leave those beside it alone
+      for (let i = 0; i < k; i++)
+        bytes[i] = kind === 0 ? code() : kind === 1 ? 0 : Math.min(0x7bff, least + below(0x1000))
       reference.decode('F16', new Uint8Array(bytes.buffer), values)
       return [...values]
     })
