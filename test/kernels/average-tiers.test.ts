@@ -328,10 +328,10 @@ test.each([
   },
 )
 
-test.each([24, 48, 56])(
-  '[KRN-120] bins of 16 binades hold %i terms of F32 whose weights have eight bits, and their last places',
-  (great) => {
-    const { columns, weights } = fullBins('F32', great, 8)
+test.each([24, 48, 56].flatMap((great) => [8, 9, 12].map((bits) => [great, bits] as const)))(
+  '[KRN-120] bins hold %i terms of F32 whose weights have %i bits, and their last places',
+  (great, bits) => {
+    const { columns, weights } = fullBins('F32', great, bits)
     expect(differs(averagesOf('F32', columns, weights, 1, 'anyScales'))).toBe('nothing')
   },
 )

@@ -36,7 +36,7 @@ export function fullBins(
   const [first, last] = dtype === 'BF16' ? [-60, 0] : [-40, 30]
   const columns: number[][] = []
   for (let scale = first; scale < last; scale++)
-    for (const down of dtype === 'BF16' ? [15, 16, 31, 32, 47] : [31, 32, 60]) {
+    for (const down of dtype === 'BF16' ? [15, 16, 31, 32, 47] : [14, 15, 16, 31, 32, 60]) {
       const top = digits * 2 ** scale
       const low = top * 2 ** -down
       const left = units(2 ** (scale - down - factorBits)) - units(low * factor)
