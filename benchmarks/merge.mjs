@@ -28,7 +28,9 @@ const RECIPES = {
   'linear, any weights': `strategy: linear\n${three([0.731, 1.137, 0.881])}`,
   task_arithmetic: `strategy: task_arithmetic\nbase: base\n${three(WRITTEN)}`,
   dare_ties: `strategy: dare_ties\nbase: base\n${three(WRITTEN)}`,
+  'dare_ties, density 0.5': `strategy: { id: dare_ties, params: { density: 0.5 } }\nbase: base\n${three(WRITTEN)}`,
   ties: `strategy: ties\nbase: base\n${three(WRITTEN)}`,
+  'ties, density 0.5': `strategy: { id: ties, params: { density: 0.5 } }\nbase: base\n${three(WRITTEN)}`,
   'slerp of two': 'strategy: slerp\nweights: [[m1, 0.3], [m2, 0.7]]\n',
 }
 
