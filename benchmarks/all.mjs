@@ -15,6 +15,7 @@ const BENCHMARKS = [
   { name: 'kernels' },
   { name: 'kernel-targets', title: 'Kernels against their targets' },
   { name: 'sums' },
+  { name: 'worst-merges', title: 'Merges of the worst inputs' },
   { name: 'strategies', title: 'Whole strategies on one thread, in memory' },
   { name: 'merge', args: ['1024'], title: 'Whole merges' },
   { name: 'scaling' },

@@ -69,9 +69,10 @@ let drawn
 
 const CONFIG = '{"model_type":"llama","torch_dtype":"bfloat16"}\n'
 
+/** `block`: bytes that are said over and over, in the place of what `seed` makes. */
 export function writeCheckpoint(
   folder,
-  { bytes, dtype = 'BF16', seed, shapes = inHalves(bytes, dtype), config = CONFIG },
+  { bytes, dtype = 'BF16', seed, shapes = inHalves(bytes, dtype), config = CONFIG, block },
 ) {
   let end = 0
   const header = Object.fromEntries(
@@ -86,7 +87,7 @@ export function writeCheckpoint(
   length.writeBigUInt64LE(BigInt(padded.length))
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'config.json'), config)
-  const block = blockOf(seed, dtype, end)
+  block ??= blockOf(seed, dtype, end)
   const file = openSync(join(folder, 'model.safetensors'), 'w')
   try {
     writeSync(file, length)

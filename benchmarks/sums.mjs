@@ -177,8 +177,8 @@ writeFileSync(
 Written by \`node benchmarks/sums.mjs\`. One thread, the thread's own time, best of ${RUNS}. The reference of each figure is the same work on
 ordinary numbers (gaussian, of like sizes) of the same dtype, count and weights in the same run, and all elements are of the kind that a
 column names. There are two works: a kernel alone, on data that lie in a cache; and a merge, which reads its inputs from files that the
-system has in memory, and hashes and writes its output. The bound is for the merge: no upload makes one take more than three times as long.
-Of ${worst.filter(({ name }) => isMerge(name)).length} merges ${above(isMerge)} are above it, and of ${worst.filter(({ name }) => !isMerge(name)).length} kernels alone ${above((name) => !isMerge(name))}. The kinds found by search are the worst patterns that
+system has in memory, and hashes and writes its output over an older one. What whole programs take is in [worst-merges](worst-merges.md): there
+the bound is three times as long. Of ${worst.filter(({ name }) => isMerge(name)).length} merges here ${above(isMerge)} are above that, and of ${worst.filter(({ name }) => !isMerge(name)).length} kernels alone ${above((name) => !isMerge(name))}. The kinds found by search are the worst patterns that
 \`node scripts/worst-sums.mjs\` came upon.
 
 ## The worst of each
